@@ -1,0 +1,38 @@
+// swift-tools-version: 6.2
+import PackageDescription
+
+let settings: [SwiftSetting] = [
+    .swiftLanguageMode(.v6),
+    .enableUpcomingFeature("ExistentialAny"),
+    .enableUpcomingFeature("InternalImportsByDefault"),
+    .enableUpcomingFeature("MemberImportVisibility"),
+]
+
+let package = Package(
+    name: "meshnet",
+    products: [
+        .library(name: "MeshNet", targets: ["MeshNet"]),
+        .library(name: "meshnet", type: .dynamic, targets: ["MeshNetExports"]),
+        .executable(name: "meshnet-cli", targets: ["MeshNetCommand"]),
+    ],
+    targets: [
+        .systemLibrary(name: "CSodium", pkgConfig: "libsodium", providers: [.apt(["libsodium-dev"])]),
+        .systemLibrary(name: "COpenSSL", pkgConfig: "libcrypto", providers: [.apt(["libssl-dev"])]),
+        .systemLibrary(name: "CCares", pkgConfig: "libcares", providers: [.apt(["libc-ares-dev"])]),
+        .systemLibrary(name: "CMeshNet"),
+
+        .target(name: "MeshNetProtocol", dependencies: ["CSodium", "COpenSSL"], swiftSettings: settings),
+        .target(name: "MeshNetSwarm", dependencies: ["MeshNetProtocol"], swiftSettings: settings),
+        .target(name: "MeshNetSystem", dependencies: ["MeshNetSwarm", "MeshNetProtocol", "CSodium", "CCares"], swiftSettings: settings),
+        .target(name: "MeshNetSimulator", dependencies: ["MeshNetSwarm", "MeshNetProtocol"], swiftSettings: settings),
+        .target(name: "MeshNet", dependencies: ["MeshNetSystem", "MeshNetSwarm", "MeshNetProtocol"], swiftSettings: settings),
+        .target(name: "MeshNetExports", dependencies: ["MeshNet", "MeshNetSystem", "MeshNetSwarm", "MeshNetProtocol", "CMeshNet"], swiftSettings: settings),
+        .executableTarget(name: "MeshNetCommand", dependencies: ["MeshNet"], swiftSettings: settings),
+
+        .target(name: "TestSupport", dependencies: ["MeshNetProtocol"], path: "Tests/TestSupport", swiftSettings: settings),
+        .testTarget(name: "MeshNetProtocolTests", dependencies: ["MeshNetProtocol", "TestSupport"], swiftSettings: settings),
+        .testTarget(name: "MeshNetSwarmTests", dependencies: ["MeshNetSwarm", "MeshNetSimulator", "TestSupport"], swiftSettings: settings),
+        .testTarget(name: "MeshNetSystemTests", dependencies: ["MeshNetSystem", "TestSupport"], swiftSettings: settings),
+        .testTarget(name: "MeshNetTests", dependencies: ["MeshNet", "TestSupport"], swiftSettings: settings),
+    ]
+)

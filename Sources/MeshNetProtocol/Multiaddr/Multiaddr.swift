@@ -1,0 +1,4 @@
+public struct Multiaddr: Hashable, Sendable {
+    /// The binary form (multiaddr specification).
+    public let bytes: [UInt8]
+}

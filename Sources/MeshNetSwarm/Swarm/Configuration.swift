@@ -1,0 +1,35 @@
+public import MeshNetProtocol
+
+/// Everything about a node that can be chosen. The three fields without default are the ones a node cannot guess.
+public struct Configuration: Sendable {
+    public var identity: KeyPair
+    /// Texts, so that one bad entry is reported and the others still work.
+    public var bootstrapPeers: [String]
+    /// TCP port on every interface, 0 for one chosen by the kernel. Ignored when `listenAddresses` is not empty.
+    public var listenPort: UInt16
+
+    /// Multiaddrs to listen on instead of all interfaces; empty means IPv4 and IPv6 wildcards with `listenPort`.
+    public var listenAddresses: [String] = []
+    /// Do not listen at all: dial only.
+    public var listens = true
+    /// The key of a private network (libp2p specs, pnet); nil for the public one.
+    public var preSharedKey: PreSharedKey?
+    public var agentVersion = "meshnet/0.1.0"
+    public var gossipsub = GossipsubConfiguration()
+    public var limits = Limits()
+    /// Between two pings of a connection; zero switches them off. Default 15 s.
+    public var pingInterval: Duration = .seconds(15)
+    /// An unanswered ping closes the connection after this. Default 20 s.
+    public var pingTimeout: Duration = .seconds(20)
+    /// One TCP connection attempt including its handshake. Default 10 s.
+    public var dialTimeout: Duration = .seconds(10)
+    /// Backoff of bootstrap peers: full jitter below first, doubled up to the cap, for ever.
+    public var backoffFirst: Duration = .milliseconds(500)
+    public var backoffCap: Duration = .seconds(30)
+
+    public init(identity: KeyPair, bootstrapPeers: [String], listenPort: UInt16) {
+        self.identity = identity
+        self.bootstrapPeers = bootstrapPeers
+        self.listenPort = listenPort
+    }
+}
