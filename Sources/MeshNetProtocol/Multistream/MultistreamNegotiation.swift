@@ -1,6 +1,6 @@
 package enum MultistreamAction: Equatable, Sendable {
     case send([UInt8])
-    /// The protocol that speaks from here on. A lazy dialer gets it at once and may write; the confirmation is still to be read by `receive`.
+    /// The protocol that speaks from here on. A lazy dialer gets it at once and may write; `receive` has still to read the confirmation.
     case agreed(String)
     /// Dialer only: the listener has none of the protocols. After a lazy agreement too.
     case refused
@@ -8,8 +8,8 @@ package enum MultistreamAction: Equatable, Sendable {
 
 /// One side of multistream-select 1.0.0, for connections and for streams alike.
 ///
-/// Drain `poll` after `init` and after every `receive`. Hand all incoming bytes to `receive` first, until `isFinished`; what it does not take
-/// belongs to the protocol.
+/// Drain `poll` after `init` and after every `receive`. Hand all incoming bytes to `receive` first, until `isFinished`;
+/// what it does not take belongs to the protocol.
 package struct MultistreamNegotiation: Sendable {
     /// Bytes of a protocol id: a line of 1,024 without its newline.
     package static let maximumProtocolByteCount = MultistreamLineReader.maximumByteCount - 1
@@ -36,7 +36,8 @@ package struct MultistreamNegotiation: Sendable {
 
     /// Proposes the protocols in this order. Precondition: there is at least one, and each is valid (`isValid`).
     ///
-    /// - Parameter lazy: with one protocol, agree at once and verify the confirmation when it comes (saves a round trip). No effect with several.
+    /// - Parameter lazy: with one protocol, agree at once and verify the confirmation when it comes (saves a round trip);
+    ///   without effect on several.
     package init(dialerFor protocols: [String], lazy: Bool) {
         precondition(!protocols.isEmpty, "a dialer proposes something")
         self.protocols = protocols
@@ -66,7 +67,9 @@ package struct MultistreamNegotiation: Sendable {
         if case .finished = state { true } else { false }
     }
 
-    /// Takes the negotiation's share of the bytes and returns its size; 0 once finished. After an error every call throws it again.
+    /// Takes the negotiation's share of the bytes and returns its size; 0 once finished.
+    ///
+    /// After an error every call throws it again, while `poll` still gives the answers to the lines before the bad one.
     package mutating func receive(_ bytes: UnsafeRawBufferPointer) throws(MultistreamError) -> Int {
         if case .failed(let error) = state { throw error }
         var reader = ByteReader(bytes)

@@ -3,7 +3,8 @@ import CSodium
 /// One direction of a private network's stream: XSalsa20, in place, for any cut of the stream (libp2p specs, pnet).
 ///
 /// Each side sends its own 24 random bytes in clear, then everything under the shared key and that nonce.
-/// There is no tag: a wrong key shows as garbage in the first multistream line. Never run two copies of one value: they repeat the key stream.
+/// There is no tag: a wrong key shows as garbage in the first multistream line. Never run two copies of one value: they repeat the
+/// key stream.
 package struct PrivateNetworkCipher: Sendable {
     package static let nonceByteCount = 24
     private static let blockByteCount = 64
