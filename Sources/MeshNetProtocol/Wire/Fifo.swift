@@ -8,11 +8,10 @@ package struct Fifo<Element> {
     package var count: Int { elements.count - head }
     package var isEmpty: Bool { head == elements.count }
 
-    package var first: Element? { isEmpty ? nil : elements[head] }
-
+    /// Element `offset` from the front. In-place changes copy nothing.
     package subscript(offset: Int) -> Element {
-        get { elements[head + offset] }
-        set { elements[head + offset] = newValue }
+        _read { yield elements[head + offset] }
+        _modify { yield &elements[head + offset] }
     }
 
     package mutating func append(_ element: Element) {
@@ -27,6 +26,12 @@ package struct Fifo<Element> {
         head += 1
         if head == elements.count { removeAll() }
         return element
+    }
+
+    package mutating func removeAll(where condition: (Element) -> Bool) {
+        if isEmpty { return }
+        compact()
+        elements.removeAll(where: condition)
     }
 
     package mutating func removeAll() {
