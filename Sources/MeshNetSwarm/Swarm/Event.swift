@@ -24,8 +24,6 @@ public enum Event: Sendable, Equatable {
     case messagesDropped(count: Int)
 }
 
-public enum Direction: UInt8, Sendable { case inbound, outbound }
-
 public struct PeerConnection: Sendable, Equatable {
     public let peer: PeerID
     /// The remote address of the connection.
