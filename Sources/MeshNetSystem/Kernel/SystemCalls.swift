@@ -1,5 +1,5 @@
 package import CLinux
-package import Glibc
+import Glibc
 
 /// The kernel calls of the reactor whose failures a test must be able to provoke. Each returns the call's result, or the negated errno.
 package struct SystemCalls: Sendable {

@@ -8,9 +8,13 @@ package final class Wakeup: Sendable {
     private let signalled = Atomic(false)
 
     package init() throws(SystemError) {
+        event = try Self.eventDescriptor()
+    }
+
+    static func eventDescriptor() throws(SystemError) -> Descriptor {
         let number = eventfd(0, Int32(EFD_CLOEXEC | EFD_NONBLOCK))
         guard number >= 0 else { throw .failed(call: "eventfd", errno: errno) }
-        event = Descriptor(owning: number)
+        return Descriptor(owning: number)
     }
 
     package var descriptor: Int32 { event.number }
