@@ -12,7 +12,7 @@ let everyTarget: [FuzzTarget] = wireTargets
 
 /// Crashes on purpose, to show that crashes are seen. Not in the list.
 private let canary = FuzzTarget(name: "canary") { bytes in
-    precondition(!bytes.starts(with: "sing".utf8), "the canary sings")
+    if bytes.count > 2, bytes[0] == 0x73, bytes[1] == 0x69 { precondition(bytes[2] != 0x6e, "the canary sings") }
 }
 
 private let chosen: FuzzTarget = {
