@@ -16,8 +16,8 @@ NEEDED_ALLOWED = r"libc\.so|libm\.so|libstdc\+\+\.so|libgcc_s\.so|ld-linux|libso
 
 @pytest.fixture(scope="session")
 def library() -> Path:
-    found = sorted((ROOT / ".build").glob("library/libmeshnet.so*"))
-    assert found, "scripts/build-library.sh leaves libmeshnet.so in .build/library"
+    found = sorted((ROOT / ".build").glob("lib/libmeshnet.so*"))
+    assert found, "scripts/build-library.sh leaves libmeshnet.so in .build/lib"
     return found[0].resolve()
 
 
