@@ -1,1 +1,633 @@
+/*
+ * meshnet.h: a libp2p node as a C library.
+ *
+ * This header is the specification of libmeshnet.so. What is not here is not API. What is here stays: within one ABI version
+ * functions, codes and fields are only added, never removed, renumbered or given another meaning.
+ *
+ * HELLO
+ *     meshnet_keypair_t *keys;   meshnet_node_t *node;   meshnet_event_t *event;
+ *     meshnet_keypair_generate(&keys);
+ *     meshnet_node_new(keys, NULL, 0, 4001, &node);
+ *     meshnet_subscribe(node, "news", NULL);
+ *     while (meshnet_next_event(node, MESHNET_FOREVER, &event) == MESHNET_OK) {
+ *         if (event->type == MESHNET_EVENT_MESSAGE) fwrite(event->data, 1, event->data_length, stdout);
+ *         meshnet_event_free(event);
+ *     }
+ *
+ * RESULTS
+ *     Every call that can fail returns int32_t: MESHNET_OK (0) or a negative enum meshnet_error with a fixed value.
+ *     meshnet_strerror says what a code means and meshnet_error_hint what to do. meshnet_last_error copies the whole account of the
+ *     calling thread's last failure, with the values that were wrong, into a struct of yours. A call that fails sets its results to
+ *     NULL, 0 or false. A result that you do not want may be given as NULL where its description says "may be NULL".
+ *     NULL where it is not allowed, a handle that is no handle, and a struct of the wrong size are errors with a code, never a crash.
+ *
+ * THREADS
+ *     Every function may be called from any thread at any time, also several at once on one node, unless its description says more.
+ *     A node runs on a thread of its own. That thread never calls you: there are no callbacks, and it never waits for you.
+ *     "Blocks: no" means that the call takes a lock for a moment at most. "Blocks: one turn" means that it waits until the node's
+ *     thread took note (normally microseconds, and never for the network). "Blocks: up to timeout_ms" waits for others.
+ *     timeout_ms: 0 does not wait, MESHNET_FOREVER waits without end, other negative values are MESHNET_ERROR_INVALID_ARGUMENT.
+ *     meshnet_node_close ends every call that is blocked on the node with MESHNET_ERROR_CLOSED. Signals do not end a call.
+ *     After fork() a node exists in the parent only: in the child each call on it returns MESHNET_ERROR_CLOSED and
+ *     meshnet_node_free releases what the child holds. A child can make nodes of its own.
+ *
+ * OWNERSHIP
+ *     Whatever you pass in is copied before the call returns and stays yours; only the buffers of meshnet_stream_read_start and
+ *     meshnet_stream_write_start are lent until their completion.
+ *     Whatever you get as a pointer is released by the _free function of its type; what it points to goes with it. NULL may be freed.
+ *     meshnet_keypair_t and meshnet_node_t are handles and not addresses: they are looked up, never followed, and no value is
+ *     given out twice in a process. A handle used after its _free gives MESHNET_ERROR_INVALID_HANDLE, and freeing it again does
+ *     nothing. That holds for handles only: freeing an event or a list twice is as wrong as with free().
+ *     Text is UTF-8 and ends with NUL. Bytes are a pointer with a length.
+ *
+ * STRUCTS GROW
+ *     Structs that you fill start with struct_size and are initialised by a _default function that takes sizeof; programs compiled
+ *     with an older and smaller struct keep working, and fields that they do not know have their default.
+ *     Structs that you get (events, lists and their items) are made by the library and may be longer than your header knows;
+ *     never copy them by sizeof, never allocate them.
+ *
+ * EVENT LOOPS
+ *     int fd = meshnet_event_fd(node);            readable while events wait; never read, write or close it
+ *     on readable: do meshnet_next_events(node, 0, events, capacity, &count) and handle them, until it gives MESHNET_ERROR_TIMED_OUT.
+ *     Each call that can block has a twin ending in _start, which returns at once with a ticket; its result comes as the event
+ *     MESHNET_EVENT_COMPLETED with that ticket. Nothing else in this header is needed to serve a loop without blocking it.
+ *
+ * SECTIONS    1 versions   2 errors   3 keys   4 a node   5 events   6 peers   7 messages   8 streams   9 measuring
+ *             10 without blocking   11 every option
+ */
+#ifndef MESHNET_H
+#define MESHNET_H
+
+#include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
+
+#if defined(__GNUC__) || defined(__clang__)
+#define MESHNET_API __attribute__((visibility("default")))
+/* The result says whether the call did anything: not to look at it is a mistake. */
+#define MESHNET_CHECK __attribute__((warn_unused_result))
+#else
+#define MESHNET_API
+#define MESHNET_CHECK
+#endif
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* ---- 1 Versions ------------------------------------------------------------------------------------------------------------ */
+
+#define MESHNET_VERSION_MAJOR 0
+#define MESHNET_VERSION_MINOR 1
+#define MESHNET_VERSION_PATCH 0
+#define MESHNET_VERSION_TEXT "0.1.0"
+
+/* Counts incompatible changes and is the number in the file name libmeshnet.so.0. 0: may still change before release 1.0. */
+#define MESHNET_ABI_VERSION 0
+
+/* The version of the library that is loaded, such as "0.1.0"; static. Blocks: no. Since 0.1. */
+MESHNET_API const char *meshnet_version(void);
+
+/* The ABI version of the library that is loaded: to be compared with MESHNET_ABI_VERSION by those who load it at run time.
+   Blocks: no. Since 0.1. */
+MESHNET_API int32_t meshnet_abi_version(void);
+
+/* ---- 2 Errors -------------------------------------------------------------------------------------------------------------- */
+
+/* The values are fixed. A program must expect codes that its header does not have yet. */
+enum meshnet_error {
+    MESHNET_OK = 0,
+
+    /* What was passed in. */
+    MESHNET_ERROR_INVALID_ARGUMENT = -1,        /* NULL, a length or a number that the function does not take */
+    MESHNET_ERROR_INVALID_HANDLE = -2,          /* not a handle of this kind, or one that was freed */
+    MESHNET_ERROR_STRUCT_SIZE = -3,             /* struct_size is not that of any known version of the struct */
+    MESHNET_ERROR_INVALID_ADDRESS = -4,         /* not a multiaddr, or one that cannot be used here */
+    MESHNET_ERROR_INVALID_PEER_ID = -5,         /* not the text of a peer id */
+    MESHNET_ERROR_INVALID_KEY = -6,             /* a secret or pre-shared key that is none */
+    MESHNET_ERROR_INVALID_TOPIC = -7,           /* empty, too long or not UTF-8 */
+    MESHNET_ERROR_INVALID_PROTOCOL = -8,        /* not a protocol id such as "/chat/1.0.0", or none given */
+    MESHNET_ERROR_BUFFER_TOO_SMALL = -9,        /* the text does not fit in the buffer: use the size macros */
+
+    /* How a call ended. */
+    MESHNET_ERROR_CLOSED = -20,                 /* the node is closed, or belongs to the parent of this process */
+    MESHNET_ERROR_TIMED_OUT = -21,              /* nothing happened in time */
+    MESHNET_ERROR_CANCELLED = -22,              /* meshnet_cancel, or a disconnect during the dial */
+    MESHNET_ERROR_BUSY = -23,                   /* another read (or write) of this stream is under way */
+
+    /* This machine. */
+    MESHNET_ERROR_NO_MEMORY = -40,
+    MESHNET_ERROR_SYSTEM = -41,                 /* a system call failed: see system_errno */
+    MESHNET_ERROR_KEY_FILE = -42,               /* a key file cannot be read, written or understood; system_errno when a call failed */
+    MESHNET_ERROR_PORT_IN_USE = -43,            /* another program listens on this port */
+    MESHNET_ERROR_LISTEN_FAILED = -44,          /* the address to listen on cannot be had: see system_errno */
+    MESHNET_ERROR_LIMIT_REACHED = -45,          /* a limit of meshnet_limits_t is reached: the detail names it */
+
+    /* Reaching a peer. */
+    MESHNET_ERROR_REFUSED = -60,                /* nobody listens at the address */
+    MESHNET_ERROR_UNREACHABLE = -61,            /* no way to the host: see system_errno */
+    MESHNET_ERROR_UNRESOLVED = -62,             /* the host name has no address */
+    MESHNET_ERROR_UNSUPPORTED_ADDRESS = -63,    /* a multiaddr of a transport that this library does not speak */
+    MESHNET_ERROR_WRONG_PEER = -64,             /* somebody else than the peer id of the address answered */
+    MESHNET_ERROR_SELF_DIAL = -65,              /* the address is our own */
+    MESHNET_ERROR_HANDSHAKE_FAILED = -66,       /* connected, but security or muxer failed; often another private network key */
+    MESHNET_ERROR_NO_ADDRESSES = -67,           /* no address of the peer is known */
+    MESHNET_ERROR_NOT_CONNECTED = -68,          /* no connection with this peer */
+
+    /* Messages. */
+    MESHNET_ERROR_NO_PEERS_SUBSCRIBED = -80,    /* nobody we are connected with follows the topic */
+    MESHNET_ERROR_QUEUES_FULL = -81,            /* every peer that would get the message is too slow */
+    MESHNET_ERROR_MESSAGE_TOO_LARGE = -82,      /* larger than maximum_message_size */
+    MESHNET_ERROR_NOT_SUBSCRIBED = -83,         /* we do not follow the topic */
+
+    /* Streams. */
+    MESHNET_ERROR_PROTOCOL_NOT_SUPPORTED = -100, /* the peer speaks none of the protocol ids */
+    MESHNET_ERROR_NO_SUCH_STREAM = -101,        /* never opened, or closed by us */
+    MESHNET_ERROR_STREAM_RESET = -102,          /* reset by the peer or lost with its connection */
+    MESHNET_ERROR_STREAM_CLOSED = -103          /* our writing side is closed already */
+};
+
+/* One sentence about a code, static and never NULL. The wording may change: compare codes. Blocks: no. Since 0.1. */
+MESHNET_API const char *meshnet_strerror(int32_t code);
+
+/* What to do about a code, static and never NULL ("" for MESHNET_OK and unknown codes). Blocks: no. Since 0.1. */
+MESHNET_API const char *meshnet_error_hint(int32_t code);
+
+/* The name of a code as in this header, such as "MESHNET_ERROR_CLOSED"; static, NULL for unknown codes. Blocks: no. Since 0.1. */
+MESHNET_API const char *meshnet_error_name(int32_t code);
+
+/* The account of one failure. Texts end with NUL and are shortened at a character boundary when they do not fit. */
+typedef struct meshnet_error_info {
+    uint32_t struct_size;
+    int32_t code;
+    int32_t system_errno; /* of the system call that failed, 0 when none did */
+    char detail[512];     /* what happened, with the values: "port 4001 is in use on 0.0.0.0" */
+    char hint[256];       /* what to do about it */
+} meshnet_error_info_t;
+
+/* Copies the account of the last call on this thread that returned a negative code. Calls that succeed leave the account alone;
+   before the first failure it is MESHNET_OK with empty texts. MESHNET_ERROR_TIMED_OUT of meshnet_next_event(s) is no failure here.
+   Call as meshnet_last_error(&info, sizeof info), on the thread of the failed call. Blocks: no.
+   Errors: INVALID_ARGUMENT (info NULL), STRUCT_SIZE (too small for the code). Since 0.1. */
+MESHNET_API int32_t meshnet_last_error(meshnet_error_info_t *info, size_t struct_size);
+
+/* ---- 3 Keys ---------------------------------------------------------------------------------------------------------------- */
+
+/* An Ed25519 key pair: who a node is. Methods: meshnet_keypair_*. Destructor: meshnet_keypair_free. */
+typedef struct meshnet_keypair meshnet_keypair_t;
+
+#define MESHNET_SECRET_SIZE 32        /* bytes of a secret */
+#define MESHNET_PEER_ID_TEXT_SIZE 64  /* bytes that hold the text of any peer id with its NUL */
+
+/* The macros as functions, for those who cannot read macros. Blocks: no. Since 0.1. */
+MESHNET_API size_t meshnet_secret_size(void);
+MESHNET_API size_t meshnet_peer_id_text_size(void);
+
+/* Makes a new key pair from the kernel's random source. Blocks: no. Errors: INVALID_ARGUMENT, SYSTEM. Since 0.1. */
+MESHNET_API MESHNET_CHECK int32_t meshnet_keypair_generate(meshnet_keypair_t **keypair);
+
+/* The key pair of a 32-byte secret (an Ed25519 seed). Blocks: no. Errors: INVALID_ARGUMENT, INVALID_KEY (length). Since 0.1. */
+MESHNET_API MESHNET_CHECK int32_t meshnet_keypair_from_secret(const uint8_t *secret, size_t secret_length, meshnet_keypair_t **keypair);
+
+/* Reads a key file: libp2p's private key protobuf, as go-libp2p and meshnet_keypair_save write it. Blocks: for the file.
+   Errors: INVALID_ARGUMENT, KEY_FILE (system_errno ENOENT: there is no such file). Since 0.1. */
+MESHNET_API MESHNET_CHECK int32_t meshnet_keypair_load(const char *path, meshnet_keypair_t **keypair);
+
+/* Writes a key file that only its owner can read (mode 0600). A file that exists is never replaced: KEY_FILE with EEXIST.
+   Blocks: for the file, until it is on the disk. Errors: INVALID_ARGUMENT, INVALID_HANDLE, KEY_FILE. Since 0.1. */
+MESHNET_API MESHNET_CHECK int32_t meshnet_keypair_save(const meshnet_keypair_t *keypair, const char *path);
+
+/* Copies the secret, MESHNET_SECRET_SIZE bytes. Whoever has it is this node. Blocks: no.
+   Errors: INVALID_ARGUMENT, INVALID_HANDLE, BUFFER_TOO_SMALL. Since 0.1. */
+MESHNET_API MESHNET_CHECK int32_t meshnet_keypair_secret(const meshnet_keypair_t *keypair, uint8_t *secret, size_t capacity);
+
+/* Writes the peer id in its base58 form ("12D3KooW…") with NUL; MESHNET_PEER_ID_TEXT_SIZE bytes always suffice. Blocks: no.
+   Errors: INVALID_ARGUMENT, INVALID_HANDLE, BUFFER_TOO_SMALL. Since 0.1. */
+MESHNET_API MESHNET_CHECK int32_t meshnet_keypair_peer_id(const meshnet_keypair_t *keypair, char *text, size_t capacity);
+
+/* Forgets the key pair and wipes its secret once no node uses it. NULL does nothing. Blocks: no. Since 0.1. */
+MESHNET_API void meshnet_keypair_free(meshnet_keypair_t *keypair);
+
+/* ---- 4 A node -------------------------------------------------------------------------------------------------------------- */
+
+/* A running node. Methods: all functions that take it. Destructor: meshnet_node_free. */
+typedef struct meshnet_node meshnet_node_t;
+
+/* Waits without end. */
+#define MESHNET_FOREVER (-1)
+
+/* Starts a node that listens on `listen_port` of every interface (0: the kernel picks a port) and keeps trying to stay connected with
+   the bootstrap peers, multiaddrs such as "/ip4/10.0.0.1/tcp/4001" or "/dns4/host/tcp/4001/p2p/12D3KooW…".
+   All arguments are required; bootstrap_peers may be NULL with bootstrap_peer_count 0.
+   A bootstrap address that cannot be used does not stop the node: it is reported by MESHNET_EVENT_ADDRESS_PROBLEM and by
+   meshnet_address_problems. The node keeps the key pair: it may be freed at once. Blocks: no.
+   Errors: INVALID_ARGUMENT, INVALID_HANDLE, PORT_IN_USE, LISTEN_FAILED, SYSTEM, NO_MEMORY. Since 0.1. */
+MESHNET_API MESHNET_CHECK int32_t meshnet_node_new(const meshnet_keypair_t *identity,
+                                                   const char *const *bootstrap_peers,
+                                                   size_t bootstrap_peer_count,
+                                                   uint16_t listen_port,
+                                                   meshnet_node_t **node);
+
+typedef struct meshnet_config meshnet_config_t; /* section 11 */
+
+/* Starts a node with every option of section 11. Otherwise as meshnet_node_new.
+   Errors: those of meshnet_node_new, STRUCT_SIZE, INVALID_ADDRESS (of listen_addresses), INVALID_KEY (pre_shared_key). Since 0.1. */
+MESHNET_API MESHNET_CHECK int32_t meshnet_node_open(const meshnet_config_t *config, meshnet_node_t **node);
+
+/* Stops the node: connections end, its thread ends, blocked calls return MESHNET_ERROR_CLOSED, tickets complete with that code, and
+   lent buffers are yours again when it returns MESHNET_OK. Events that wait can still be fetched; the last is MESHNET_EVENT_CLOSED.
+   The second close returns MESHNET_ERROR_CLOSED and does nothing. May be called from any thread, also between fetching an event
+   and freeing it. Blocks: under 1 s. Errors: INVALID_ARGUMENT, INVALID_HANDLE, CLOSED. Since 0.1. */
+MESHNET_API int32_t meshnet_node_close(meshnet_node_t *node);
+
+/* Closes the node if it is open and gives the handle up, the descriptor of meshnet_event_fd included: take that out of your loop before.
+   Events and lists fetched before stay valid until they are freed. Calls of other threads on the node end with CLOSED. NULL and a
+   handle freed before do nothing. Blocks: under 1 s. Since 0.1. */
+MESHNET_API void meshnet_node_free(meshnet_node_t *node);
+
+/* Writes the node's peer id, as meshnet_keypair_peer_id does; also after close. Blocks: no.
+   Errors: INVALID_ARGUMENT, INVALID_HANDLE, BUFFER_TOO_SMALL. Since 0.1. */
+MESHNET_API MESHNET_CHECK int32_t meshnet_node_peer_id(meshnet_node_t *node, char *text, size_t capacity);
+
+/* Texts. */
+typedef struct meshnet_string_list {
+    size_t count;
+    const char *const *items;
+} meshnet_string_list_t;
+
+/* Releases a list. NULL does nothing. Since 0.1. */
+MESHNET_API void meshnet_string_list_free(meshnet_string_list_t *list);
+
+/* The addresses at which the node can be dialled: real ports, and one entry for each interface address where it listens on all.
+   Without "/p2p/<peer id>". Empty for a node that does not listen. Blocks: no. Errors: INVALID_ARGUMENT, INVALID_HANDLE, CLOSED. Since 0.1. */
+MESHNET_API MESHNET_CHECK int32_t meshnet_listen_addresses(meshnet_node_t *node, meshnet_string_list_t **addresses);
+
+/* A configured address that is not used as it stands. */
+typedef struct meshnet_address_problem {
+    const char *text;         /* as it was given */
+    const char *reason;       /* what is wrong with it and what to write instead */
+    const char *used_instead; /* the address that is used in its place; NULL when the entry is left out */
+} meshnet_address_problem_t;
+
+typedef struct meshnet_address_problem_list {
+    size_t count;
+    const meshnet_address_problem_t *const *items;
+} meshnet_address_problem_list_t;
+
+/* Releases a list. NULL does nothing. Since 0.1. */
+MESHNET_API void meshnet_address_problem_list_free(meshnet_address_problem_list_t *list);
+
+/* The configured addresses that are not used as they stand. Blocks: one turn. Errors: INVALID_ARGUMENT, INVALID_HANDLE, CLOSED. Since 0.1. */
+MESHNET_API MESHNET_CHECK int32_t meshnet_address_problems(meshnet_node_t *node, meshnet_address_problem_list_t **problems);
+
+/* ---- 5 Events -------------------------------------------------------------------------------------------------------------- */
+
+/* Behind each type: the fields of meshnet_event_t that it sets. All others are 0, NULL or false. */
+enum meshnet_event_type {
+    MESHNET_EVENT_LISTENING = 1,         /* address */
+    MESHNET_EVENT_CONNECTED = 2,         /* peer_id address direction; one event per peer, however many dials raced */
+    MESHNET_EVENT_DISCONNECTED = 3,      /* peer_id address direction cause detail system_errno; the last connection with the peer ended */
+    MESHNET_EVENT_MESSAGE = 4,           /* topic data origin (NULL: unsigned) peer_id (the neighbour that delivered it) */
+    MESHNET_EVENT_SUBSCRIPTION = 5,      /* peer_id topic subscribed */
+    MESHNET_EVENT_IDENTIFIED = 6,        /* peer_id agent_version protocol_version protocols listen_addresses observed_address (or NULL) */
+    MESHNET_EVENT_STREAM_OPENED = 7,     /* stream peer_id protocol_id; a peer opened a stream of a protocol that we accept */
+    MESHNET_EVENT_DIAL_FAILED = 8,       /* address peer_id (or NULL) cause code detail hint system_errno retry_after_ms */
+    MESHNET_EVENT_ADDRESS_PROBLEM = 9,   /* address (as given) detail (what is wrong, what to write) used_instead (or NULL) */
+    MESHNET_EVENT_MESSAGES_DROPPED = 10, /* dropped_count; you read too slowly */
+    MESHNET_EVENT_COMPLETED = 11,        /* ticket code; with an error: detail hint system_errno; else what section 10 says */
+    MESHNET_EVENT_CLOSED = 12            /* the node is closed; always the last, and given once */
+};
+
+enum meshnet_direction {
+    MESHNET_DIRECTION_INBOUND = 1, /* the peer dialled us */
+    MESHNET_DIRECTION_OUTBOUND = 2 /* we dialled the peer */
+};
+
+/* Why a connection ended: `cause` of MESHNET_EVENT_DISCONNECTED. */
+enum meshnet_disconnect_cause {
+    MESHNET_DISCONNECT_CLOSED_BY_US = 1,       /* meshnet_disconnect */
+    MESHNET_DISCONNECT_SHUTDOWN = 2,           /* the node is closing */
+    MESHNET_DISCONNECT_CLOSED_BY_PEER = 3,     /* in good order */
+    MESHNET_DISCONNECT_CONNECTION_LOST = 4,    /* the kernel says so: see system_errno */
+    MESHNET_DISCONNECT_TIMED_OUT = 5,          /* pings stayed unanswered */
+    MESHNET_DISCONNECT_PROTOCOL_VIOLATION = 6, /* the peer broke a rule: the detail names it */
+    MESHNET_DISCONNECT_DUPLICATE = 7,          /* a second connection with the same peer; the other was kept */
+    MESHNET_DISCONNECT_LIMIT_REACHED = 8       /* the detail names the limit */
+};
+
+/* Why a dial failed: `cause` of MESHNET_EVENT_DIAL_FAILED. */
+enum meshnet_dial_cause {
+    MESHNET_DIAL_REFUSED = 1,
+    MESHNET_DIAL_UNREACHABLE = 2,
+    MESHNET_DIAL_TIMED_OUT = 3,
+    MESHNET_DIAL_UNRESOLVED = 4,
+    MESHNET_DIAL_UNSUPPORTED_ADDRESS = 5,
+    MESHNET_DIAL_WRONG_PEER = 6,
+    MESHNET_DIAL_SELF_DIAL = 7,
+    MESHNET_DIAL_HANDSHAKE_FAILED = 8,
+    MESHNET_DIAL_LIMIT_REACHED = 9,
+    MESHNET_DIAL_CANCELLED = 10,
+    MESHNET_DIAL_NO_ADDRESSES = 11
+};
+
+/* A stream: a handle within its node, never reused. One that is gone gives MESHNET_ERROR_NO_SUCH_STREAM. 0 is none. */
+typedef struct meshnet_stream {
+    uint64_t id;
+} meshnet_stream_t;
+
+/* A call that was started, unique within its node, never reused. 0 is none. */
+typedef struct meshnet_ticket {
+    uint64_t id;
+} meshnet_ticket_t;
+
+/* A connected peer. */
+typedef struct meshnet_peer {
+    const char *peer_id;
+    const char *address; /* the remote address of the connection; NULL in the list of meshnet_topic_peers */
+    int32_t direction;   /* enum meshnet_direction; 0 in the list of meshnet_topic_peers */
+} meshnet_peer_t;
+
+typedef struct meshnet_peer_list {
+    size_t count;
+    const meshnet_peer_t *const *items;
+} meshnet_peer_list_t;
+
+/* Releases a list. NULL does nothing. Since 0.1. */
+MESHNET_API void meshnet_peer_list_free(meshnet_peer_list_t *list);
+
+/* One event. Everything in it lives until meshnet_event_free. Fields that the type does not set are 0, NULL or false, so that reading
+   a wrong one shows nothing rather than garbage. */
+typedef struct meshnet_event {
+    int32_t type;         /* enum meshnet_event_type; skip types that you do not know */
+    int32_t code;         /* enum meshnet_error: of the completed call; of the same dial made by meshnet_connect */
+    int32_t cause;        /* enum meshnet_disconnect_cause or meshnet_dial_cause */
+    int32_t direction;    /* enum meshnet_direction */
+    int32_t system_errno; /* 0 when no system call failed */
+    bool subscribed;      /* the peer follows the topic now, or no longer does */
+    bool changed;         /* the completed call changed something */
+
+    const char *peer_id;
+    const char *address;
+    const char *topic;    /* of a peer's own topic with a NUL inside: topic_length counts on */
+    size_t topic_length;
+    const uint8_t *data;  /* never NULL in a message; followed by a NUL that is not counted */
+    size_t data_length;
+    const char *origin;
+
+    const char *detail;   /* what happened, with the values */
+    const char *hint;     /* what to do about it */
+    const char *used_instead;
+    int64_t retry_after_ms; /* until the next try; -1: nobody tries again */
+    uint64_t dropped_count;
+
+    meshnet_stream_t stream;
+    const char *protocol_id;
+
+    const char *agent_version;
+    const char *protocol_version;
+    const char *observed_address;
+    const meshnet_string_list_t *protocols;
+    const meshnet_string_list_t *listen_addresses;
+
+    meshnet_ticket_t ticket;
+    size_t length;        /* bytes read or written */
+    int64_t round_trip_ns;
+    int64_t upload_ns;
+    int64_t download_ns;
+    const meshnet_peer_list_t *peers;
+    const meshnet_address_problem_list_t *problems;
+} meshnet_event_t;
+
+/* The next event, to be freed with meshnet_event_free. Several threads may wait; each event goes to one of them, in order.
+   Blocks: up to timeout_ms. Errors: INVALID_ARGUMENT, INVALID_HANDLE, TIMED_OUT (nothing came), CLOSED (closed, and every event
+   was fetched), NO_MEMORY (the event is lost). Since 0.1. */
+MESHNET_API MESHNET_CHECK int32_t meshnet_next_event(meshnet_node_t *node, int32_t timeout_ms, meshnet_event_t **event);
+
+/* As meshnet_next_event, but waits for the first only and takes up to `capacity` events that wait, in order. `events` is an array of
+   `capacity` (at least 1) pointers; *count (required) tells how many were filled, each to be freed with meshnet_event_free.
+   Blocks: up to timeout_ms. Errors: as meshnet_next_event. Since 0.1. */
+MESHNET_API MESHNET_CHECK int32_t meshnet_next_events(meshnet_node_t *node, int32_t timeout_ms,
+                                                      meshnet_event_t **events, size_t capacity, size_t *count);
+
+/* A descriptor that poll, epoll and select show as readable while events wait, and for good once the node is closed. Level-triggered.
+   It is the node's until meshnet_node_free: never read, write or close it. Returns the descriptor (0 or more) or an error. Blocks: no.
+   Errors: INVALID_ARGUMENT, INVALID_HANDLE, CLOSED (after fork). Since 0.1. */
+MESHNET_API MESHNET_CHECK int32_t meshnet_event_fd(meshnet_node_t *node);
+
+/* Releases an event and all it points to. NULL does nothing. Blocks: no. Since 0.1. */
+MESHNET_API void meshnet_event_free(meshnet_event_t *event);
+
+/* The name of an event type, such as "connected"; static, NULL for unknown types. Blocks: no. Since 0.1. */
+MESHNET_API const char *meshnet_event_type_name(int32_t type);
+
+/* The name of a cause, such as "closed by peer"; static, NULL for unknown causes. Blocks: no. Since 0.1. */
+MESHNET_API const char *meshnet_disconnect_cause_name(int32_t cause);
+MESHNET_API const char *meshnet_dial_cause_name(int32_t cause);
+
+/* ---- 6 Peers --------------------------------------------------------------------------------------------------------------- */
+
+/* Connects with the peer at a multiaddr, or finds that it is connected. `peer_id` (may be NULL with capacity 0) gets the text of
+   the peer's id. The connection stays until meshnet_disconnect or until it breaks; it is not dialled again by itself: that is what
+   bootstrap peers are for. When the time is over the attempt goes on without you. Blocks: up to timeout_ms.
+   Errors: INVALID_ARGUMENT, INVALID_HANDLE, INVALID_ADDRESS, BUFFER_TOO_SMALL, CLOSED, TIMED_OUT, CANCELLED, LIMIT_REACHED, REFUSED, UNREACHABLE,
+   UNRESOLVED, UNSUPPORTED_ADDRESS, WRONG_PEER, SELF_DIAL, HANDSHAKE_FAILED, NO_ADDRESSES. Since 0.1. */
+MESHNET_API MESHNET_CHECK int32_t meshnet_connect(meshnet_node_t *node, const char *address, int32_t timeout_ms,
+                                                  char *peer_id, size_t capacity);
+
+/* Ends the connection with a peer. A bootstrap peer will be dialled again. Blocks: one turn.
+   Errors: INVALID_ARGUMENT, INVALID_HANDLE, INVALID_PEER_ID, CLOSED, NOT_CONNECTED. Since 0.1. */
+MESHNET_API int32_t meshnet_disconnect(meshnet_node_t *node, const char *peer_id);
+
+/* The peers that are connected now, ordered by peer id. Blocks: one turn. Errors: INVALID_ARGUMENT, INVALID_HANDLE, CLOSED. Since 0.1. */
+MESHNET_API MESHNET_CHECK int32_t meshnet_peers(meshnet_node_t *node, meshnet_peer_list_t **peers);
+
+/* Adds an address that the node keeps trying to be connected with. Blocks: one turn.
+   Errors: INVALID_ARGUMENT, INVALID_HANDLE, INVALID_ADDRESS, CLOSED, LIMIT_REACHED. Since 0.1. */
+MESHNET_API MESHNET_CHECK int32_t meshnet_add_bootstrap_peer(meshnet_node_t *node, const char *address);
+
+/* No longer keeps the connection with this address up; one that stands stays. Blocks: one turn.
+   Errors: INVALID_ARGUMENT, INVALID_HANDLE, INVALID_ADDRESS, CLOSED. Since 0.1. */
+MESHNET_API int32_t meshnet_remove_bootstrap_peer(meshnet_node_t *node, const char *address);
+
+/* ---- 7 Messages (gossipsub) ------------------------------------------------------------------------------------------------ */
+
+/* Follows a topic: its messages come as MESHNET_EVENT_MESSAGE. *changed (may be NULL) is false when it was followed already.
+   Blocks: one turn. Errors: INVALID_ARGUMENT, INVALID_HANDLE, INVALID_TOPIC, CLOSED, LIMIT_REACHED. Since 0.1. */
+MESHNET_API MESHNET_CHECK int32_t meshnet_subscribe(meshnet_node_t *node, const char *topic, bool *changed);
+
+/* No longer follows a topic. *changed (may be NULL) is false when it was not followed.
+   Blocks: one turn. Errors: INVALID_ARGUMENT, INVALID_HANDLE, INVALID_TOPIC, CLOSED. Since 0.1. */
+MESHNET_API int32_t meshnet_unsubscribe(meshnet_node_t *node, const char *topic, bool *changed);
+
+/* Sends a message to everybody who follows the topic; we need not follow it ourselves, and do not get our own messages. MESHNET_OK means
+   that it waits in the queue of at least one peer. `data` may be NULL with length 0. Blocks: one turn.
+   Errors: INVALID_ARGUMENT, INVALID_HANDLE, INVALID_TOPIC, CLOSED, NO_PEERS_SUBSCRIBED, QUEUES_FULL, MESSAGE_TOO_LARGE. Since 0.1. */
+MESHNET_API MESHNET_CHECK int32_t meshnet_publish(meshnet_node_t *node, const char *topic, const uint8_t *data, size_t length);
+
+/* The connected peers that follow a topic (peer_id alone is set), ordered by peer id. We must follow it too. Blocks: one turn.
+   Errors: INVALID_ARGUMENT, INVALID_HANDLE, INVALID_TOPIC, NOT_SUBSCRIBED, CLOSED. Since 0.1. */
+MESHNET_API MESHNET_CHECK int32_t meshnet_topic_peers(meshnet_node_t *node, const char *topic, meshnet_peer_list_t **peers);
+
+/* ---- 8 Streams ------------------------------------------------------------------------------------------------------------- */
+
+/* Opens a stream to a connected peer for the first of the protocol ids (in order of preference) that it speaks.
+   *protocol_index (may be NULL) tells which one that is. Blocks: up to timeout_ms.
+   Errors: INVALID_ARGUMENT, INVALID_HANDLE, INVALID_PEER_ID, INVALID_PROTOCOL, CLOSED, TIMED_OUT, NOT_CONNECTED, PROTOCOL_NOT_SUPPORTED,
+   STREAM_RESET, LIMIT_REACHED. Since 0.1. */
+MESHNET_API MESHNET_CHECK int32_t meshnet_stream_open(meshnet_node_t *node, const char *peer_id,
+                                                      const char *const *protocol_ids, size_t protocol_id_count,
+                                                      int32_t timeout_ms, meshnet_stream_t *stream, size_t *protocol_index);
+
+/* Accepts streams that peers open for a protocol id: each comes as MESHNET_EVENT_STREAM_OPENED. *changed (may be NULL) is false when it was
+   accepted already. Blocks: one turn. Errors: INVALID_ARGUMENT, INVALID_HANDLE, INVALID_PROTOCOL, CLOSED, LIMIT_REACHED. Since 0.1. */
+MESHNET_API MESHNET_CHECK int32_t meshnet_accept(meshnet_node_t *node, const char *protocol_id, bool *changed);
+
+/* No longer accepts new streams of a protocol id. Blocks: one turn. Errors: as meshnet_accept. Since 0.1. */
+MESHNET_API int32_t meshnet_stop_accepting(meshnet_node_t *node, const char *protocol_id, bool *changed);
+
+/* Reads what has arrived, at most `capacity` (at least 1) bytes; waits until there is something. *count (required) 0 with MESHNET_OK is the end:
+   the peer closed its side. When the time is over nothing was taken. One read of a stream at a time. Blocks: up to timeout_ms.
+   Errors: INVALID_ARGUMENT, INVALID_HANDLE, CLOSED, TIMED_OUT, BUSY, NO_SUCH_STREAM, STREAM_RESET. Since 0.1. */
+MESHNET_API MESHNET_CHECK int32_t meshnet_stream_read(meshnet_node_t *node, meshnet_stream_t stream, uint8_t *buffer, size_t capacity,
+                                                      int32_t timeout_ms, size_t *count);
+
+/* Writes all bytes: MESHNET_OK when every one is in the connection's send buffer. `data` may be NULL with length 0. After any error a part may
+   have been sent: reset the stream unless your protocol can tell. One write of a stream at a time. Blocks: up to timeout_ms.
+   Errors: INVALID_ARGUMENT, INVALID_HANDLE, CLOSED, TIMED_OUT, BUSY, NO_SUCH_STREAM, STREAM_RESET, STREAM_CLOSED. Since 0.1. */
+MESHNET_API MESHNET_CHECK int32_t meshnet_stream_write(meshnet_node_t *node, meshnet_stream_t stream, const uint8_t *data, size_t length,
+                                                       int32_t timeout_ms);
+
+/* Tells the peer that no more bytes will come; reading goes on. Twice is MESHNET_OK. Blocks: no.
+   Errors: INVALID_ARGUMENT, INVALID_HANDLE, CLOSED, NO_SUCH_STREAM. Since 0.1. */
+MESHNET_API int32_t meshnet_stream_close_write(meshnet_node_t *node, meshnet_stream_t stream);
+
+/* Closes both directions in order: what was written is still sent, what arrives is thrown away. The handle is gone. Blocks: no.
+   Errors: INVALID_ARGUMENT, INVALID_HANDLE, CLOSED, NO_SUCH_STREAM. Since 0.1. */
+MESHNET_API int32_t meshnet_stream_close(meshnet_node_t *node, meshnet_stream_t stream);
+
+/* Drops the stream at once; the peer sees MESHNET_ERROR_STREAM_RESET. The handle is gone. Blocks: no.
+   Errors: INVALID_ARGUMENT, INVALID_HANDLE, CLOSED, NO_SUCH_STREAM. Since 0.1. */
+MESHNET_API int32_t meshnet_stream_reset(meshnet_node_t *node, meshnet_stream_t stream);
+
+/* ---- 9 Measuring ----------------------------------------------------------------------------------------------------------- */
+
+/* One libp2p ping with a connected peer; *round_trip_ns (required) in nanoseconds. Blocks: up to timeout_ms.
+   Errors: INVALID_ARGUMENT, INVALID_HANDLE, INVALID_PEER_ID, CLOSED, TIMED_OUT, NOT_CONNECTED, PROTOCOL_NOT_SUPPORTED, STREAM_RESET. Since 0.1. */
+MESHNET_API MESHNET_CHECK int32_t meshnet_ping(meshnet_node_t *node, const char *peer_id, int32_t timeout_ms, int64_t *round_trip_ns);
+
+/* Measures throughput by /perf/1.0.0: sends `upload` bytes, then receives `download` bytes. The times (may be NULL) are in nanoseconds, each
+   from its first byte to its last. Blocks: up to timeout_ms. Errors: as meshnet_ping. Since 0.1. */
+MESHNET_API MESHNET_CHECK int32_t meshnet_perf(meshnet_node_t *node, const char *peer_id, uint64_t upload, uint64_t download, int32_t timeout_ms,
+                                               int64_t *upload_ns, int64_t *download_ns);
+
+/* ---- 10 Without blocking --------------------------------------------------------------------------------------------------- */
+
+/* Each starts the call of the same name. MESHNET_OK means that exactly one MESHNET_EVENT_COMPLETED with *ticket (required) will come, with
+   the code that the blocking call would have returned and, in the fields named here, its results. An error means that none will come.
+   There is no time limit but that of the node's options: meshnet_cancel ends a call that you no longer wait for.
+   Blocks: no. Errors: INVALID_ARGUMENT, INVALID_HANDLE, the INVALID_ codes of the blocking call, CLOSED, LIMIT_REACHED (too many calls wait). Since 0.1. */
+MESHNET_API MESHNET_CHECK int32_t meshnet_connect_start(meshnet_node_t *node, const char *address, meshnet_ticket_t *ticket); /* peer_id address direction */
+MESHNET_API MESHNET_CHECK int32_t meshnet_disconnect_start(meshnet_node_t *node, const char *peer_id, meshnet_ticket_t *ticket);
+MESHNET_API MESHNET_CHECK int32_t meshnet_peers_start(meshnet_node_t *node, meshnet_ticket_t *ticket); /* peers */
+MESHNET_API MESHNET_CHECK int32_t meshnet_address_problems_start(meshnet_node_t *node, meshnet_ticket_t *ticket); /* problems */
+MESHNET_API MESHNET_CHECK int32_t meshnet_add_bootstrap_peer_start(meshnet_node_t *node, const char *address, meshnet_ticket_t *ticket);
+MESHNET_API MESHNET_CHECK int32_t meshnet_remove_bootstrap_peer_start(meshnet_node_t *node, const char *address, meshnet_ticket_t *ticket);
+MESHNET_API MESHNET_CHECK int32_t meshnet_subscribe_start(meshnet_node_t *node, const char *topic, meshnet_ticket_t *ticket); /* changed */
+MESHNET_API MESHNET_CHECK int32_t meshnet_unsubscribe_start(meshnet_node_t *node, const char *topic, meshnet_ticket_t *ticket); /* changed */
+MESHNET_API MESHNET_CHECK int32_t meshnet_publish_start(meshnet_node_t *node, const char *topic, const uint8_t *data, size_t length,
+                                                        meshnet_ticket_t *ticket);
+MESHNET_API MESHNET_CHECK int32_t meshnet_topic_peers_start(meshnet_node_t *node, const char *topic, meshnet_ticket_t *ticket); /* peers */
+MESHNET_API MESHNET_CHECK int32_t meshnet_stream_open_start(meshnet_node_t *node, const char *peer_id, const char *const *protocol_ids,
+                                                            size_t protocol_id_count, meshnet_ticket_t *ticket); /* stream protocol_id */
+MESHNET_API MESHNET_CHECK int32_t meshnet_accept_start(meshnet_node_t *node, const char *protocol_id, meshnet_ticket_t *ticket); /* changed */
+MESHNET_API MESHNET_CHECK int32_t meshnet_stop_accepting_start(meshnet_node_t *node, const char *protocol_id, meshnet_ticket_t *ticket); /* changed */
+MESHNET_API MESHNET_CHECK int32_t meshnet_ping_start(meshnet_node_t *node, const char *peer_id, meshnet_ticket_t *ticket); /* round_trip_ns */
+MESHNET_API MESHNET_CHECK int32_t meshnet_perf_start(meshnet_node_t *node, const char *peer_id, uint64_t upload, uint64_t download,
+                                                     meshnet_ticket_t *ticket); /* upload_ns download_ns */
+
+/* `buffer` is lent to the node until the completion is fetched or meshnet_node_close has returned. Completes with: length (0: the end). */
+MESHNET_API MESHNET_CHECK int32_t meshnet_stream_read_start(meshnet_node_t *node, meshnet_stream_t stream, uint8_t *buffer, size_t capacity,
+                                                            meshnet_ticket_t *ticket);
+/* `data` is lent to the node until the completion is fetched or meshnet_node_close has returned. Completes with: length (all of it). */
+MESHNET_API MESHNET_CHECK int32_t meshnet_stream_write_start(meshnet_node_t *node, meshnet_stream_t stream, const uint8_t *data, size_t length,
+                                                             meshnet_ticket_t *ticket);
+
+/* Ends the wait for a started call: it completes with MESHNET_ERROR_CANCELLED, unless it has completed already, in which case nothing changes and
+   MESHNET_OK is returned too. Lent buffers are yours with the completion, not before. What was begun with a peer may still take effect.
+   Blocks: no. Errors: INVALID_ARGUMENT, INVALID_HANDLE, CLOSED. Since 0.1. */
+MESHNET_API int32_t meshnet_cancel(meshnet_node_t *node, meshnet_ticket_t ticket);
+
+/* ---- 11 Every option ------------------------------------------------------------------------------------------------------- */
+
+enum meshnet_signing_policy {
+    MESHNET_STRICT_SIGN = 0,   /* messages are signed, and unsigned ones refused: the rule of libp2p networks */
+    MESHNET_STRICT_NO_SIGN = 1 /* messages carry neither author nor signature, and signed ones are refused */
+};
+
+/* Gossipsub, with the names and defaults of its specification. Initialise with meshnet_gossipsub_options_default. */
+typedef struct meshnet_gossipsub_options {
+    uint32_t struct_size;
+    int32_t signing_policy;          /* enum meshnet_signing_policy; STRICT_SIGN */
+    uint32_t maximum_message_size;   /* bytes; 8,388,608. Everybody on a topic should agree on it */
+    uint32_t heartbeat_interval_ms;  /* 1,000 */
+    uint32_t mesh_degree;            /* D, 6 */
+    uint32_t mesh_degree_low;        /* D_lo, 5 */
+    uint32_t mesh_degree_high;       /* D_hi, 12 */
+    uint32_t mesh_degree_lazy;       /* D_lazy, 6 */
+    uint32_t mesh_outbound_minimum;  /* D_out, 2 */
+    bool flood_publish;              /* own messages go to every peer of the topic; true */
+} meshnet_gossipsub_options_t;
+
+/* Bounds of a node. Initialise with meshnet_limits_default, which fills in the defaults named here. */
+typedef struct meshnet_limits {
+    uint32_t struct_size;
+    uint32_t connections;                      /* in all; 1,024 */
+    uint32_t pending_inbound_connections;      /* handshake not finished; 64 */
+    uint32_t pending_outbound_connections;     /* attempts under way; 160 */
+    uint32_t connections_per_peer;             /* 8 */
+    uint32_t inbound_connections_per_address;  /* of one IPv4 address or IPv6 /56, loopback free; 8 */
+    uint32_t streams_per_connection;           /* each direction; 256 */
+    uint32_t handshake_timeout_ms;             /* 15,000 */
+    uint32_t stream_negotiation_timeout_ms;    /* 10,000 */
+    uint32_t maximum_stream_window;            /* bytes; 16,777,216 */
+    uint32_t send_buffer;                      /* bytes of one connection; 262,144 */
+    uint32_t event_queue_count;                /* events that wait for you; 65,536 */
+    uint64_t event_queue_bytes;                /* bytes of messages that wait for you; 67,108,864 */
+    uint32_t topics;                           /* 1,024 */
+    uint32_t pending_accepts;                  /* streams opened by peers that you have not used yet; 1,024 */
+} meshnet_limits_t;
+
+/* All about a node. The first four fields are required as in meshnet_node_new; the others come from meshnet_config_default. */
+struct meshnet_config {
+    uint32_t struct_size;
+    uint16_t listen_port;                     /* 0: the kernel picks one. Not used when listen_addresses is given */
+    bool listens;                             /* true; false: only dials, and accepts no connection */
+    const meshnet_keypair_t *identity;        /* required: NULL until you set it */
+    const char *const *bootstrap_peers;       /* may be NULL with count 0 */
+    size_t bootstrap_peer_count;
+
+    const char *const *listen_addresses;      /* multiaddrs such as "/ip4/127.0.0.1/tcp/0"; NULL with count 0: all interfaces, IPv4 and IPv6 */
+    size_t listen_address_count;
+    const uint8_t *pre_shared_key;            /* of a private network: 32 bytes, or the text of a swarm.key file; NULL: the public network */
+    size_t pre_shared_key_length;
+    const char *agent_version;                /* what identify tells peers; NULL: "meshnet/" and the version */
+    uint32_t ping_interval_ms;                /* 15,000; 0: no pings */
+    uint32_t ping_timeout_ms;                 /* 20,000; an unanswered ping closes the connection */
+    uint32_t dial_timeout_ms;                 /* 10,000; one attempt with its handshake */
+    uint32_t backoff_first_ms;                /* 500; bootstrap peers are tried again after a random time below this, doubled each time */
+    uint32_t backoff_cap_ms;                  /* 30,000 */
+    const meshnet_gossipsub_options_t *gossipsub; /* NULL: the defaults */
+    const meshnet_limits_t *limits;           /* NULL: the defaults */
+};
+
+/* Each fills a struct with the defaults and its struct_size: meshnet_config_default(&config, sizeof config). Blocks: no.
+   Errors: INVALID_ARGUMENT (NULL), STRUCT_SIZE (of no known version). Since 0.1. */
+MESHNET_API MESHNET_CHECK int32_t meshnet_config_default(meshnet_config_t *config, size_t struct_size);
+MESHNET_API MESHNET_CHECK int32_t meshnet_gossipsub_options_default(meshnet_gossipsub_options_t *options, size_t struct_size);
+MESHNET_API MESHNET_CHECK int32_t meshnet_limits_default(meshnet_limits_t *limits, size_t struct_size);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif /* MESHNET_H */
