@@ -1,8 +1,8 @@
-import MeshNetProtocol
+package import MeshNetProtocol
 
 /// A binary heap of deadlines. Entries are never removed early: whoever is called looks at its own state and may find
 /// nothing to do. Equal deadlines fire in the order they were set, so that a run replays.
-struct TimerQueue<Key> {
+package struct TimerQueue<Key> {
     private struct Entry {
         var deadline: Instant
         var sequence: UInt64
@@ -16,17 +16,19 @@ struct TimerQueue<Key> {
     private var heap: [Entry] = []
     private var sequence: UInt64 = 0
 
-    var deadline: Instant? { heap.first?.deadline }
-    var count: Int { heap.count }
+    package init() {}
 
-    mutating func set(_ key: Key, at deadline: Instant) {
+    package var deadline: Instant? { heap.first?.deadline }
+    package var count: Int { heap.count }
+
+    package mutating func set(_ key: Key, at deadline: Instant) {
         heap.append(Entry(deadline: deadline, sequence: sequence, key: key))
         sequence += 1
         siftUp(heap.count - 1)
     }
 
     /// The first key whose deadline has come, or nil.
-    mutating func popExpired(now: Instant) -> Key? {
+    package mutating func popExpired(now: Instant) -> Key? {
         guard let first = heap.first, first.deadline <= now else { return nil }
         let last = heap.removeLast()
         if !heap.isEmpty {
