@@ -118,7 +118,8 @@ package final class Simulation {
     private func start(_ index: Int) {
         nodes[index].swarm = Swarm(configuration: nodes[index].configuration, seed: random.bytes(32), now: now)
         nodes[index].links = [:]
-        nodes[index].swarm?.listening(on: [nodes[index].address.multiaddr], now: now)
+        let address = nodes[index].address.multiaddr
+        nodes[index].swarm?.listening(on: [address], now: now)
         drain(index)
     }
 
@@ -170,7 +171,8 @@ package final class Simulation {
             return
         }
         let from = SocketAddress(ip: nodes[index].address.ip, port: UInt16(40_000 + links.count % 20_000))
-        guard let accepted = nodes[target].swarm?.accepted(from: from, to: nodes[target].address, now: now) else {
+        let to = nodes[target].address
+        guard let accepted = nodes[target].swarm?.accepted(from: from, to: to, now: now) else {
             return schedule(.connectFailed(node: index, connection: id, errno: 104))
         }
         let link = links.count

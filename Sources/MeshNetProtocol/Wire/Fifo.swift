@@ -1,6 +1,7 @@
-/// A first-in-first-out queue that keeps its memory: appending and removing allocate nothing once it has been as long as it gets.
+/// A first-in-first-out queue that keeps its own memory, so that appending and removing allocate nothing once it has been as long as it gets,
+/// and lets go of an element as soon as it is taken out.
 package struct Fifo<Element> {
-    private var elements: [Element] = []
+    private var elements: [Element?] = []
     private var head = 0
 
     package init() {}
@@ -11,7 +12,7 @@ package struct Fifo<Element> {
     package var first: Element? { isEmpty ? nil : elements[head] }
 
     package subscript(offset: Int) -> Element {
-        get { elements[head + offset] }
+        get { elements[head + offset]! }
         set { elements[head + offset] = newValue }
     }
 
@@ -24,6 +25,7 @@ package struct Fifo<Element> {
     package mutating func popFirst() -> Element? {
         guard head < elements.count else { return nil }
         let element = elements[head]
+        elements[head] = nil
         head += 1
         if head == elements.count { removeAll() }
         return element

@@ -109,8 +109,7 @@ extension Swarm {
         return message.framed
     }
 
-    /// Our addresses under our signature. The sequence number is the number of changes, above any earlier run's: seconds are not known here,
-    /// so it starts at a random point of the first half of its range.
+    /// Our addresses under our signature; every change of the addresses has a higher sequence number.
     private func signedPeerRecord() -> [UInt8] {
         PeerRecord(peer: localPeer, sequence: recordSequence, addresses: listenAddresses).sealed(by: configuration.identity)
     }

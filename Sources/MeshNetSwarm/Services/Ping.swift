@@ -23,6 +23,13 @@ struct PingState {
     var roundTrip: Duration?
     var nextPing: Instant = .zero
 
+    mutating func begin(_ bytes: [UInt8], now: Instant) {
+        inFlight = (bytes, now)
+        echoed = 0
+        answered = waiting
+        waiting = []
+    }
+
     /// True if a ping sent at `since` or later has no answer. A peer that does not speak ping is believed to live.
     func isUnanswered(since: Instant) -> Bool {
         if isUnsupported { return false }
@@ -59,10 +66,7 @@ extension Swarm {
         }
         guard let stream = connections[id]?.ping.stream else { return }
         let bytes = random.bytes(PingState.byteCount)
-        connections[id]?.ping.inFlight = (bytes, now)
-        connections[id]?.ping.echoed = 0
-        connections[id]?.ping.answered = connections[id]?.ping.waiting ?? []
-        connections[id]?.ping.waiting = []
+        connections[id]?.ping.begin(bytes, now: now)
         send(bytes, on: stream, of: id, thenClose: false)
         timers.set(.ping(id), at: now + configuration.pingTimeout)
     }

@@ -19,9 +19,9 @@ struct PubSubLink {
     var reopenings = 0
 
     /// Control overtakes own messages, these overtake forwarded ones; never within a frame.
-    var control = FIFO<[UInt8]>()
-    var own = FIFO<[UInt8]>()
-    var forward = FIFO<[UInt8]>()
+    var control = Fifo<[UInt8]>()
+    var own = Fifo<[UInt8]>()
+    var forward = Fifo<[UInt8]>()
     var current: [UInt8] = []
     var written = 0
     var queuedBytes = 0
@@ -200,7 +200,7 @@ extension Swarm {
             connections[id]?.streams[old] = nil
             connections[id]?.pipeline?.reset(old)
         }
-        connections[id]?.pubsubInput = PubSubInput(stream: stream, frames: LengthPrefixedFrames(limit: gossip.maximumFrameSize))
+        connections[id]?.pubsubInput = PubSubInput(stream: stream, frames: LengthPrefixedFrames(limit: configuration.gossipsub.maximumMessageSize))
         use(stream, for: .pubsubIn, on: id)
         addToGossip(peer, protocolID: protocolID, through: id)
     }

@@ -5,7 +5,7 @@ struct AddressBook {
     private let addressesPerPeer: Int
     private let maximumPeers: Int
     private var entries: [PeerID: [Multiaddr]] = [:]
-    private var order = FIFO<PeerID>()
+    private var order = Fifo<PeerID>()
 
     init(limits: Limits) {
         addressesPerPeer = max(1, limits.addressesPerPeer)
@@ -19,12 +19,12 @@ struct AddressBook {
 
     /// Puts an address, without its peer id, in front.
     mutating func add(_ address: Multiaddr, for peer: PeerID) {
+        guard let plain = address.withoutPeerID else { return }
         if entries[peer] == nil {
             if entries.count >= maximumPeers, let oldest = order.popFirst() { entries[oldest] = nil }
             entries[peer] = []
             order.append(peer)
         }
-        let plain = address.withoutPeerID
         entries[peer]?.removeAll { $0 == plain }
         entries[peer]?.insert(plain, at: 0)
         if let count = entries[peer]?.count, count > addressesPerPeer { entries[peer]?.removeLast() }

@@ -1,4 +1,4 @@
-import MeshNetProtocol
+package import MeshNetProtocol
 
 /// One wish to reach a peer or an address: candidates are tried 250 ms apart, in parallel, until one is established.
 struct Dial {
@@ -86,12 +86,9 @@ enum DialTarget {
 }
 
 extension SocketAddress {
-    /// `/ip4/…/tcp/…` or `/ip6/…/tcp/…`, with a zone in front where there is one.
+    /// `/ip4/…/tcp/…` or `/ip6/…/tcp/…`, with a zone in front where there is one. Precondition: the ip has 4 or 16 bytes.
     package var multiaddr: Multiaddr {
-        var components: [Multiaddr.Component] = []
-        if let zone { components.append(.ip6zone(zone)) }
-        components.append(ip.count == 4 ? .ip4(ip) : .ip6(ip))
-        components.append(.tcp(port))
-        return Multiaddr(components: components)
+        guard let address = Multiaddr(ip: ip, tcpPort: port, zone: zone) else { preconditionFailure("an ip has 4 or 16 bytes") }
+        return address
     }
 }

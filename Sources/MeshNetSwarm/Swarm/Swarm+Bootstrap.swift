@@ -88,9 +88,7 @@ extension Swarm {
         for index in bootstrap.indices where bootstrap[index].isDialling {
             if bootstrap[index].peer == peer { bootstrap[index].isDialling = false }
         }
-        for index in bootstrap.indices where bootstrap[index].peer == peer && bootstrap[index].isSuspended && !bootstrap[index].addresses.isEmpty {
-            bootstrap[index].isSuspended = false
-        }
+        resumeBootstrap(of: peer)
     }
 
     /// Called when the dial of an entry reached a peer.
@@ -114,6 +112,13 @@ extension Swarm {
         let delay = bootstrap[index].backoff.next(&random)
         timers.set(.bootstrap(index), at: now + delay)
         return delay
+    }
+
+    /// The application wants this peer after all.
+    mutating func resumeBootstrap(of peer: PeerID) {
+        for index in bootstrap.indices where bootstrap[index].peer == peer && !bootstrap[index].addresses.isEmpty {
+            bootstrap[index].isSuspended = false
+        }
     }
 
     mutating func report(_ problem: AddressProblem) {

@@ -30,6 +30,7 @@ extension Swarm {
         guard addresses != listenAddresses else { return }
         for address in addresses where !listenAddresses.contains(address) { emit(.listening(address)) }
         listenAddresses = addresses
+        recordSequence &+= 1
         pushIdentify()
     }
 

@@ -28,14 +28,19 @@ extension Swarm {
         else { return }
         switch result {
         case .success(let found):
-            if found.isEmpty { dials[id]?.failures.append(.unresolved(host: dials[id]?.target.description ?? "", reason: "the name has no address")) }
+            if found.isEmpty { unresolved(id, "the name has no address") }
             for address in Self.interleaved(found) {
                 addCandidate(SocketAddress(ip: address.ip, port: lookup.port, zone: address.zone), to: id)
             }
         case .failure(let failure):
-            dials[id]?.failures.append(.unresolved(host: dials[id]?.target.description ?? "", reason: failure.reason))
+            unresolved(id, failure.reason)
         }
         continueDial(id)
+    }
+
+    private mutating func unresolved(_ id: DialID, _ reason: String) {
+        guard let target = dials[id]?.target else { return }
+        dials[id]?.failures.append(.unresolved(host: target.description, reason: reason))
     }
 
     /// Starts the next candidate when its time has come; ends the dial when nothing is left to try.

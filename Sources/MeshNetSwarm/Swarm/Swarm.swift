@@ -13,23 +13,24 @@ package struct Swarm {
     var random: RandomSource
     let pool = BufferPool()
 
-    var actions = FIFO<SwarmAction>()
+    var actions = Fifo<SwarmAction>()
     var timers = TimerQueue<TimerKey>()
     /// Pipelines that may have actions, and those that may hold unsealed bytes.
-    var dirty = FIFO<ConnectionID>()
+    var dirty = Fifo<ConnectionID>()
     var unflushed: [ConnectionID] = []
 
     var connections = ConnectionTable()
     var peers: [PeerID: Peer] = [:]
     var addressBook: AddressBook
     var listenAddresses: [Multiaddr] = []
+    var recordSequence: UInt64
     var inboundGate: InboundGate
 
     var dials: [DialID: Dial] = [:]
     var nextDialID: UInt64 = 1
     var nextQuery: UInt64 = 1
     var queries: [UInt64: DialID] = [:]
-    var queuedDials = FIFO<DialID>()
+    var queuedDials = Fifo<DialID>()
     var outboundAttempts = 0
     var bootstrap: [BootstrapEntry] = []
     var addressProblems: [AddressProblem] = []
@@ -50,6 +51,7 @@ package struct Swarm {
         localPeer = configuration.identity.peerID
         random = RandomSource(seed: seed)
         addressBook = AddressBook(limits: configuration.limits)
+        recordSequence = configuration.peerRecordSequence
         inboundGate = InboundGate(limits: configuration.limits)
         gossip = Gossipsub(
             configuration: configuration.gossipsub, identity: configuration.identity, random: random.fork(), now: now)
