@@ -4,7 +4,7 @@ import Testing
 
 @Suite struct VarintTests {
     private func decode(_ hex: String) throws -> (UInt64, rest: [UInt8]) {
-        try ([UInt8](hex: hex) ?? []).withView { view in
+        try ([UInt8](hex: hex) ?? []).withView { view throws in
             var reader = ByteReader(view)
             let value = try reader.readVarint()
             return (value, [UInt8](reader.readRest()))
@@ -31,7 +31,7 @@ import Testing
     @Test func lengthAboveTheLimitIsRefusedBeforeReading() {
         let bytes = [UInt8](hex: "ffffffffffffffff7f")!
         #expect(throws: WireError.tooLarge(announced: UInt64(Int64.max), limit: 10)) {
-            try bytes.withView { view in
+            try bytes.withView { view throws in
                 var reader = ByteReader(view)
                 _ = try reader.readLength(limit: 10)
             }
@@ -47,7 +47,7 @@ import Testing
             let value = try #require(UInt64(row.text("value")))
             #expect(Varint.encoded(value).hex == row.text("hex"))
             #expect(Varint.byteCount(value) == row["bytes"] as? Int)
-            try row.bytes("hex").withView { view in
+            try row.bytes("hex").withView { view throws in
                 var reader = ByteReader(view)
                 #expect(try reader.readVarint() == value)
                 #expect(reader.isAtEnd)
@@ -57,7 +57,7 @@ import Testing
 
     @Test func goodWithRest() throws {
         for row in try Vectors.cases("varint.json", "good_with_rest") {
-            try row.bytes("hex").withView { view in
+            try row.bytes("hex").withView { view throws in
                 var reader = ByteReader(view)
                 #expect(String(try reader.readVarint()) == row.text("value"))
                 #expect(reader.offset == row["consumed"] as? Int)
@@ -91,14 +91,14 @@ import Testing
     @Test func insideProtobuf() throws {
         let protobuf = try #require(try Vectors.load("varint.json")["protobuf"] as? [String: Any])
         for row in protobuf["good"] as? [[String: Any]] ?? [] {
-            try ([0x08] + row.bytes("hex")).withView { view in
+            try ([0x08] + row.bytes("hex")).withView { view throws in
                 var reader = ProtobufReader(view)
                 #expect(String(try #require(try reader.next()).integer()) == row.text("value"))
             }
         }
         for row in protobuf["bad"] as? [[String: Any]] ?? [] {
             #expect(throws: WireError.self) {
-                try ([0x08] + row.bytes("hex")).withView { view in
+                try ([0x08] + row.bytes("hex")).withView { view throws in
                     var reader = ProtobufReader(view)
                     _ = try reader.next()
                 }

@@ -6,13 +6,13 @@ extension YamuxSession {
         if state == .open { input = plaintext }
     }
 
+    /// Some of the lent bytes are not parsed yet.
+    package var hasInput: Bool { !input.isEmpty || !notices.isEmpty }
+
     /// The next thing to know, or nil when all bytes are used up. Bytes of partial frames are remembered.
     package mutating func poll() -> YamuxAction? {
         while true {
-            if let notice = notices.popFirst() {
-                if let action = notice.action { return action }
-                continue
-            }
+            if let notice = notices.popFirst() { return notice.action }
             if input.isEmpty { return nil }
             if body.remaining > 0 {
                 if let action = readBody() { return action }
@@ -178,9 +178,8 @@ extension YamuxSession {
 }
 
 extension YamuxSession.Notice {
-    var action: YamuxAction? {
+    var action: YamuxAction {
         switch self {
-        case .void: nil
         case .opened(let id): .opened(id)
         case .ended(let id): .ended(id)
         case .reset(let id, let error): .reset(id, error)
@@ -193,7 +192,7 @@ extension YamuxSession.Notice {
     var stream: UInt32? {
         switch self {
         case .opened(let id), .ended(let id), .reset(let id, _), .closed(let id), .writable(let id): id
-        case .void, .finished: nil
+        case .finished: nil
         }
     }
 }

@@ -48,8 +48,6 @@ package struct YamuxSession {
 
     /// Actions without a view, in order; at most a handful for each frame, and drained before the next one is parsed.
     enum Notice {
-        /// Overtaken by a reset.
-        case void
         case opened(UInt32)
         case ended(UInt32)
         case reset(UInt32, YamuxStreamError)
@@ -98,7 +96,7 @@ package struct YamuxSession {
     /// Tears the stream down. It is gone at once, without an action, and nothing more is said of it.
     package mutating func reset(_ id: UInt32) {
         guard state == .open else { return }
-        for offset in 0..<notices.count where notices[offset].stream == id { notices[offset] = .void }
+        notices.removeAll { $0.stream == id }
         guard let at = streams.find(id) else { return }
         // The peer never heard of a stream whose SYN is still here.
         let isUnknown = streams[at].greeting.contains(.syn)
@@ -110,6 +108,7 @@ package struct YamuxSession {
     package mutating func goAway(_ code: YamuxGoAway) {
         guard state == .open else { return }
         control.append(ControlFrame(kind: .goAway, stream: 0, value: code.rawValue))
+        notices.removeAll()
         endSession()
     }
 
