@@ -1,6 +1,7 @@
-/// A first-in-first-out queue that keeps its memory: appending and removing allocate nothing once it has been as long as it gets.
+/// A first-in-first-out queue that keeps its own memory, so that appending and removing allocate nothing once it has been as long as it
+/// gets, and lets go of an element as soon as it is taken out.
 package struct Fifo<Element> {
-    private var elements: [Element] = []
+    private var elements: [Element?] = []
     private var head = 0
 
     package init() {}
@@ -8,10 +9,12 @@ package struct Fifo<Element> {
     package var count: Int { elements.count - head }
     package var isEmpty: Bool { head == elements.count }
 
+    package var first: Element? { isEmpty ? nil : elements[head] }
+
     /// Element `offset` from the front. In-place changes copy nothing.
     package subscript(offset: Int) -> Element {
-        _read { yield elements[head + offset] }
-        _modify { yield &elements[head + offset] }
+        _read { yield elements[head + offset]! }
+        _modify { yield &elements[head + offset]! }
     }
 
     package mutating func append(_ element: Element) {
@@ -23,6 +26,7 @@ package struct Fifo<Element> {
     package mutating func popFirst() -> Element? {
         guard head < elements.count else { return nil }
         let element = elements[head]
+        elements[head] = nil
         head += 1
         if head == elements.count { removeAll() }
         return element
@@ -31,7 +35,7 @@ package struct Fifo<Element> {
     package mutating func removeAll(where condition: (Element) -> Bool) {
         if isEmpty { return }
         compact()
-        elements.removeAll(where: condition)
+        elements.removeAll { $0.map(condition) ?? false }
     }
 
     package mutating func removeAll() {

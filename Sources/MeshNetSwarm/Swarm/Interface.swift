@@ -103,3 +103,9 @@ package enum SocketEnd: Sendable, Equatable {
     /// errno of a failed call.
     case failed(errno: Int32)
 }
+
+/// Why a name gave no address, in the resolver's words.
+package struct ResolveFailure: Error, Sendable, Equatable {
+    package let reason: String
+    package init(reason: String) { self.reason = reason }
+}
