@@ -21,8 +21,12 @@ package final class Simulation {
     /// A digest over everything that happened, in order.
     package private(set) var trace = Trace()
 
-    var random: RandomSource
-    var links: [Link] = []
+    /// TCP dials and name look-ups so far.
+    package private(set) var dials = 0
+    package private(set) var lookups = 0
+
+    private var random: RandomSource
+    private var links: [Link] = []
     private var arrivals = TimerQueue<Arrival>()
     /// The partition that each node is in; nodes hear only their own.
     private var side: [Int] = []
@@ -140,6 +144,7 @@ package final class Simulation {
         case .close(let id): closeSocket(index, id)
         case .setReading: break
         case .resolve(let query, let host, _):
+            lookups += 1
             schedule(.resolved(node: index, query: query, host: host))
         case .event(let event):
             trace.add(now, index, event)
@@ -161,6 +166,7 @@ package final class Simulation {
         guard let target = nodes.firstIndex(where: { $0.address == address }) else {
             return schedule(.connectFailed(node: index, connection: id, errno: 113))
         }
+        dials += 1
         schedule(.dialled(from: index, connection: id, to: target))
     }
 
