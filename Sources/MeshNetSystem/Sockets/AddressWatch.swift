@@ -1,3 +1,4 @@
+import CCares  // some socket types count as its own: the C headers are shared
 import CLinux
 import Glibc
 
