@@ -1,5 +1,4 @@
-import CCares  // some socket types count as its own: the C headers are shared
-import CLinux
+import CSystem
 import Glibc
 import MeshNetSwarm
 
