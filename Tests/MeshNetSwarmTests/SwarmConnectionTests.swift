@@ -69,7 +69,7 @@ import Testing
         #expect(network.run(atMost: .seconds(10)) { $0.nodes[b].connected.count == 1 && $0.nodes[a].swarm?.connectionCount == 1 })
     }
 
-    @Test func asilentPeerIsNoticedByPings() {
+    @Test func aSilentPeerIsNoticedByPings() {
         let network = Simulation(seed: 5)
         let a = network.addNode()
         let b = network.addNode(bootstrap: [network.nodes[a].multiaddr])
@@ -234,6 +234,6 @@ import Testing
         }
         #expect(run(77) == run(77))
         #expect(run(77) != run(78))
-        #expect(run(77).count > 1_000)
+        #expect(run(77).count > 100)
     }
 }

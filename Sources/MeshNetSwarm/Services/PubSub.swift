@@ -75,7 +75,7 @@ extension Swarm {
         do throws(GossipsubError) {
             complete(ticket, .success(.changed(try gossip.subscribe(topic, now: now))))
         } catch {
-            complete(ticket, .failure(CallError(error)))
+            complete(ticket, CallError(error).map { .failure($0) } ?? .success(.changed(false)))
         }
         pumpGossip()
     }
@@ -89,7 +89,7 @@ extension Swarm {
         do throws(GossipsubError) {
             try gossip.publish(topic: topic, data: data, now: now)
         } catch {
-            return complete(ticket, .failure(CallError(error)))
+            return complete(ticket, CallError(error).map { .failure($0) } ?? .success(.done))
         }
         let sent = pumpGossip()
         if sent.queued == 0, sent.refused > 0 {
@@ -235,13 +235,14 @@ extension Swarm {
 }
 
 extension CallError {
-    init(_ error: GossipsubError) {
+    /// nil where nothing is wrong: with message ids made from the content, the same content is on its way already.
+    init?(_ error: GossipsubError) {
         switch error {
         case .invalidTopic(let topic, _): self = .invalidTopic(topic)
         case .messageTooLarge(let size, let limit): self = .messageTooLarge(size: size, limit: limit)
         case .noPeersSubscribed(let topic): self = .noPeersSubscribed(topic: topic)
-        case .duplicate: self = .duplicateMessage
         case .tooManyTopics(let limit): self = .limitReached("topics: \(limit)")
+        case .duplicate: return nil
         }
     }
 }
