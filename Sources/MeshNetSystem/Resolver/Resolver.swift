@@ -1,4 +1,4 @@
-import CCares
+import CSystem
 import Glibc
 package import MeshNetProtocol
 package import MeshNetSwarm
