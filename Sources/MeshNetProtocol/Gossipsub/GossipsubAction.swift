@@ -8,7 +8,7 @@ package enum GossipsubAction: Sendable, Equatable {
     case peerUnsubscribed(PeerID, topic: String)
     /// A peer offered with a PRUNE (only with `acceptsPeerExchange`): its signed record, unverified and possibly empty.
     case peerExchange(PeerID, record: [UInt8])
-    /// Something of this peer was not taken; also counted in `counters`.
+    /// An RPC or a message of this peer was not taken, for a reason that a correct peer does not give. After `malformedRPC` the stream should be reset.
     case dropped(GossipsubDropReason, from: PeerID)
 }
 
@@ -28,12 +28,33 @@ package struct GossipsubMessage: Sendable, Equatable {
     package let data: [UInt8]
 }
 
-/// Why an RPC or a message was not taken.
+/// Why something that a peer sent had no effect. Each is counted in `GossipsubCounters`; those that a correct peer does not cause are also actions.
 package enum GossipsubDropReason: UInt8, Sendable, CaseIterable {
-    case malformedRPC, tooLargeRPC, tooMuchControl, graylisted
-    case missingTopic, topicTooLong, missingField, unexpectedField
-    case malformedOrigin, malformedKey, keyMismatch, invalidSignature, ownOrigin
-    case duplicate, notSubscribed, tooManyMessages
+    /// The whole RPC.
+    case unknownPeer, malformedRPC, tooLargeRPC, tooMuchControl, tooManyMessages, graylisted
+    /// One message, against the rules.
+    case missingTopic, missingField, unexpectedField, malformedOrigin, malformedKey, keyMismatch, invalidSignature
+    /// One message of our own, come back: after a restart this is no fault of the peer.
+    case ownOrigin
+    /// One message, in good order.
+    case duplicate, notSubscribed
+    /// Entries beyond a limit.
+    case excessSubscriptions, excessControl, excessTopics
+    case excessIHave, excessIWant, excessIDontWant
+    /// GRAFTs that were refused, and gossip of peers below the threshold.
+    case graftInBackoff, graftNegativeScore, graftMeshFull, graftUnknownTopic, gossipBelowThreshold
+    /// Peers offered with a PRUNE that are not wanted or make no sense.
+    case peerExchangeIgnored
+
+    /// Such RPCs and messages break the protocol.
+    var isViolation: Bool {
+        switch self {
+        case .malformedRPC, .tooLargeRPC, .tooMuchControl, .tooManyMessages, .missingTopic, .missingField, .unexpectedField, .malformedOrigin, .malformedKey, .keyMismatch,
+            .invalidSignature, .ownOrigin:
+            true
+        default: false
+        }
+    }
 }
 
 /// Why a publish or a subscription failed. Nothing was sent then.

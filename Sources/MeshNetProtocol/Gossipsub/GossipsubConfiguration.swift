@@ -110,7 +110,7 @@ public struct GossipsubLimits: Sendable, Equatable {
     public var topicBytesPerPeer = 64 << 10
     /// Topics that this node follows. Default 1,024.
     public var ownTopics = 1_024
-    /// Messages of one RPC; the rest is ignored. Default 5,000 (js; rust 500).
+    /// Messages of one RPC; one with more is refused. Default 5,000: as many as can be asked for at once (rust 500).
     public var messagesPerRPC = 5_000
     /// Control entries (IHAVE, IWANT, GRAFT, PRUNE, IDONTWANT) of one RPC; the rest is ignored. Default 5,000 (js).
     public var controlEntriesPerRPC = 5_000

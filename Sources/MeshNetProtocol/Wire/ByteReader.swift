@@ -70,3 +70,10 @@ extension Array where Element == UInt8 {
         Swift.withUnsafeBytes(of: value.bigEndian) { append(contentsOf: $0) }
     }
 }
+
+extension Array where Element == UInt8 {
+    /// `withUnsafeBytes` with typed errors. The view must not leave the closure.
+    package func withView<R, E: Error>(_ body: (UnsafeRawBufferPointer) throws(E) -> R) throws(E) -> R {
+        try withUnsafeBufferPointer { buffer throws(E) in try body(UnsafeRawBufferPointer(buffer)) }
+    }
+}

@@ -27,6 +27,10 @@ public struct Configuration: Sendable {
     public var backoffFirst: Duration = .milliseconds(500)
     public var backoffCap: Duration = .seconds(30)
 
+    /// Where the sequence numbers of our signed peer records start. The driver sets nanoseconds since 1970, so that a restarted node's
+    /// records are newer than its last ones (go-libp2p does the same).
+    package var peerRecordSequence: UInt64 = 1
+
     public init(identity: KeyPair, bootstrapPeers: [String], listenPort: UInt16) {
         self.identity = identity
         self.bootstrapPeers = bootstrapPeers

@@ -68,6 +68,8 @@ package enum Outcome: Sendable {
     case peers([PeerConnection])
     case problems([AddressProblem])
     case topicPeers([PeerID])
+    /// Bytes read from or written to a stream; never an answer of the swarm: the faces complete their reads and writes with it.
+    case transferred(Int)
 }
 
 /// What the driver must do for the swarm. Views are valid until the next call on the swarm other than `poll()`.
@@ -100,4 +102,10 @@ package enum SocketEnd: Sendable, Equatable {
     case endOfStream
     /// errno of a failed call.
     case failed(errno: Int32)
+}
+
+/// Why a name gave no address, in the resolver's words.
+package struct ResolveFailure: Error, Sendable, Equatable {
+    package let reason: String
+    package init(reason: String) { self.reason = reason }
 }

@@ -13,7 +13,7 @@ package final class Engine: Sendable {
     package let queue: EventQueue
 
     /// Binds, starts the reactor thread, and returns when it listens. Throws `.listenFailed`, `.invalidAddress`.
-    package init(_ configuration: Configuration) throws(CallError) { localPeer = configuration.identity.peerID; queue = EventQueue(); throw .closed }
+    package init(_ configuration: Configuration) throws(CallError) { localPeer = configuration.identity.peerID; queue = try! EventQueue(limits: configuration.limits); throw .closed }
 
     /// With the real port, wildcards expanded to the addresses of the interfaces, loopback last. Empty after close.
     package func listenAddresses() -> [Multiaddr] { [] }

@@ -1,15 +1,91 @@
+import Glibc
+import MeshNetProtocol
 package import MeshNetSwarm
 
-/// The bounded queue from the reactor thread to the application. Any number of consumers, blocking, asynchronous or by the descriptor; each item reaches one of them.
+/// The bounded queue from the reactor thread to the application. Any number of consumers, blocking, asynchronous or by the descriptor; each
+/// item reaches one of them.
+///
+/// Bounds, by kind (`QueueState` has the rules): messages and notices by `Limits.eventQueueCount` and `eventQueueBytes`, beyond which they are
+/// dropped and counted; streams by `Limits.pendingAccepts`; completions by the calls that wait; connection events by the connections.
 package final class EventQueue: Sendable {
+    private let state: Guarded<QueueState>
+    private let event: Descriptor
+
+    package init(limits: Limits) throws(SystemError) {
+        event = try Wakeup.eventDescriptor()
+        state = Guarded(QueueState(limits: limits, event: event.number))
+    }
+
     /// An eventfd that is readable while items wait or after the close. Poll it, never read it; then call `next(timeout: .zero)` until nil.
     /// It stays open as long as this object lives.
-    package var descriptor: Int32 { -1 }
+    package var descriptor: Int32 {
+        guard !state.ownerProcessIsGone else { return event.number }
+        state.with { $0.showReadiness() }
+        return event.number
+    }
 
     /// The next item; waits up to `timeout` (nil: without limit, zero: not at all). nil when the time is up.
     /// Throws `.closed` after the engine closed and everything was drained.
-    package func next(timeout: Duration?) throws(CallError) -> QueueItem? { throw .closed }
+    package func next(timeout: Duration?) throws(CallError) -> QueueItem? {
+        guard !state.ownerProcessIsGone else { throw .closed }
+        return try state.wait(until: .deadline(after: timeout)) { (queue: inout QueueState) throws(CallError) -> QueueItem? in
+            if let item = queue.take() { return item }
+            if queue.isClosed { throw .closed }
+            return nil
+        }
+    }
+
+    /// Puts the completion of a call that a face started, with a ticket of the face's own, behind what waits. Completions are never dropped; the
+    /// faces bound how many calls wait. Returns false, and keeps nothing, once the queue is closed.
+    @discardableResult
+    package func post(_ ticket: Ticket, _ result: Result<Outcome, CallError>) -> Bool { false }
 
     /// The next item without blocking a thread. Throws `.cancelled` when the task is cancelled and `.closed` after close and drained.
-    package func next() async throws(CallError) -> QueueItem { throw .closed }
+    package func next() async throws(CallError) -> QueueItem {
+        guard !state.ownerProcessIsGone else { throw .closed }
+        let waiter = state.with { $0.makeWaiter() }
+        let result = await withTaskCancellationHandler {
+            await withCheckedContinuation { continuation in
+                let ready = state.with { $0.park(waiter, continuation) }
+                if let ready { continuation.resume(returning: ready) }
+            }
+        } onCancel: {
+            state.with { $0.cancel(waiter) }?.resume(returning: .failure(.cancelled))
+        }
+        return try result.get()
+    }
+
+    /// Puts the completion of a call that a face started, with a ticket of the face's own, behind what waits. Completions are never dropped; the
+    /// faces bound how many calls wait. Returns false, and keeps nothing, once the queue is closed.
+    @discardableResult
+    package func post(_ ticket: Ticket, _ result: Result<Outcome, CallError>) -> Bool {
+        guard !state.ownerProcessIsGone else { return false }
+        return put(.completion(ticket, result)) != .closed
+    }
+
+    /// What became of an item.
+    package enum Acceptance: Sendable, Equatable { case taken, dropped, closed }
+
+    /// Never blocks. A dropped message or notice is counted and reported; a dropped `.streamOpened` must be reset by the caller.
+    @discardableResult
+    package func put(_ item: QueueItem) -> Acceptance {
+        let (acceptance, waiter) = state.with { $0.put(item) }
+        if let waiter {
+            waiter.resume(returning: .success(item))
+        } else if acceptance == .taken {
+            state.wakeOne()
+        }
+        return acceptance
+    }
+
+    /// What waits can still be taken; consumers that wait in vain end with `.closed`.
+    package func close() {
+        guard !state.ownerProcessIsGone else { return }
+        let waiters = state.with { $0.close() }
+        state.wakeAll()
+        for waiter in waiters { waiter.resume(returning: .failure(.closed)) }
+    }
+
+    /// Items that wait, for metrics and tests.
+    package var count: Int { state.with { $0.count } }
 }

@@ -1,0 +1,97 @@
+/// Messages of the last heartbeats, kept as the frames that were sent, for IHAVE and IWANT (libp2p specs, gossipsub v1.0, "Message Cache").
+///
+/// Bounded by heartbeats and by bytes: the oldest goes first.
+struct GossipsubMessageCache: Sendable {
+    struct Entry: Sendable {
+        let id: [UInt8]
+        let topic: String
+        /// With length prefix; shared with the queues of the peers.
+        let frame: [UInt8]
+        /// How often each peer was sent the message because it asked.
+        var served: [(peer: Int, count: Int)] = []
+    }
+
+    /// Bytes that an entry counts besides its frame.
+    private static let entryOverhead = 256
+
+    private let historyLength: Int
+    private let gossipLength: Int
+    private let byteLimit: Int
+
+    private var entries: [GossipsubMessageKey: Entry] = [:]
+    /// Newest first; in each the order of arrival.
+    private var windows: [[GossipsubMessageKey]]
+    private(set) var byteCount = 0
+
+    init(historyLength: Int, gossipLength: Int, byteLimit: Int) {
+        self.historyLength = max(1, historyLength)
+        self.gossipLength = gossipLength
+        self.byteLimit = byteLimit
+        windows = [[]]
+    }
+
+    var count: Int { entries.count }
+
+    mutating func insert(_ key: GossipsubMessageKey, id: [UInt8], topic: String, frame: [UInt8]) {
+        let size = frame.count + Self.entryOverhead
+        guard entries[key] == nil, size <= byteLimit else { return }
+        while byteCount + size > byteLimit, removeOldest() {}
+        entries[key] = Entry(id: id, topic: topic, frame: frame)
+        windows[0].append(key)
+        byteCount += size
+    }
+
+    func contains(_ key: GossipsubMessageKey) -> Bool { entries[key] != nil }
+
+    /// The frame for a peer that asks for it, `limit` times at most.
+    mutating func serve(_ key: GossipsubMessageKey, to peer: Int, limit: Int) -> [UInt8]?? {
+        guard let index = entries.index(forKey: key) else { return nil }
+        let frame = entries.values[index].frame
+        if let place = entries.values[index].served.firstIndex(where: { $0.peer == peer }) {
+            guard entries.values[index].served[place].count < limit else { return .some(nil) }
+            entries.values[index].served[place].count += 1
+        } else {
+            guard limit > 0 else { return .some(nil) }
+            entries.values[index].served.append((peer, 1))
+        }
+        return frame
+    }
+
+    /// Ids to advertise for the topic, newest heartbeat first.
+    func gossipIDs(topic: String) -> [[UInt8]] {
+        var result: [[UInt8]] = []
+        for window in windows.prefix(gossipLength) {
+            for key in window {
+                if let entry = entries[key], entry.topic == topic { result.append(entry.id) }
+            }
+        }
+        return result
+    }
+
+    /// A heartbeat passed.
+    mutating func shift() {
+        windows.insert([], at: 0)
+        guard windows.count > historyLength else { return }
+        for key in windows.removeLast() { remove(key) }
+    }
+
+    /// A slot of the peer table is given to another peer.
+    mutating func forget(peer: Int) {
+        for window in windows {
+            for key in window { entries[key]?.served.removeAll { $0.peer == peer } }
+        }
+    }
+
+    private mutating func remove(_ key: GossipsubMessageKey) {
+        guard let entry = entries.removeValue(forKey: key) else { return }
+        byteCount -= entry.frame.count + Self.entryOverhead
+    }
+
+    private mutating func removeOldest() -> Bool {
+        for index in windows.indices.reversed() where !windows[index].isEmpty {
+            remove(windows[index].removeFirst())
+            return true
+        }
+        return false
+    }
+}

@@ -1,0 +1,45 @@
+/// Message ids of the last minutes with the time each was first seen. Bounded by time and by count: the oldest goes first.
+struct GossipsubSeenCache: Sendable {
+    let ttl: Duration
+    let limit: Int
+
+    private var firstSeen: [GossipsubMessageKey: Instant] = [:]
+    /// In order of arrival, from `head` on.
+    private var order: [GossipsubMessageKey] = []
+    private var head = 0
+
+    init(ttl: Duration, limit: Int) {
+        self.ttl = ttl
+        self.limit = limit
+    }
+
+    var count: Int { firstSeen.count }
+
+    /// When the message was first seen, as long as it is remembered.
+    func firstSeen(_ key: GossipsubMessageKey) -> Instant? { firstSeen[key] }
+
+    func contains(_ key: GossipsubMessageKey) -> Bool { firstSeen[key] != nil }
+
+    /// False when it is there already: then its time stays, so that repeating a message does not keep it alive.
+    mutating func insert(_ key: GossipsubMessageKey, now: Instant) -> Bool {
+        expire(now)
+        guard firstSeen[key] == nil else { return false }
+        if firstSeen.count >= limit { removeOldest() }
+        firstSeen[key] = now
+        order.append(key)
+        return true
+    }
+
+    mutating func expire(_ now: Instant) {
+        while head < order.count, let time = firstSeen[order[head]], time + ttl <= now { removeOldest() }
+    }
+
+    private mutating func removeOldest() {
+        guard head < order.count else { return }
+        firstSeen[order[head]] = nil
+        head += 1
+        guard head >= 1_024, head * 2 >= order.count else { return }
+        order.removeFirst(head)
+        head = 0
+    }
+}

@@ -1,0 +1,122 @@
+import COpenSSL
+
+/// The frame around every Noise message of libp2p: a 2-byte big-endian length, then the message (libp2p specs, noise, "Wire Format").
+package enum NoiseFrame {
+    package static let lengthPrefix = 2
+    /// Poly1305 tag behind every ciphertext.
+    package static let tag = 16
+    /// Largest message: the Noise specification's limit and that of the length prefix.
+    package static let maximumMessage = 65_535
+    /// Largest plaintext of a transport message.
+    package static let maximumPlaintext = maximumMessage - tag
+}
+
+/// One direction of a secure channel: ChaCha20-Poly1305 with a nonce counter, in place and without allocation.
+///
+/// Copies share one counter, so that no copy can use a nonce twice. Not for use from two threads at once.
+/// Source: Noise specification, sections 5.1 and 12.3.
+package struct NoiseCipher {
+    private let channel: CipherChannel
+
+    /// Precondition: the key has 32 bytes. `nonce` is the number of the first frame.
+    init(sealingWith key: [UInt8], nonce: UInt64 = 0) throws(NoiseError) {
+        channel = try CipherChannel(key: key, nonce: nonce, seals: true)
+    }
+
+    /// Precondition: the key has 32 bytes. `nonce` is the number of the first frame.
+    init(openingWith key: [UInt8], nonce: UInt64 = 0) throws(NoiseError) {
+        channel = try CipherChannel(key: key, nonce: nonce, seals: false)
+    }
+
+    /// Encrypts the first `count` bytes in place and writes the 16-byte tag behind them.
+    ///
+    /// Precondition: `count` is at most `NoiseFrame.maximumPlaintext` and the buffer has 16 bytes more.
+    package mutating func seal(_ buffer: UnsafeMutableRawBufferPointer, count: Int) throws(NoiseError) {
+        try channel.seal(buffer, count: count)
+    }
+
+    /// Decrypts a ciphertext with its tag in place; the plaintext is at the front of the buffer and its length is returned.
+    ///
+    /// A frame that fails leaves the counter as it was (RUSTSEC-2024-0011) and zeros in the buffer.
+    package mutating func open(_ buffer: UnsafeMutableRawBufferPointer) throws(NoiseError) -> Int {
+        try channel.open(buffer)
+    }
+}
+
+/// The libcrypto context and the counter of one direction. The key is set once; each frame sets only the nonce.
+private final class CipherChannel {
+    private let context: OpaquePointer
+    private let seals: Bool
+    private var nonce: UInt64
+
+    init(key: [UInt8], nonce: UInt64, seals: Bool) throws(NoiseError) {
+        precondition(key.count == 32, "a Noise key has 32 bytes")
+        guard let context = EVP_CIPHER_CTX_new() else { throw .cryptographyUnavailable }
+        let ready = EVP_CipherInit_ex(context, EVP_chacha20_poly1305(), nil, key, nil, seals ? 1 : 0)
+        guard ready == 1 else {
+            EVP_CIPHER_CTX_free(context)
+            throw .cryptographyUnavailable
+        }
+        self.context = context
+        self.nonce = nonce
+        self.seals = seals
+    }
+
+    deinit { EVP_CIPHER_CTX_free(context) }
+
+    func seal(_ buffer: UnsafeMutableRawBufferPointer, count: Int) throws(NoiseError) {
+        precondition(seals, "this direction opens")
+        precondition(count >= 0 && count <= NoiseFrame.maximumPlaintext && buffer.count >= count + NoiseFrame.tag,
+                     "a frame holds 65,519 bytes and its tag")
+        guard setNonce() else { throw nonceError }
+        let tag = buffer.baseAddress! + count
+        guard transform(buffer, count: count), finish(at: tag),
+              EVP_CIPHER_CTX_ctrl(context, EVP_CTRL_AEAD_GET_TAG, Int32(NoiseFrame.tag), tag) == 1
+        else { throw .cryptographyUnavailable }
+        nonce += 1
+    }
+
+    func open(_ buffer: UnsafeMutableRawBufferPointer) throws(NoiseError) -> Int {
+        precondition(!seals, "this direction seals")
+        guard buffer.count >= NoiseFrame.tag else { throw .frameTooShort(count: buffer.count) }
+        guard buffer.count <= NoiseFrame.maximumMessage else {
+            throw .messageTooLong(count: buffer.count, limit: NoiseFrame.maximumMessage)
+        }
+        guard setNonce() else { throw nonceError }
+        let count = buffer.count - NoiseFrame.tag
+        let tag = buffer.baseAddress! + count
+        guard EVP_CIPHER_CTX_ctrl(context, EVP_CTRL_AEAD_SET_TAG, Int32(NoiseFrame.tag), tag) == 1,
+              transform(buffer, count: count)
+        else { throw .cryptographyUnavailable }
+        guard finish(at: tag) else {
+            _ = buffer.initializeMemory(as: UInt8.self, repeating: 0)
+            throw .frameNotAuthentic(nonce: nonce)
+        }
+        nonce += 1
+        return count
+    }
+
+    /// 2^64 - 1 is kept for rekeying by the Noise specification and never sealed with.
+    private func setNonce() -> Bool {
+        guard nonce < .max else { return false }
+        var bytes = (UInt32(0), UInt32(truncatingIfNeeded: nonce).littleEndian, UInt32(truncatingIfNeeded: nonce >> 32).littleEndian)
+        return withUnsafeBytes(of: &bytes) { view in
+            EVP_CipherInit_ex(context, nil, nil, nil, view.baseAddress!.assumingMemoryBound(to: UInt8.self), -1) == 1
+        }
+    }
+
+    private var nonceError: NoiseError { nonce == .max ? .nonceExhausted : .cryptographyUnavailable }
+
+    private func transform(_ buffer: UnsafeMutableRawBufferPointer, count: Int) -> Bool {
+        guard count > 0 else { return true }
+        let bytes = buffer.baseAddress!.assumingMemoryBound(to: UInt8.self)
+        var written: Int32 = 0
+        return EVP_CipherUpdate(context, bytes, &written, bytes, Int32(count)) == 1 && Int(written) == count
+    }
+
+    /// ChaCha20 is a stream cipher: nothing is written here, but the tag is computed or compared.
+    private func finish(at end: UnsafeMutableRawPointer) -> Bool {
+        var written: Int32 = 0
+        return EVP_CipherFinal_ex(context, end.assumingMemoryBound(to: UInt8.self), &written) == 1
+    }
+}

@@ -1,0 +1,169 @@
+/// A frame without body that waits to be sent. What it says of a window or a flag is decided when it is written, so that one entry does for several causes.
+struct ControlFrame {
+    enum Kind: UInt8 { case greeting, windowUpdate, end, reset, ping, pong, goAway }
+    var kind: Kind
+    var stream: UInt32
+    /// End: the SYN or ACK that rides on it. Pong and go-away: the length field.
+    var value: UInt32 = 0
+}
+
+/// How far a `write` came.
+package struct YamuxWrite: Equatable, Sendable {
+    /// Application bytes copied.
+    package var taken = 0
+    /// Bytes of the region that are filled, header included.
+    package var used = 0
+}
+
+extension YamuxSession {
+    /// Writes one data frame: a header and as many of the bytes as the peer's window and the region allow.
+    /// When the window held bytes back, `writable` follows.
+    package mutating func write(_ id: UInt32, _ bytes: UnsafeRawBufferPointer, into region: UnsafeMutableRawBufferPointer) -> YamuxWrite {
+        guard state == .open, !bytes.isEmpty, let at = streams.find(id), !streams[at].localEnded else { return YamuxWrite() }
+        let window = Int(streams[at].sendWindow)
+        let taken = min(bytes.count, window, max(0, region.count - YamuxHeader.byteCount))
+        if taken == window, taken < bytes.count { streams[at].blocked = true }
+        guard taken > 0 else { return YamuxWrite() }
+        streams[at].sendWindow -= UInt32(taken)
+        YamuxHeader(.data, takeGreeting(at), stream: id, length: UInt32(taken)).encode(into: region)
+        UnsafeMutableRawBufferPointer(rebasing: region[YamuxHeader.byteCount...]).copyMemory(from: UnsafeRawBufferPointer(rebasing: bytes[..<taken]))
+        return YamuxWrite(taken: taken, used: YamuxHeader.byteCount + taken)
+    }
+
+    /// Bytes that the peer's window takes on a stream; nil when it is gone or our half is ended.
+    package mutating func sendWindow(_ id: UInt32) -> Int? {
+        guard state == .open, let at = streams.find(id), !streams[at].localEnded else { return nil }
+        return Int(streams[at].sendWindow)
+    }
+
+    /// Asks for `writable` when the peer's window opens, for an owner that did not come to `write` because it was shut.
+    package mutating func awaitWindow(_ id: UInt32) {
+        guard state == .open, let at = streams.find(id) else { return }
+        streams[at].blocked = true
+    }
+
+    /// The owner is done with so many bytes of `data`. Grants them to the peer once half the window is used up.
+    package mutating func consumed(_ id: UInt32, _ count: Int, now: Instant) {
+        guard state == .open, let at = streams.find(id) else { return }
+        streams[at].unconsumed = streams[at].unconsumed.subtractingClamped(UInt32(clamping: count))
+        let stream = streams[at]
+        guard !stream.remoteEnded, !stream.updateQueued, stream.credit >= stream.windowSize / 2 else { return }
+        tuneWindow(at, now: now)
+        guard state == .open else { return }
+        streams[at].updateQueued = true
+        _ = enqueue(ControlFrame(kind: .windowUpdate, stream: id))
+    }
+
+    package var hasControl: Bool { !control.isEmpty }
+
+    /// Fills the region with waiting control frames and returns the bytes used; a multiple of 12.
+    package mutating func writeControl(into region: UnsafeMutableRawBufferPointer, now: Instant) -> Int {
+        var used = 0
+        while region.count - used >= YamuxHeader.byteCount, let frame = control.popFirst() {
+            guard let header = header(of: frame, now: now) else { continue }
+            header.encode(into: UnsafeMutableRawBufferPointer(rebasing: region[used...]))
+            used += YamuxHeader.byteCount
+        }
+        return used
+    }
+
+    // MARK: Control frames
+
+    /// False when the queue is full, which ends the session: the peer does not read.
+    mutating func enqueue(_ frame: ControlFrame) -> Bool {
+        guard control.count < limits.controlFrames else {
+            fail(.answersNotRead(limit: limits.controlFrames))
+            return false
+        }
+        control.append(frame)
+        return true
+    }
+
+    /// As `enqueue`, for frames that the peer's own frames cause.
+    mutating func enqueueAnswer(_ frame: ControlFrame) throws(YamuxError) {
+        guard control.count < limits.controlFrames else { throw .answersNotRead(limit: limits.controlFrames) }
+        control.append(frame)
+    }
+
+    /// SYN or ACK for the frame that is about to be written.
+    mutating func takeGreeting(_ at: Int) -> YamuxHeader.Flags {
+        let greeting = streams[at].greeting
+        streams[at].greeting = []
+        return greeting
+    }
+
+    /// Ends and resets are data frames, as rust-yamux writes them: every implementation reads their flags there.
+    private mutating func header(of frame: ControlFrame, now: Instant) -> YamuxHeader? {
+        switch frame.kind {
+        case .greeting:
+            guard let at = streams.find(frame.stream), !streams[at].greeting.isEmpty else { return nil }
+            return windowUpdate(at)
+        case .windowUpdate:
+            guard let at = streams.find(frame.stream) else { return nil }
+            streams[at].updateQueued = false
+            return windowUpdate(at)
+        case .end:
+            let greeting = YamuxHeader.Flags(rawValue: UInt16(truncatingIfNeeded: frame.value))
+            return YamuxHeader(.data, greeting.union(.fin), stream: frame.stream, length: 0)
+        case .reset: return YamuxHeader(.data, .rst, stream: frame.stream, length: 0)
+        case .ping: return YamuxHeader(.ping, .syn, stream: 0, length: pinger.send(now: now))
+        case .pong:
+            queuedPingAnswers -= 1
+            return YamuxHeader(.ping, .ack, stream: 0, length: frame.value)
+        case .goAway: return YamuxHeader(.goAway, [], stream: 0, length: frame.value)
+        }
+    }
+
+    private mutating func windowUpdate(_ at: Int) -> YamuxHeader {
+        let credit = streams[at].credit
+        streams[at].receiveWindow += credit
+        return YamuxHeader(.windowUpdate, takeGreeting(at), stream: streams[at].id, length: credit)
+    }
+
+    // MARK: Window size
+
+    /// Half a window used up within four round trips means that the window, not the path, sets the speed: double it (as go-yamux does).
+    private mutating func tuneWindow(_ at: Int, now: Instant) {
+        let elapsed = now - streams[at].epoch
+        streams[at].epoch = now
+        if pinger.isDue(now: now, interval: limits.roundTripInterval), enqueue(ControlFrame(kind: .ping, stream: 0)) { pinger.queued() }
+        guard state == .open, let roundTrip = pinger.roundTrip, elapsed < roundTrip * 4 else { return }
+        let size = Int(streams[at].windowSize)
+        let growth = min(size, limits.maximumWindow - size, limits.windowGrowth - grownBytes)
+        guard growth > 0, let larger = UInt32(exactly: size + growth) else { return }
+        streams[at].windowSize = larger
+        grownBytes += growth
+    }
+}
+
+/// Measures the round trip, one ping at a time.
+struct Pinger {
+    private(set) var roundTrip: Duration?
+    private var measuredAt = Instant.zero
+    private var phase = Phase.idle
+    private var value: UInt32 = 0
+
+    private enum Phase { case idle, queued, sent(Instant) }
+
+    func isDue(now: Instant, interval: Duration) -> Bool {
+        guard case .idle = phase else { return false }
+        return roundTrip == nil || now - measuredAt >= interval
+    }
+
+    mutating func queued() { phase = .queued }
+
+    /// The value of the ping that is written now.
+    mutating func send(now: Instant) -> UInt32 {
+        value &+= 1
+        phase = .sent(now)
+        return value
+    }
+
+    mutating func answered(_ answer: UInt32, now: Instant) {
+        guard case .sent(let at) = phase, answer == value else { return }
+        let sample = max(now - at, .nanoseconds(1))
+        roundTrip = roundTrip.map { ($0 + sample) / 2 } ?? sample
+        measuredAt = now
+        phase = .idle
+    }
+}

@@ -1,0 +1,281 @@
+package import MeshNetProtocol
+package import MeshNetSwarm
+
+/// Many swarms under one virtual clock and one virtual network: a run replays bit for bit from its seed.
+///
+/// Links deliver in order, each piece after a random delay; partitions hold back what crosses them, as TCP does, until
+/// they heal; a killed node answers nothing, a restarted one refuses what it does not know.
+package final class Simulation {
+    /// Ranges of the network, drawn anew for every piece of data.
+    package struct Conditions {
+        package var delay: ClosedRange<Duration> = .microseconds(100)...(.milliseconds(5))
+        /// Bytes that a virtual socket holds before it is full.
+        package var socketBuffer = 262_144
+        package init() {}
+    }
+
+    package let seed: UInt64
+    package var conditions = Conditions()
+    package private(set) var now = Instant(nanoseconds: 1_000_000_000)
+    package internal(set) var nodes: [SimulatedNode] = []
+    /// A digest over everything that happened, in order.
+    package private(set) var trace = Trace()
+
+    var random: RandomSource
+    var links: [Link] = []
+    private var arrivals = TimerQueue<Arrival>()
+    /// The partition that each node is in; nodes hear only their own.
+    private var side: [Int] = []
+
+    package init(seed: UInt64) {
+        self.seed = seed
+        random = RandomSource(testSeed: seed)
+    }
+
+    /// Adds a node that listens at 10.0.(n / 200).(n % 200 + 1), port 4001.
+    @discardableResult
+    package func addNode(bootstrap: [String] = [], configure: (inout Configuration) -> Void = { _ in }) -> Int {
+        let index = nodes.count
+        var configuration = Configuration(identity: KeyPair(random: &random), bootstrapPeers: bootstrap, listenPort: 4001)
+        configure(&configuration)
+        let ip: [UInt8] = [10, 0, UInt8(index / 200), UInt8(index % 200 + 1)]
+        nodes.append(SimulatedNode(index: index, address: SocketAddress(ip: ip, port: 4001), configuration: configuration))
+        side.append(0)
+        start(index)
+        return index
+    }
+
+    /// Ends the node without a word; its connections go silent.
+    package func kill(_ index: Int) {
+        nodes[index].swarm = nil
+        for link in links.indices where links[link].isOpen && links[link].joins(index) { links[link].isSilent = true }
+    }
+
+    /// Starts the node again with the same identity and address; what it knew is gone, and old connections are refused.
+    package func restart(_ index: Int) {
+        for link in links.indices where links[link].isOpen && links[link].joins(index) {
+            links[link].isOpen = false
+            tellEnd(of: link, to: links[link].other(than: index), .failed(errno: 104))
+        }
+        start(index)
+    }
+
+    /// Nodes hear only nodes with the same number. TCP data that crosses waits.
+    package func partition(_ sides: [Int]) { side = sides }
+
+    package func heal() {
+        side = side.map { _ in 0 }
+        for link in links.indices where links[link].isOpen { resume(link) }
+    }
+
+    // MARK: - Running
+
+    package func run(for duration: Duration) { run(until: now + duration) }
+
+    package func run(until end: Instant) {
+        while step(limit: end) {}
+        now = max(now, end)
+    }
+
+    /// Runs until the condition holds; false if it did not within the limit.
+    package func run(atMost duration: Duration, until condition: (Simulation) -> Bool) -> Bool {
+        let end = now + duration
+        while !condition(self) { if !step(limit: end) { return condition(self) } }
+        return true
+    }
+
+    /// Asks a node to do something; the answer is in its `completions` under the ticket.
+    @discardableResult
+    package func perform(_ command: Command, at index: Int) -> Ticket {
+        nodes[index].lastTicket += 1
+        let ticket = Ticket(rawValue: nodes[index].lastTicket)
+        nodes[index].swarm?.perform(command, ticket: ticket, now: now)
+        drain(index)
+        return ticket
+    }
+
+    /// Direct use of a node's swarm, drained afterwards.
+    package func with(_ index: Int, _ body: (inout Swarm, Instant) -> Void) {
+        guard nodes[index].swarm != nil else { return }
+        body(&nodes[index].swarm!, now)
+        drain(index)
+    }
+
+    private func step(limit: Instant) -> Bool {
+        var next = arrivals.deadline
+        for node in nodes { next = earlier(next, node.swarm?.deadline) }
+        guard let next, next <= limit else { return false }
+        now = max(now, next)
+        while let arrival = arrivals.popExpired(now: now) { deliver(arrival) }
+        for index in nodes.indices {
+            guard let deadline = nodes[index].swarm?.deadline, deadline <= now else { continue }
+            nodes[index].swarm?.handleTimeout(now: now)
+            drain(index)
+        }
+        return true
+    }
+
+    private func start(_ index: Int) {
+        nodes[index].swarm = Swarm(configuration: nodes[index].configuration, seed: random.bytes(32), now: now)
+        nodes[index].links = [:]
+        let address = nodes[index].address.multiaddr
+        nodes[index].swarm?.listening(on: [address], now: now)
+        drain(index)
+    }
+
+    // MARK: - The driver of one node
+
+    func drain(_ index: Int) {
+        for _ in 0..<2 {
+            while let action = nodes[index].swarm?.poll() { perform(action, of: index) }
+            nodes[index].swarm?.flush(now: now)
+        }
+        while let action = nodes[index].swarm?.poll() { perform(action, of: index) }
+    }
+
+    private func perform(_ action: SwarmAction, of index: Int) {
+        switch action {
+        case .connect(let id, let address): connect(index, id, to: address)
+        case .transmit(let id): if let link = nodes[index].links[id] { transmit(link, from: index) }
+        case .close(let id): closeSocket(index, id)
+        case .setReading: break
+        case .resolve(let query, let host, _):
+            schedule(.resolved(node: index, query: query, host: host))
+        case .event(let event):
+            trace.add(now, index, event)
+            nodes[index].events.append((now, event))
+        case .complete(let ticket, let result): nodes[index].completions[ticket] = result
+        case .streamData(let stream, let bytes):
+            nodes[index].received[stream, default: []].append(contentsOf: bytes)
+            nodes[index].unread.append((stream, bytes.count))
+        case .streamEnded(let stream): nodes[index].ended.append(stream)
+        case .streamWritable(let stream): nodes[index].writable.append(stream)
+        case .streamClosed(let stream, let error): nodes[index].closed[stream] = .some(error)
+        }
+        while let (stream, count) = nodes[index].unread.popLast() { nodes[index].swarm?.consumed(stream, count, now: now) }
+    }
+
+    // MARK: - The virtual network
+
+    private func connect(_ index: Int, _ id: ConnectionID, to address: SocketAddress) {
+        guard let target = nodes.firstIndex(where: { $0.address == address }) else {
+            return schedule(.connectFailed(node: index, connection: id, errno: 113))
+        }
+        schedule(.dialled(from: index, connection: id, to: target))
+    }
+
+    private func accept(from index: Int, _ id: ConnectionID, at target: Int) {
+        guard side[index] == side[target], nodes[target].swarm != nil else {
+            // No answer at all: the dialler's own timeout ends it, as with a host that is off.
+            if nodes[target].swarm == nil, side[index] == side[target] { schedule(.connectFailed(node: index, connection: id, errno: 111)) }
+            return
+        }
+        let from = SocketAddress(ip: nodes[index].address.ip, port: UInt16(40_000 + links.count % 20_000))
+        let to = nodes[target].address
+        guard let accepted = nodes[target].swarm?.accepted(from: from, to: to, now: now) else {
+            return schedule(.connectFailed(node: index, connection: id, errno: 104))
+        }
+        let link = links.count
+        links.append(Link(ends: [LinkEnd(node: index, connection: id), LinkEnd(node: target, connection: accepted)]))
+        nodes[target].links[accepted] = link
+        drain(target)
+        nodes[index].links[id] = link
+        nodes[index].swarm?.connected(id, local: from, now: now)
+        drain(index)
+    }
+
+    private func transmit(_ link: Int, from index: Int) {
+        guard links[link].isOpen, let end = links[link].end(of: index) else { return }
+        var piece: [UInt8] = []
+        let room = conditions.socketBuffer - links[link].ends[end].inFlight
+        nodes[index].swarm?.withTransmitBuffers(links[link].ends[end].connection, { buffers in
+            for buffer in buffers where piece.count < room { piece.append(contentsOf: buffer.prefix(room - piece.count)) }
+            return piece.count
+        }, now: now)
+        guard !piece.isEmpty else { return }
+        links[link].ends[end].inFlight += piece.count
+        links[link].ends[end].waiting.append(piece)
+        if !links[link].isSilent { sendNext(link, end) }
+    }
+
+    /// Starts the journey of what waits, unless a partition or a silent peer holds it back.
+    private func sendNext(_ link: Int, _ end: Int) {
+        guard crosses(link), !links[link].isSilent else { return }
+        while !links[link].ends[end].waiting.isEmpty {
+            let piece = links[link].ends[end].waiting.removeFirst()
+            let arrival = max(now + drawDelay(), links[link].ends[end].lastArrival)
+            links[link].ends[end].lastArrival = arrival
+            arrivals.set(.bytes(link: link, from: end, piece), at: arrival)
+        }
+    }
+
+    private func resume(_ link: Int) {
+        for end in 0..<2 { sendNext(link, end) }
+        if let pending = links[link].pendingEnd {
+            links[link].pendingEnd = nil
+            tellEnd(of: link, to: pending, .endOfStream)
+        }
+    }
+
+    private func crosses(_ link: Int) -> Bool { side[links[link].ends[0].node] == side[links[link].ends[1].node] }
+
+    private func drawDelay() -> Duration {
+        let low = conditions.delay.lowerBound.saturatedNanoseconds, high = conditions.delay.upperBound.saturatedNanoseconds
+        return .nanoseconds(Int64.random(in: low...high, using: &random))
+    }
+
+    private func schedule(_ arrival: Arrival) { arrivals.set(arrival, at: now + drawDelay()) }
+
+    private func closeSocket(_ index: Int, _ id: ConnectionID) {
+        guard let link = nodes[index].links.removeValue(forKey: id), links[link].isOpen else { return }
+        links[link].isOpen = false
+        let other = links[link].other(than: index)
+        if crosses(link) { tellEnd(of: link, to: other, .endOfStream) } else { links[link].pendingEnd = other }
+    }
+
+    private func tellEnd(of link: Int, to end: Int, _ cause: SocketEnd) {
+        let last = links[link].ends[1 - end].lastArrival
+        arrivals.set(.ended(link: link, to: end, cause), at: max(now + drawDelay(), last))
+    }
+
+    private func deliver(_ arrival: Arrival) {
+        switch arrival {
+        case .dialled(let from, let connection, let target): accept(from: from, connection, at: target)
+        case .connectFailed(let node, let connection, let errno):
+            nodes[node].swarm?.connectFailed(connection, errno: errno, now: now)
+            drain(node)
+        case .resolved(let node, let query, let host):
+            let found = nodes.filter { $0.hostName == host }.map { SocketAddress(ip: $0.address.ip, port: 0) }
+            nodes[node].swarm?.resolved(
+                query: query, found.isEmpty ? .failure(ResolveFailure(reason: "no such host")) : .success(found), now: now)
+            drain(node)
+        case .bytes(let link, let from, let piece): deliver(piece, link, from)
+        case .ended(let link, let to, let cause):
+            let end = links[link].ends[to]
+            guard nodes[end.node].links[end.connection] == link else { return }
+            nodes[end.node].swarm?.receivedEnd(end.connection, cause, now: now)
+            drain(end.node)
+        }
+    }
+
+    private func deliver(_ piece: [UInt8], _ link: Int, _ from: Int) {
+        let end = links[link].ends[1 - from], sender = links[link].ends[from].node
+        links[link].ends[from].inFlight -= piece.count
+        guard !links[link].isSilent else { return }
+        trace.add(now, end.node, piece)
+        if nodes[end.node].links[end.connection] == link {
+            var offset = 0
+            while offset < piece.count, let space = nodes[end.node].swarm?.receiveSpace(end.connection) {
+                let count = min(space.count, piece.count - offset)
+                piece.withUnsafeBytes { space.copyMemory(from: UnsafeRawBufferPointer(rebasing: $0[offset..<offset + count])) }
+                offset += count
+                nodes[end.node].swarm?.received(end.connection, count: count, now: now)
+                drain(end.node)
+            }
+        }
+        if links[link].isOpen, nodes[sender].swarm?.hasOutput(links[link].ends[from].connection) == true {
+            transmit(link, from: sender)
+            drain(sender)
+        }
+    }
+}

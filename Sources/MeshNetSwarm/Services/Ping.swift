@@ -1,0 +1,151 @@
+import MeshNetProtocol
+
+/// The pings of one connection (libp2p specs, ping): one stream, 32 random bytes at a time, echoed by the peer.
+struct PingState {
+    static let protocolID = "/ipfs/ping/1.0.0"
+    static let byteCount = 32
+
+    enum Purpose {
+        /// Somebody waits for the round trip.
+        case call(Ticket)
+        /// The regular sign of life, or the proof that an older connection still works.
+        case liveness
+    }
+
+    var stream: PipelineStream?
+    var inFlight: (bytes: [UInt8], sentAt: Instant)?
+    /// Bytes of the echo that arrived so far.
+    var echoed = 0
+    var waiting: [Ticket] = []
+    var answered: [Ticket] = []
+    var isUnsupported = false
+    var lastAnswer: Instant?
+    var roundTrip: Duration?
+    var nextPing: Instant = .zero
+
+    mutating func begin(_ bytes: [UInt8], now: Instant) {
+        inFlight = (bytes, now)
+        echoed = 0
+        answered = waiting
+        waiting = []
+    }
+
+    /// True if a ping sent at `since` or later has no answer. A peer that does not speak ping is believed to live.
+    func isUnanswered(since: Instant) -> Bool {
+        if isUnsupported { return false }
+        return (lastAnswer ?? .zero) < since && inFlight != nil
+    }
+}
+
+extension Swarm {
+    /// Pings that calls wait for on one connection.
+    private static var maximumWaitingPings: Int { 1_024 }
+
+    mutating func startPings(_ id: ConnectionID) {
+        guard configuration.pingInterval > .zero else { return }
+        connections[id]?.ping.nextPing = now + configuration.pingInterval
+        timers.set(.ping(id), at: now + configuration.pingInterval)
+    }
+
+    mutating func ping(_ peer: PeerID, ticket: Ticket) {
+        guard let id = peers[peer]?.primary, let state = connections[id]?.ping else { return complete(ticket, .failure(.notConnected(peer))) }
+        guard !state.isUnsupported else { return complete(ticket, .failure(.protocolNotSupported([PingState.protocolID]))) }
+        guard state.waiting.count < Self.maximumWaitingPings else { return complete(ticket, .failure(.limitReached("pings waiting"))) }
+        sendPing(id, for: .call(ticket))
+    }
+
+    /// Sends a ping, or lets the one in flight end first.
+    mutating func sendPing(_ id: ConnectionID, for purpose: PingState.Purpose) {
+        guard connections[id]?.phase == .established else { return }
+        if case .call(let ticket) = purpose { connections[id]?.ping.waiting.append(ticket) }
+        guard connections[id]?.ping.inFlight == nil, connections[id]?.ping.isUnsupported == false else { return }
+        if connections[id]?.ping.stream == nil {
+            guard let stream = try? connections[id]?.pipeline?.openStream([PingState.protocolID], now: now) else { return failPingCalls(id, .limitReached("streamsPerConnection")) }
+            connections[id]?.ping.stream = stream
+            use(stream, for: .pingOut, on: id)
+        }
+        guard let stream = connections[id]?.ping.stream else { return }
+        let bytes = random.bytes(PingState.byteCount)
+        connections[id]?.ping.begin(bytes, now: now)
+        send(bytes, on: stream, of: id, thenClose: false)
+        timers.set(.ping(id), at: now + configuration.pingTimeout)
+    }
+
+    /// Bytes of the echo. Anything else than what was sent breaks the protocol.
+    mutating func pongBytes(_ bytes: UnsafeRawBufferPointer, on id: ConnectionID) {
+        guard let state = connections[id]?.ping, let (sent, sentAt) = state.inFlight, bytes.count <= sent.count - state.echoed,
+            bytes.elementsEqual(sent[state.echoed..<state.echoed + bytes.count])
+        else { return pingStreamLost(id) }
+        connections[id]?.ping.echoed += bytes.count
+        guard state.echoed + bytes.count == sent.count else { return }
+        let roundTrip = now - sentAt
+        connections[id]?.ping.inFlight = nil
+        connections[id]?.ping.lastAnswer = now
+        connections[id]?.ping.roundTrip = roundTrip
+        connections[id]?.ping.answered = []
+        for ticket in state.answered { complete(ticket, .success(.roundTrip(roundTrip))) }
+        if connections[id]?.ping.waiting.isEmpty == false { sendPing(id, for: .liveness) }
+    }
+
+    /// Due for the next ping, or the one in flight got no answer.
+    mutating func pingTimer(_ id: ConnectionID) {
+        guard let state = connections[id]?.ping, connections[id]?.phase == .established else { return }
+        if let (_, sentAt) = state.inFlight {
+            if now - sentAt >= configuration.pingTimeout { return lost(id) }
+        }
+        guard configuration.pingInterval > .zero, state.nextPing <= now else { return }
+        connections[id]?.ping.nextPing = now + configuration.pingInterval
+        timers.set(.ping(id), at: now + configuration.pingInterval)
+        sendPing(id, for: .liveness)
+    }
+
+    private mutating func lost(_ id: ConnectionID) { close(id, cause: .timedOut) }
+
+    /// The peer's pings: every byte goes back.
+    mutating func echoPing(_ stream: PipelineStream, _ bytes: UnsafeRawBufferPointer, on id: ConnectionID) {
+        guard connections[id]?.unwritten[stream] == nil else {
+            // It does not read its own echoes: nothing more is kept for it.
+            connections[id]?.unwritten[stream] = nil
+            connections[id]?.streams[stream] = nil
+            connections[id]?.pipeline?.reset(stream)
+            return
+        }
+        let taken = connections[id]?.pipeline?.write(stream, bytes, urgent: true) ?? bytes.count
+        if taken < bytes.count {
+            let rest = bytes[taken...].prefix(PingState.byteCount)
+            connections[id]?.unwritten[stream] = UnwrittenBytes(bytes: [UInt8](rest), thenClose: false)
+        }
+        touch(id)
+    }
+
+    /// The stream ended or echoed nonsense: calls fail, and the next ping opens another one.
+    mutating func pingStreamLost(_ id: ConnectionID) {
+        if let stream = connections[id]?.ping.stream {
+            connections[id]?.ping.stream = nil
+            connections[id]?.streams[stream] = nil
+            connections[id]?.pipeline?.reset(stream)
+        }
+        failPingCalls(id, .streamReset)
+    }
+
+    mutating func pingRefused(_ id: ConnectionID) {
+        connections[id]?.ping.stream = nil
+        connections[id]?.ping.isUnsupported = true
+        failPingCalls(id, .protocolNotSupported([PingState.protocolID]))
+    }
+
+    private mutating func failPingCalls(_ id: ConnectionID, _ error: CallError) {
+        guard let state = connections[id]?.ping else { return }
+        connections[id]?.ping.inFlight = nil
+        connections[id]?.ping.answered = []
+        connections[id]?.ping.waiting = []
+        for ticket in state.answered + state.waiting { complete(ticket, .failure(error)) }
+    }
+
+    mutating func failPings(of connection: Connection) {
+        guard let peer = connection.peer else { return }
+        connections[connection.id]?.ping.answered = []
+        connections[connection.id]?.ping.waiting = []
+        for ticket in connection.ping.answered + connection.ping.waiting { complete(ticket, .failure(.notConnected(peer))) }
+    }
+}

@@ -1,0 +1,247 @@
+import MeshNetProtocol
+
+/// What gossip sends to one peer: queues in front of one outbound stream on the peer's primary connection.
+struct PubSubLink {
+    /// Bytes of messages that may wait for one peer; a few of the largest messages.
+    static let maximumQueuedBytes = 32 << 20
+    /// Frames with messages that may wait for one peer. rust: 5,000.
+    static let maximumQueuedMessages = 5_000
+    /// Frames with control only. rust: 20,000.
+    static let maximumQueuedControl = 20_000
+    /// A peer that ends our stream again and again is left alone after this.
+    static let maximumReopenings = 5
+
+    var connection: ConnectionID?
+    var stream: PipelineStream?
+    var isAgreed = false
+    /// Gossip knows the peer.
+    var isAdded = false
+    var reopenings = 0
+
+    /// Control overtakes own messages, these overtake forwarded ones; never within a frame.
+    var control = Fifo<[UInt8]>()
+    var own = Fifo<[UInt8]>()
+    var forward = Fifo<[UInt8]>()
+    var current: [UInt8] = []
+    var written = 0
+    var queuedBytes = 0
+
+    /// False when there is no room.
+    mutating func enqueue(_ frame: [UInt8], _ priority: GossipsubPriority) -> Bool {
+        switch priority {
+        case .control:
+            guard control.count < Self.maximumQueuedControl else { return false }
+            control.append(frame)
+        case .own, .forward:
+            guard own.count + forward.count < Self.maximumQueuedMessages, queuedBytes + frame.count <= Self.maximumQueuedBytes else { return false }
+            if priority == .own { own.append(frame) } else { forward.append(frame) }
+        }
+        queuedBytes += frame.count
+        return true
+    }
+
+    /// Puts the next frame in hand; false when none waits.
+    mutating func advance() -> Bool {
+        guard let next = control.popFirst() ?? own.popFirst() ?? forward.popFirst() else {
+            current = []
+            written = 0
+            return false
+        }
+        current = next
+        written = 0
+        queuedBytes -= next.count
+        return true
+    }
+
+    /// The stream is gone: the frame in hand is sent again from its start on the next one.
+    mutating func detach() {
+        connection = nil
+        stream = nil
+        isAgreed = false
+        written = 0
+    }
+}
+
+/// The inbound pubsub stream of a connection.
+struct PubSubInput {
+    let stream: PipelineStream
+    var frames: LengthPrefixedFrames
+}
+
+extension Swarm {
+    // MARK: - The application's calls
+
+    mutating func subscribe(_ topic: String, ticket: Ticket) {
+        do throws(GossipsubError) {
+            complete(ticket, .success(.changed(try gossip.subscribe(topic, now: now))))
+        } catch {
+            complete(ticket, .failure(CallError(error)))
+        }
+        pumpGossip()
+    }
+
+    mutating func unsubscribe(_ topic: String, ticket: Ticket) {
+        complete(ticket, .success(.changed(gossip.unsubscribe(topic, now: now))))
+        pumpGossip()
+    }
+
+    mutating func publish(_ topic: String, _ data: [UInt8], ticket: Ticket) {
+        do throws(GossipsubError) {
+            try gossip.publish(topic: topic, data: data, now: now)
+        } catch {
+            return complete(ticket, .failure(CallError(error)))
+        }
+        let sent = pumpGossip()
+        if sent.queued == 0, sent.refused > 0 {
+            complete(ticket, .failure(.allQueuesFull(topic: topic)))
+        } else {
+            complete(ticket, .success(.done))
+        }
+    }
+
+    /// Does what gossip wants done. Counts how many peers' queues took own messages and how many refused them.
+    @discardableResult
+    mutating func pumpGossip() -> (queued: Int, refused: Int) {
+        var queued = 0, refused = 0
+        var touched: [PeerID] = []
+        while let action = gossip.poll() {
+            switch action {
+            case .send(let peer, let frame, let priority):
+                if peers[peer]?.pubsub.enqueue(frame, priority) == true {
+                    if touched.last != peer { touched.append(peer) }
+                    if priority == .own { queued += 1 }
+                } else {
+                    gossip.queueFull(peer, priority: priority)
+                    if priority == .own { refused += 1 }
+                }
+            case .deliver(let message):
+                emit(.message(Message(topic: message.topic, origin: message.origin, receivedFrom: message.receivedFrom, data: message.data)))
+            case .peerSubscribed(let peer, let topic): emit(.subscription(peer: peer, topic: topic, subscribed: true))
+            case .peerUnsubscribed(let peer, let topic): emit(.subscription(peer: peer, topic: topic, subscribed: false))
+            case .peerExchange, .dropped: break
+            }
+        }
+        for peer in touched { if let id = peers[peer]?.pubsub.connection { writePubSub(on: id) } }
+        gossipTimer = gossip.deadline
+        return (queued, refused)
+    }
+
+    // MARK: - The outbound stream
+
+    mutating func openPubSub(to peer: PeerID) {
+        guard let id = peers[peer]?.primary, let stream = try? connections[id]?.pipeline?.openStream(Gossipsub.protocols, now: now) else { return }
+        peers[peer]?.pubsub.connection = id
+        peers[peer]?.pubsub.stream = stream
+        use(stream, for: .pubsubOut, on: id)
+        touch(id)
+    }
+
+    mutating func pubsubAgreed(_ stream: PipelineStream, protocolID: String, on id: ConnectionID) {
+        guard let peer = connections[id]?.peer, peers[peer]?.pubsub.stream == stream, peers[peer]?.pubsub.connection == id else { return }
+        peers[peer]?.pubsub.isAgreed = true
+        addToGossip(peer, protocolID: protocolID, through: id)
+        writePubSub(on: id)
+    }
+
+    /// Writes queued frames as far as the stream takes them.
+    mutating func writePubSub(on id: ConnectionID) {
+        guard let peer = connections[id]?.peer, var link = peers[peer]?.pubsub, link.isAgreed, link.connection == id, let stream = link.stream else { return }
+        peers[peer]?.pubsub = PubSubLink()
+        while true {
+            if link.written == link.current.count, !link.advance() { break }
+            let taken = link.current.withUnsafeBytes { bytes in
+                connections[id]?.pipeline?.write(stream, UnsafeRawBufferPointer(rebasing: bytes[link.written...])) ?? 0
+            }
+            link.written += taken
+            if link.written < link.current.count { break }
+        }
+        peers[peer]?.pubsub = link
+        touch(id)
+    }
+
+    /// The peer has another primary connection: the stream moves there.
+    mutating func movePubSub(of peer: PeerID, to id: ConnectionID) {
+        guard let link = peers[peer]?.pubsub, link.connection != id else { return }
+        if let old = link.connection, let stream = link.stream {
+            connections[old]?.streams[stream] = .finished
+            connections[old]?.pipeline?.closeWrite(stream)
+            touch(old)
+        }
+        peers[peer]?.pubsub.detach()
+        openPubSub(to: peer)
+    }
+
+    /// The stream was refused or reset while its connection lives.
+    mutating func pubsubLost(_ stream: PipelineStream, on id: ConnectionID, mayReopen: Bool) {
+        guard let peer = connections[id]?.peer, let link = peers[peer]?.pubsub, link.stream == stream, link.connection == id else { return }
+        peers[peer]?.pubsub.detach()
+        guard mayReopen, connections[id]?.phase == .established, link.reopenings < PubSubLink.maximumReopenings else {
+            if link.isAdded { removeFromGossip(peer) }
+            return
+        }
+        peers[peer]?.pubsub.reopenings += 1
+        openPubSub(to: peer)
+    }
+
+    /// The connection ended under the stream; what waits moves on with the peer's next primary connection.
+    mutating func pubsubConnectionLost(_ connection: Connection) {
+        guard let peer = connection.peer, peers[peer]?.pubsub.connection == connection.id else { return }
+        peers[peer]?.pubsub.detach()
+    }
+
+    // MARK: - The inbound stream
+
+    mutating func acceptPubSub(_ stream: PipelineStream, protocolID: String, on id: ConnectionID) {
+        guard let peer = connections[id]?.peer, peers[peer] != nil else {
+            connections[id]?.pipeline?.reset(stream)
+            return
+        }
+        if let old = connections[id]?.pubsubInput?.stream {
+            connections[id]?.streams[old] = nil
+            connections[id]?.pipeline?.reset(old)
+        }
+        connections[id]?.pubsubInput = PubSubInput(stream: stream, frames: LengthPrefixedFrames(limit: configuration.gossipsub.maximumMessageSize))
+        use(stream, for: .pubsubIn, on: id)
+        addToGossip(peer, protocolID: protocolID, through: id)
+    }
+
+    mutating func pubsubBytes(_ stream: PipelineStream, _ bytes: UnsafeRawBufferPointer, on id: ConnectionID) {
+        guard let peer = connections[id]?.peer, connections[id]?.pubsubInput?.stream == stream else { return }
+        var rest = bytes
+        do throws(WireError) {
+            while let frame = try connections[id]?.pubsubInput?.frames.next(&rest) {
+                frame.withUnsafeBytes { gossip.receive($0, from: peer, now: now) }
+            }
+        } catch {
+            connections[id]?.pubsubInput = nil
+            connections[id]?.streams[stream] = nil
+            connections[id]?.pipeline?.reset(stream)
+        }
+        pumpGossip()
+    }
+
+    private mutating func addToGossip(_ peer: PeerID, protocolID: String, through id: ConnectionID) {
+        guard peers[peer]?.pubsub.isAdded == false, let connection = connections[id] else { return }
+        peers[peer]?.pubsub.isAdded = true
+        gossip.addPeer(peer, protocolID: protocolID, direction: connection.direction, address: connection.remoteSocket.ip, now: now)
+        pumpGossip()
+    }
+
+    private mutating func removeFromGossip(_ peer: PeerID) {
+        peers[peer]?.pubsub = PubSubLink()
+        gossip.removePeer(peer, now: now)
+        pumpGossip()
+    }
+}
+
+extension CallError {
+    init(_ error: GossipsubError) {
+        switch error {
+        case .invalidTopic(let topic, _): self = .invalidTopic(topic)
+        case .messageTooLarge(let size, let limit): self = .messageTooLarge(size: size, limit: limit)
+        case .noPeersSubscribed(let topic): self = .noPeersSubscribed(topic: topic)
+        case .duplicate: self = .duplicateMessage
+        case .tooManyTopics(let limit): self = .limitReached("topics: \(limit)")
+        }
+    }
+}

@@ -1,0 +1,19 @@
+import MeshNetProtocol
+
+/// A connected peer. There is one value per peer however many connections it has for a moment.
+struct Peer {
+    /// In the order in which they were established.
+    var connections: [ConnectionID]
+    /// The one that new streams use.
+    var primary: ConnectionID
+    /// What the application was told.
+    var announced: PeerConnection
+    var identity: PeerIdentity?
+    var pubsub = PubSubLink()
+}
+
+/// Where an application's stream lives.
+struct StreamLocation {
+    let connection: ConnectionID
+    let stream: PipelineStream
+}

@@ -1,0 +1,202 @@
+package import MeshNetProtocol
+
+// The life of a connection: accepted or connected, secured, established, ended.
+extension Swarm {
+    /// A socket was accepted. nil: a limit refuses it, close the socket.
+    package mutating func accepted(from remote: SocketAddress, to local: SocketAddress, now: Instant) -> ConnectionID? {
+        self.now = now
+        guard !isShuttingDown, connections.count < configuration.limits.connections, inboundGate.admit(remote) else { return nil }
+        let id = connections.insert { id in
+            Connection(id: id, direction: .inbound, remoteSocket: remote, remote: remote.multiaddr, dial: nil, phase: .handshaking)
+        }
+        startPipeline(id, role: .inbound, expectedPeer: nil)
+        return id
+    }
+
+    /// The TCP connection asked for by `.connect` stands.
+    package mutating func connected(_ id: ConnectionID, local: SocketAddress, now: Instant) {
+        self.now = now
+        guard connections[id]?.phase == .connecting, let dialID = connections[id]?.dial else { return }
+        connections[id]?.phase = .handshaking
+        startPipeline(id, role: .outbound, expectedPeer: dials[dialID]?.peer)
+    }
+
+    package mutating func connectFailed(_ id: ConnectionID, errno: Int32, now: Instant) {
+        self.now = now
+        guard let connection = connections[id], connection.phase == .connecting else { return }
+        drop(id)
+        attemptFailed(connection, DialError(errno: errno))
+    }
+
+    /// Where the driver reads the socket's bytes to; nil when the connection is gone. Must be followed by `received`, with 0
+    /// when nothing was read: the memory is borrowed from the pool meanwhile. Drain `poll()` first.
+    package mutating func receiveSpace(_ id: ConnectionID) -> UnsafeMutableRawBufferPointer? {
+        connections[id]?.pipeline?.receiveSpace()
+    }
+
+    package mutating func received(_ id: ConnectionID, count: Int, now: Instant) {
+        self.now = now
+        connections[id]?.pipeline?.receive(count: count, now: now)
+        touch(id)
+    }
+
+    package mutating func receivedEnd(_ id: ConnectionID, _ end: SocketEnd, now: Instant) {
+        self.now = now
+        connections[id]?.pipeline?.receiveEnd(end, now: now)
+        touch(id)
+    }
+
+    package func hasOutput(_ id: ConnectionID) -> Bool { connections[id]?.pipeline?.hasOutput ?? false }
+
+    /// Lends the bytes to send, for one `writev`; `body` returns how many the socket took.
+    package mutating func withTransmitBuffers(
+        _ id: ConnectionID, _ body: (UnsafeBufferPointer<UnsafeRawBufferPointer>) -> Int, now: Instant
+    ) {
+        self.now = now
+        guard let taken = connections[id]?.pipeline?.transmitBuffers(body) else { return }
+        connections[id]?.pipeline?.didTransmit(taken, now: now)
+        touch(id)
+    }
+
+    private mutating func startPipeline(_ id: ConnectionID, role: Direction, expectedPeer: PeerID?) {
+        connections[id]?.pipeline = ConnectionPipeline(
+            role: role, configuration: PipelineConfiguration(configuration), expectedPeer: expectedPeer, protocols: protocols,
+            pool: pool, random: random.fork(), now: now)
+        touch(id)
+    }
+
+    /// What a pipeline reports. Bytes for the application go out at once, since they are only lent.
+    mutating func handle(_ action: PipelineAction, on id: ConnectionID) -> SwarmAction? {
+        switch action {
+        case .established(let remote): established(id, remote.peer)
+        case .streamOpened(let stream, let protocolID): inboundStream(stream, protocolID: protocolID, on: id)
+        case .streamAgreed(let stream, let protocolID): outboundStreamAgreed(stream, protocolID: protocolID, on: id)
+        case .streamRefused(let stream): streamRefused(stream, on: id)
+        case .streamData(let stream, let bytes): return streamData(stream, bytes, on: id)
+        case .streamEnded(let stream): streamEnded(stream, on: id)
+        case .streamReset(let stream, _): streamGone(stream, on: id, error: .streamReset)
+        case .streamClosed(let stream): streamGone(stream, on: id, error: nil)
+        case .streamWritable(let stream): streamWritable(stream, on: id)
+        case .failedHandshake(let failure): handshakeFailed(id, failure)
+        case .closed(let cause): ended(id, cause)
+        }
+        return nil
+    }
+
+    // MARK: - Established
+
+    private mutating func established(_ id: ConnectionID, _ peer: PeerID) {
+        guard let connection = connections[id] else { return }
+        if connection.direction == .inbound { inboundGate.handshakeEnded() } else { outboundAttempts -= 1 }
+        connections[id]?.phase = .established
+        connections[id]?.peer = peer
+        connections[id]?.establishedAt = now
+        guard peer != localPeer else {
+            close(id, cause: .closedByUs)
+            attemptFailed(connection, .selfDial)
+            return
+        }
+        if connection.direction == .outbound { addressBook.add(connection.remote, for: peer) }
+        if peers[peer] == nil {
+            let announced = PeerConnection(peer: peer, address: connection.remote, direction: connection.direction)
+            peers[peer] = Peer(connections: [id], primary: id, announced: announced)
+            emit(.connected(announced))
+            openPubSub(to: peer)
+        } else {
+            peers[peer]?.connections.append(id)
+            settleDuplicate(of: peer, newcomer: id)
+        }
+        queryIdentify(id)
+        startPings(id)
+        dialSucceeded(connection.dial, peer: peer)
+        cancelAttempts(to: peer)
+        bootstrapConnected(peer)
+    }
+
+    private mutating func handshakeFailed(_ id: ConnectionID, _ failure: HandshakeFailure) {
+        guard let connection = drop(id) else { return }
+        actions.append(.close(id))
+        if case .wrongPeer(let expected, let actual) = failure {
+            attemptFailed(connection, actual == localPeer ? .selfDial : .wrongPeer(expected: expected, actual: actual))
+        } else {
+            attemptFailed(connection, .handshakeFailed(failure))
+        }
+    }
+
+    // MARK: - The end
+
+    /// Closes in order: streams end, the go-away and what is queued go out, at most for a second.
+    mutating func close(_ id: ConnectionID, cause: DisconnectCause) {
+        guard let connection = connections[id] else { return }
+        if case .closing = connection.phase { return }
+        guard connection.pipeline != nil, connection.phase == .established else {
+            drop(id)
+            actions.append(.close(id))
+            return
+        }
+        connections[id]?.phase = .closing(cause)
+        leavePeer(connection, cause: cause)
+        connections[id]?.pipeline?.close(cause: cause, now: now)
+        timers.set(.closing(id), at: now + Self.closingTime)
+        touch(id)
+    }
+
+    /// How long a closing connection may take to send its last bytes.
+    private static var closingTime: Duration { .milliseconds(500) }
+
+    /// The pipeline's last word.
+    private mutating func ended(_ id: ConnectionID, _ cause: DisconnectCause) {
+        guard let connection = connections[id] else { return }
+        if connection.phase == .established { leavePeer(connection, cause: cause) }
+        finish(id)
+    }
+
+    /// Forgets a connection whose peer was told about already, and has its socket closed.
+    mutating func finish(_ id: ConnectionID) {
+        drop(id)
+        actions.append(.close(id))
+    }
+
+    /// Takes a connection out of the books without any event.
+    @discardableResult
+    mutating func drop(_ id: ConnectionID) -> Connection? {
+        guard let connection = connections.remove(id) else { return nil }
+        if connection.direction == .inbound {
+            inboundGate.closed(connection.remoteSocket)
+            if connection.phase == .handshaking { inboundGate.handshakeEnded() }
+        } else if connection.phase == .connecting || connection.phase == .handshaking {
+            outboundAttempts -= 1
+            startQueuedDials()
+        }
+        return connection
+    }
+
+    /// The streams of the connection end, and the peer is gone if it was the last one.
+    private mutating func leavePeer(_ connection: Connection, cause: DisconnectCause) {
+        failStreams(of: connection)
+        failPings(of: connection)
+        guard let peer = connection.peer, peers[peer] != nil else { return }
+        peers[peer]?.connections.removeAll { $0 == connection.id }
+        if let next = peers[peer]?.connections.last {
+            if peers[peer]?.primary == connection.id { makePrimary(next, of: peer) }
+            return
+        }
+        guard let announced = peers.removeValue(forKey: peer)?.announced else { return }
+        gossip.removePeer(peer, now: now)
+        pumpGossip()
+        emit(.disconnected(announced, cause: cause))
+        bootstrapDisconnected(peer, lasted: connection.establishedAt.map { now - $0 } ?? .zero, cause: cause)
+    }
+}
+
+extension DialError {
+    /// The kernel's word on a TCP connect, by the errno numbers of Linux.
+    init(errno: Int32) {
+        switch errno {
+        case 111: self = .refused
+        case 110: self = .timedOut(after: .zero)
+        case 125: self = .cancelled
+        default: self = .unreachable(errno: errno)
+        }
+    }
+}

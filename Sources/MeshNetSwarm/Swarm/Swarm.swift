@@ -1,0 +1,161 @@
+package import MeshNetProtocol
+
+/// The brain of a node: every decision, no system call. One value, driven by one thread or one simulator.
+///
+/// **The invariant**: call one input method, then drain `poll()` until it gives nil, then wait for the next input or for
+/// `deadline`. At the end of a loop turn call `flush` and drain again: it seals what small writes left in the connections.
+/// Time comes in as `now` and randomness from the seed, so that a network of swarms replays from its seeds.
+package struct Swarm {
+    package let configuration: Configuration
+    package let localPeer: PeerID
+
+    var now: Instant
+    var random: RandomSource
+    let pool = BufferPool()
+
+    var actions = Fifo<SwarmAction>()
+    var timers = TimerQueue<TimerKey>()
+    /// Pipelines that may have actions, and those that may hold unsealed bytes.
+    var dirty = Fifo<ConnectionID>()
+    var unflushed: [ConnectionID] = []
+
+    var connections = ConnectionTable()
+    var peers: [PeerID: Peer] = [:]
+    var addressBook: AddressBook
+    var listenAddresses: [Multiaddr] = []
+    var recordSequence: UInt64
+    var inboundGate: InboundGate
+
+    var dials: [DialID: Dial] = [:]
+    var nextDialID: UInt64 = 1
+    var nextQuery: UInt64 = 1
+    var queries: [UInt64: DialID] = [:]
+    var queuedDials = Fifo<DialID>()
+    var outboundAttempts = 0
+    var bootstrap: [BootstrapEntry] = []
+    var addressProblems: [AddressProblem] = []
+
+    var acceptedProtocols: [String] = []
+    var protocols: [String] = []
+    var nextStreamID: UInt64 = 1
+    var streams: [StreamID: StreamLocation] = [:]
+
+    var gossip: Gossipsub
+    var gossipTimer: Instant?
+    var isShuttingDown = false
+
+    /// `seed`: 32 bytes, from the kernel's entropy in a real node.
+    package init(configuration: Configuration, seed: [UInt8], now: Instant) {
+        self.configuration = configuration
+        self.now = now
+        localPeer = configuration.identity.peerID
+        random = RandomSource(seed: seed)
+        addressBook = AddressBook(limits: configuration.limits)
+        recordSequence = configuration.peerRecordSequence
+        inboundGate = InboundGate(limits: configuration.limits)
+        gossip = Gossipsub(
+            configuration: configuration.gossipsub, identity: configuration.identity, random: random.fork(), now: now)
+        refreshProtocols()
+        loadBootstrap()
+    }
+
+    /// The earliest time at which `handleTimeout` has work.
+    package var deadline: Instant? { earlier(timers.deadline, gossipTimer) }
+
+    package mutating func handleTimeout(now: Instant) {
+        self.now = now
+        while let key = timers.popExpired(now: now) { fire(key) }
+        if let due = gossipTimer, due <= now {
+            gossip.handleTimeout(now: now)
+            pumpGossip()
+        }
+    }
+
+    /// The next thing to do, or nil when the swarm waits for input.
+    package mutating func poll() -> SwarmAction? {
+        while true {
+            if let action = actions.popFirst() { return action }
+            guard let id = dirty.first else { return nil }
+            guard let action = connections[id]?.pipeline?.poll() else {
+                _ = dirty.popFirst()
+                settlePipeline(id)
+                continue
+            }
+            if let data = handle(action, on: id) { return data }
+        }
+    }
+
+    /// Seals the bytes that small writes left open, so that those of one loop turn share a frame and a system call.
+    package mutating func flush(now: Instant) {
+        self.now = now
+        let ids = unflushed
+        unflushed.removeAll(keepingCapacity: true)
+        for id in ids {
+            connections[id]?.isUnflushed = false
+            connections[id]?.pipeline?.flush(now: now)
+            if connections[id]?.pipeline?.hasOutput == true { actions.append(.transmit(id)) }
+        }
+    }
+
+    /// Sends go-aways; `close` actions follow as the connections drain.
+    package mutating func shutdown(now: Instant) {
+        self.now = now
+        isShuttingDown = true
+        for dial in dials.keys.sorted(by: { $0.rawValue < $1.rawValue }) { failDial(dial, .cancelled) }
+        for id in connections.ids { close(id, cause: .shutdown) }
+    }
+
+    /// Marks a connection as one whose pipeline was touched: it is polled, then flushed at the end of the turn.
+    mutating func touch(_ id: ConnectionID) {
+        guard connections[id]?.pipeline != nil else { return }
+        if connections[id]?.isDirty == false {
+            connections[id]?.isDirty = true
+            dirty.append(id)
+        }
+        if connections[id]?.isUnflushed == false {
+            connections[id]?.isUnflushed = true
+            unflushed.append(id)
+        }
+    }
+
+    mutating func emit(_ event: Event) { actions.append(.event(event)) }
+
+    mutating func complete(_ ticket: Ticket, _ result: Result<Outcome, CallError>) {
+        actions.append(.complete(ticket, result))
+    }
+
+    /// A drained pipeline: its deadline goes into the timer queue if it came nearer.
+    private mutating func settlePipeline(_ id: ConnectionID) {
+        connections[id]?.isDirty = false
+        guard let deadline = connections[id]?.pipeline?.deadline else { return }
+        if let set = connections[id]?.timerSetFor, set <= deadline { return }
+        connections[id]?.timerSetFor = deadline
+        timers.set(.pipeline(id), at: deadline)
+    }
+
+    private mutating func fire(_ key: TimerKey) {
+        switch key {
+        case .pipeline(let id):
+            connections[id]?.timerSetFor = nil
+            connections[id]?.pipeline?.handleTimeout(now: now)
+            touch(id)
+        case .connect(let id): connectTimedOut(id)
+        case .closing(let id): if connections[id] != nil { finish(id) }
+        case .ping(let id): pingTimer(id)
+        case .duplicate(let id): duplicateTimer(id)
+        case .dial(let id): continueDial(id)
+        case .bootstrap(let index): bootstrapTimer(index)
+        }
+    }
+}
+
+/// Who is called when a deadline comes.
+enum TimerKey {
+    case pipeline(ConnectionID)
+    case connect(ConnectionID)
+    case closing(ConnectionID)
+    case ping(ConnectionID)
+    case duplicate(ConnectionID)
+    case dial(DialID)
+    case bootstrap(Int)
+}

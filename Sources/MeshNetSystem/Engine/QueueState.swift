@@ -1,0 +1,167 @@
+import CLinux
+import MeshNetProtocol
+import MeshNetSwarm
+
+/// The rules of `EventQueue`, under its lock.
+///
+/// Connected and disconnected events must not be lost, and yet an application that never reads must not cost more and more memory while peers come
+/// and go. So in a full queue the disconnect of a peer whose connected event still waits takes that event out, and both are gone: what is read later
+/// is true. At most two such events per connection wait beyond the bound.
+struct QueueState {
+    typealias Waiter = CheckedContinuation<Result<QueueItem, CallError>, Never>
+
+    /// Bytes that a queued message holds beside its data and topic: two peer ids and its slot, rounded up.
+    static let messageOverhead = 256
+
+    private let limits: Limits
+    private let event: Int32
+    private var items = Fifo<QueueItem>()
+    private var messageBytes = 0
+    private var streamsWaiting = 0
+    private var dropped = 0
+    private var waitingConnected: [PeerID: UInt64] = [:]
+    private(set) var isClosed = false
+
+    /// Asynchronous consumers in the order of their coming; they wait only while `items` is empty.
+    private var waiters = Fifo<(id: UInt64, continuation: Waiter)>()
+    /// Consumers on their way to `park`; true: cancelled before they came.
+    private var arriving: [UInt64: Bool] = [:]
+    private var lastWaiter: UInt64 = 0
+
+    /// Whether anybody asked for the descriptor, and whether it shows as readable now.
+    private var isWatched = false
+    private var isReadable = false
+
+    init(limits: Limits, event: Int32) {
+        self.limits = limits
+        self.event = event
+    }
+
+    var count: Int { items.count }
+
+    // MARK: In
+
+    /// The continuation must be resumed with the item by the caller, outside the lock.
+    mutating func put(_ item: QueueItem) -> (EventQueue.Acceptance, Waiter?) {
+        guard !isClosed else { return (.closed, nil) }
+        if let waiter = waiters.popFirst() { return (.taken, waiter.continuation) }
+        guard admit(item) else {
+            updateReadiness()
+            return (.dropped, nil)
+        }
+        let position = items.append(item)
+        if case .event(.connected(let connection)) = item { waitingConnected[connection.peer] = position }
+        count(item, 1)
+        updateReadiness()
+        return (.taken, nil)
+    }
+
+    private mutating func admit(_ item: QueueItem) -> Bool {
+        switch item {
+        case .completion, .event(.messagesDropped), .event(.connected):
+            return true
+        case .event(.disconnected(let connection, _)):
+            guard items.count >= limits.eventQueueCount, let position = waitingConnected.removeValue(forKey: connection.peer) else { return true }
+            return items.remove(at: position) == nil
+        case .event(.streamOpened):
+            return streamsWaiting < limits.pendingAccepts
+        case .event(.message):
+            let fits = items.count < limits.eventQueueCount && messageBytes + Self.bytes(item) <= limits.eventQueueBytes
+            if !fits { dropped += 1 }
+            return fits
+        case .event:
+            let fits = items.count < limits.eventQueueCount
+            if !fits { dropped += 1 }
+            return fits
+        }
+    }
+
+    private static func bytes(_ item: QueueItem) -> Int {
+        guard case .event(.message(let message)) = item else { return 0 }
+        return message.data.count + message.topic.utf8.count + messageOverhead
+    }
+
+    private mutating func count(_ item: QueueItem, _ sign: Int) {
+        switch item {
+        case .event(.message): messageBytes += sign * Self.bytes(item)
+        case .event(.streamOpened): streamsWaiting += sign
+        default: break
+        }
+    }
+
+    // MARK: Out
+
+    mutating func take() -> QueueItem? {
+        guard let item = items.popFirst() else { return nil }
+        count(item, -1)
+        if case .event(.connected(let connection)) = item { forgetConnected(connection.peer) }
+        if dropped > 0, items.count < limits.eventQueueCount, !isClosed {
+            items.append(.event(.messagesDropped(count: dropped)))
+            dropped = 0
+        }
+        updateReadiness()
+        return item
+    }
+
+    /// Unless a later connected event of the same peer waits.
+    private mutating func forgetConnected(_ peer: PeerID) {
+        guard let position = waitingConnected[peer], !items.holds(position) else { return }
+        waitingConnected[peer] = nil
+    }
+
+    mutating func close() -> [Waiter] {
+        guard !isClosed else { return [] }
+        if dropped > 0 {
+            items.append(.event(.messagesDropped(count: dropped)))
+            dropped = 0
+        }
+        isClosed = true
+        updateReadiness()
+        var ended: [Waiter] = []
+        while let waiter = waiters.popFirst() { ended.append(waiter.continuation) }
+        return ended
+    }
+
+    // MARK: Asynchronous consumers
+
+    mutating func makeWaiter() -> UInt64 {
+        lastWaiter += 1
+        arriving[lastWaiter] = false
+        return lastWaiter
+    }
+
+    /// A result when there is no need to wait; nil when the continuation was kept.
+    mutating func park(_ id: UInt64, _ continuation: Waiter) -> Result<QueueItem, CallError>? {
+        if arriving.removeValue(forKey: id) == true { return .failure(.cancelled) }
+        if let item = take() { return .success(item) }
+        if isClosed { return .failure(.closed) }
+        waiters.append((id, continuation))
+        return nil
+    }
+
+    /// The continuation to resume, when it waits. Cancellation may also come before the waiter parked, or after it was served.
+    mutating func cancel(_ id: UInt64) -> Waiter? {
+        if arriving[id] != nil { arriving[id] = true }
+        return waiters.removeFirst(where: { $0.id == id })?.continuation
+    }
+
+    // MARK: The descriptor
+
+    /// From now on the descriptor follows the state; before, no system call is spent on it.
+    mutating func showReadiness() {
+        isWatched = true
+        updateReadiness()
+    }
+
+    private mutating func updateReadiness() {
+        let wanted = isClosed || !items.isEmpty
+        guard isWatched, wanted != isReadable else { return }
+        isReadable = wanted
+        if wanted {
+            eventfd_write(event, 1)
+        } else {
+            var count: eventfd_t = 0
+            eventfd_read(event, &count)
+        }
+    }
+}

@@ -1,0 +1,80 @@
+import CLinux
+import Glibc
+package import MeshNetSwarm
+
+/// The calls on a TCP socket that happen a few times in its life.
+package enum Socket {
+    /// Unsent bytes that the kernel may hold (TCP_NOTSENT_LOWAT): two full Noise frames keep the wire busy while the reactor serves others, and an
+    /// urgent frame never waits behind more than this.
+    package static let unsentLimit: Int32 = 131_072
+    /// Connections that wait to be accepted; the kernel caps it at net.core.somaxconn.
+    static let backlog: Int32 = 1_024
+    /// Bytes thrown away from a socket that is closed, so that the kernel sends the peer an orderly end, and no reset that would destroy our last bytes.
+    private static let drainedAtClose = 262_144
+
+    package enum Opening: Sendable, Equatable { case connected(Int32), underWay(Int32), failed(errno: Int32) }
+
+    /// Starts a connection without waiting for it.
+    package static func connect(to address: SocketAddress, system: SystemCalls) -> Opening {
+        guard let native = NativeAddress(address) else { return .failed(errno: EINVAL) }
+        let made = system.socket(native.family)
+        if let code = failure(made) { return .failed(errno: code) }
+        let descriptor = Int32(made)
+        configure(descriptor)
+        let result = native.withPointer { system.connect(descriptor, $0, $1) }
+        switch failure(result) {
+        case nil:
+            return .connected(descriptor)
+        // An interrupted connect goes on by itself (POSIX); calling again would give EALREADY.
+        case EINPROGRESS, EINTR:
+            return .underWay(descriptor)
+        case let code?:
+            _ = Glibc.close(descriptor)
+            return .failed(errno: code)
+        }
+    }
+
+    /// How a connection attempt ended, or what broke a connection: 0 for success.
+    package static func pendingError(_ descriptor: Int32) -> Int32 {
+        var code: Int32 = 0
+        var length = socklen_t(MemoryLayout<Int32>.size)
+        return getsockopt(descriptor, SOL_SOCKET, SO_ERROR, &code, &length) == 0 ? code : errno
+    }
+
+    package static func localAddress(_ descriptor: Int32) -> SocketAddress? {
+        NativeAddress.filled { storage in
+            var length = socklen_t(MemoryLayout<sockaddr_storage>.size)
+            return storage.withMemoryRebound(to: sockaddr.self, capacity: 1) { Int(getsockname(descriptor, $0, &length)) }
+        }.address
+    }
+
+    /// Without these a connection still works, only slower: failures do not matter.
+    package static func configure(_ descriptor: Int32) {
+        set(descriptor, Int32(IPPROTO_TCP), TCP_NODELAY, 1)
+        set(descriptor, Int32(IPPROTO_TCP), TCP_NOTSENT_LOWAT, unsentLimit)
+    }
+
+    @discardableResult
+    static func set(_ descriptor: Int32, _ level: Int32, _ option: Int32, _ value: Int32) -> Bool {
+        var value = value
+        return setsockopt(descriptor, level, option, &value, socklen_t(MemoryLayout<Int32>.size)) == 0
+    }
+
+    /// Ends the connection even while a forked child still holds a copy of the descriptor.
+    package static func close(_ descriptor: Int32) {
+        if shutdown(descriptor, Int32(SHUT_WR)) == 0 { drain(descriptor) }
+        _ = shutdown(descriptor, Int32(SHUT_RDWR))
+        _ = Glibc.close(descriptor)
+    }
+
+    private static func drain(_ descriptor: Int32) {
+        var left = drainedAtClose
+        withUnsafeTemporaryAllocation(byteCount: 16_384, alignment: 16) { scratch in
+            while left > 0 {
+                let count = recv(descriptor, scratch.baseAddress, scratch.count, Int32(MSG_DONTWAIT))
+                guard count > 0 else { return }
+                left -= count
+            }
+        }
+    }
+}

@@ -1,0 +1,89 @@
+"""Two peers, every combination of dialler and listener: each test runs over one connection, both ways."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+
+import pytest
+
+from harness.peer import ECHO, IDENTIFY, PERF, PING, Peer
+from harness.waiting import eventually
+
+Pair = tuple[Peer, Peer]
+
+
+def both_ways(pair: Pair) -> list[Pair]:
+    return [pair, (pair[1], pair[0])]
+
+
+def test_connects_with_noise_and_yamux(pair: Pair) -> None:
+    # Nothing else is on offer on the side of go or py, but for the pairs named tls, which offer TLS first.
+    for one, other in both_ways(pair):
+        assert other.peer_id in one.connected()
+
+
+def test_identify_tells_agent_protocols_and_addresses(pair: Pair) -> None:
+    for one, other in both_ways(pair):
+        transport = other.address.split("/p2p/")[0]
+        identity = eventually(
+            lambda: found if transport in (found := one.identify(other.peer_id)).addresses else None,
+            f"{one.kind} learns {transport} of {other.kind}",
+            state=lambda: one.identify(other.peer_id),
+        )
+        assert identity.agent.startswith(other.agent), identity.agent
+        assert {IDENTIFY, PING, PERF, ECHO} <= identity.protocols
+        assert any(protocol.startswith("/meshsub/1.") for protocol in identity.protocols)
+
+
+def test_the_listener_tells_the_dialler_its_observed_address(pair: Pair) -> None:
+    for one, other in both_ways(pair):
+        assert one.identify(other.peer_id).observed.startswith("/ip4/127.0.0.1/tcp/")
+
+
+def test_ping(pair: Pair) -> None:
+    for one, other in both_ways(pair):
+        assert all(0 < one.ping(other.peer_id) < 5 for _ in range(3))
+
+
+def test_gossipsub_messages_arrive_once_signed_by_their_author(pair: Pair) -> None:
+    # Every peer here signs, and refuses what is not signed.
+    topic = f"pair-{os.urandom(4).hex()}"
+    for peer in pair:
+        peer.subscribe(topic)
+    for one, other in both_ways(pair):
+        eventually(lambda: other.peer_id in one.topic_peers(topic), f"{one.kind} hears of the subscription of {other.kind}")
+    for one, other in both_ways(pair):
+        for size in (0, 1, 1_000, 60_000, 700_000):
+            data = os.urandom(size)
+            before = len(other.received(topic))
+            one.publish(topic, data)
+            eventually(lambda: len(other.received(topic)) > before, f"{size} bytes from {one.kind} arrive at {other.kind}")
+            assert [(m.origin, m.data) for m in other.received(topic)[before:]] == [(one.peer_id, data)]
+
+
+def test_perf_uploads(pair: Pair) -> None:
+    for one, other in both_ways(pair):
+        for upload in (0, 1, 3_000_000):
+            one.perf(other.peer_id, upload, 0)
+
+
+# Without go: its daemon cannot end one direction of a stream alone, which a perf download needs.
+@pytest.mark.parametrize("pair", [("ours", "ours"), ("ours", "py"), ("py", "ours")], indirect=True, ids="-dials-".join)
+def test_perf_downloads_after_the_end_of_the_upload(pair: Pair) -> None:
+    for one, other in both_ways(pair):
+        for upload, download in ((0, 1), (0, 3_000_000), (1_000_000, 1_000_000)):
+            one.perf(other.peer_id, upload, download)
+
+
+def test_stream_echoes_a_mebibyte(pair: Pair) -> None:
+    for one, other in both_ways(pair):
+        data = os.urandom(1 << 20)
+        back = one.echo(other.peer_id, data)
+        assert (len(back), hashlib.sha256(back).digest()) == (len(data), hashlib.sha256(data).digest())
+
+
+def test_many_streams_one_after_another(pair: Pair) -> None:
+    for one, other in both_ways(pair):
+        for number in range(50):
+            assert one.echo(other.peer_id, b"%d" % number) == b"%d" % number
