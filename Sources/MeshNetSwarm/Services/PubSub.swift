@@ -75,7 +75,7 @@ extension Swarm {
         do throws(GossipsubError) {
             complete(ticket, .success(.changed(try gossip.subscribe(topic, now: now))))
         } catch {
-            complete(ticket, CallError(error).map { .failure($0) } ?? .success(.changed(false)))
+            complete(ticket, .failure(CallError(error)))
         }
         pumpGossip()
     }
@@ -89,7 +89,7 @@ extension Swarm {
         do throws(GossipsubError) {
             try gossip.publish(topic: topic, data: data, now: now)
         } catch {
-            return complete(ticket, CallError(error).map { .failure($0) } ?? .success(.done))
+            return complete(ticket, .failure(CallError(error)))
         }
         let sent = pumpGossip()
         if sent.queued == 0, sent.refused > 0 {
@@ -235,14 +235,13 @@ extension Swarm {
 }
 
 extension CallError {
-    /// nil where nothing is wrong: with message ids made from the content, the same content is on its way already.
-    init?(_ error: GossipsubError) {
+    init(_ error: GossipsubError) {
         switch error {
         case .invalidTopic(let topic, _): self = .invalidTopic(topic)
         case .messageTooLarge(let size, let limit): self = .messageTooLarge(size: size, limit: limit)
         case .noPeersSubscribed(let topic): self = .noPeersSubscribed(topic: topic)
         case .tooManyTopics(let limit): self = .limitReached("topics: \(limit)")
-        case .duplicate: return nil
+        case .duplicate: self = .duplicateMessage
         }
     }
 }
