@@ -42,9 +42,9 @@ import Testing
             #expect(throws: KeyFileError.failed(call: "open", errno: ENOENT)) { try KeyFile.save(.generate(), folder + "/none/key") }
             #expect(throws: KeyFileError.failed(call: "read", errno: EISDIR)) { try KeyFile.load(folder) }
             let path = folder + "/key"
-            FileManager.default.createFile(atPath: path, contents: Data(repeating: 0, count: KeyPair.maximumProtobufByteCount + 1))
+            _ = FileManager.default.createFile(atPath: path, contents: Data(repeating: 0, count: KeyPair.maximumProtobufByteCount + 1))
             #expect(throws: KeyFileError.tooLarge(limit: KeyPair.maximumProtobufByteCount)) { try KeyFile.load(path) }
-            FileManager.default.createFile(atPath: path, contents: Data("not a key".utf8))
+            _ = FileManager.default.createFile(atPath: path, contents: Data("not a key".utf8))
             #expect(throws: KeyFileError.self) { try KeyFile.load(path) }
         }
     }

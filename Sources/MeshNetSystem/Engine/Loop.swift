@@ -37,9 +37,9 @@ final class Loop {
     var refreshAddressesAt: Instant?
 
     var connections: [ConnectionID: Connection] = [:]
-    var deferred = Fifo<Deferred>()
+    var deferred = StableFifo<Deferred>()
     /// Connections with bytes to send, and those that had their share of this turn.
-    var transmits = Fifo<Connection>()
+    var transmits = StableFifo<Connection>()
     var carriedOver: [Connection] = []
 
     var commands: [Ticket: Engine.Completion<Outcome>?] = [:]
@@ -51,7 +51,7 @@ final class Loop {
     var ports: [StreamID: StreamPort] = [:]
     var filling: [StreamID] = []
     var streamOfTicket: [Ticket: StreamID] = [:]
-    var endedStreams = Fifo<StreamID>()
+    var endedStreams = StableFifo<StreamID>()
 
     var now: Instant
     var turnNumber: UInt64 = 0

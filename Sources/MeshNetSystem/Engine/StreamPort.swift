@@ -32,8 +32,8 @@ final class StreamPort {
     /// The first read has bytes and is completed at the end of the socket's turn, when more frames may have filled it further.
     var isFilling = false
 
-    var reads = Fifo<Read>()
-    var writes = Fifo<Write>()
+    var reads = StableFifo<Read>()
+    var writes = StableFifo<Write>()
 
     /// Bytes arrived: into the waiting reads first, the rest is kept. Returns whether a read was touched.
     func deliver(_ bytes: UnsafeRawBufferPointer) -> Bool {
