@@ -26,7 +26,8 @@ let package = Package(
         .target(name: "MeshNetSystem", dependencies: ["MeshNetSwarm", "MeshNetProtocol", "CSodium", "CSystem"], swiftSettings: settings),
         .target(name: "MeshNetSimulator", dependencies: ["MeshNetSwarm", "MeshNetProtocol"], swiftSettings: settings),
         .target(name: "MeshNet", dependencies: ["MeshNetSystem", "MeshNetSwarm", "MeshNetProtocol"], swiftSettings: settings),
-        .target(name: "MeshNetExports", dependencies: ["MeshNet", "MeshNetSystem", "MeshNetSwarm", "MeshNetProtocol", "CMeshNet"], swiftSettings: settings),
+        .target(name: "MeshNetExports", dependencies: ["MeshNetSystem", "MeshNetSwarm", "MeshNetProtocol", "CMeshNet"],
+                exclude: ["meshnet.map"], swiftSettings: settings),
         .executableTarget(name: "MeshNetCommand", dependencies: ["MeshNet"], swiftSettings: settings),
 
         .target(name: "TestSupport", dependencies: ["MeshNetProtocol"], path: "Tests/TestSupport", swiftSettings: settings),

@@ -172,7 +172,10 @@ def table(rows: list[Row]) -> str:
     head = ("what", "unit", "ours", "limit", "ratio")
     lines = [(row.what, row.unit, spread(row.ours), spread(row.limit), "" if row.ratio is None else f"{row.ratio:.2f}") for row in rows]
     widths = [max(len(line[column]) for line in [head, *lines]) for column in range(len(head))]
-    form = lambda line: "| " + " | ".join(text.ljust(width) for text, width in zip(line, widths)) + " |"  # noqa: E731
+
+    def form(line: tuple[str, ...]) -> str:
+        return "| " + " | ".join(text.ljust(width) for text, width in zip(line, widths)) + " |"
+
     return "\n".join([form(head), "|" + "|".join("-" * (width + 2) for width in widths) + "|", *map(form, lines)])
 
 

@@ -67,6 +67,7 @@ extension CallError {
         case .allQueuesFull(let topic): return ErrorAccount(MESHNET_ERROR_QUEUES_FULL, "every peer that follows topic \"\(topic)\" has a full queue")
         case .messageTooLarge(let size, let limit):
             return ErrorAccount(MESHNET_ERROR_MESSAGE_TOO_LARGE, "the message has \(size) bytes with its envelope; the limit is \(limit)")
+        case .duplicateMessage: return ErrorAccount(MESHNET_ERROR_DUPLICATE_MESSAGE, "a message with this content was published a short time ago")
         case .invalidTopic(let topic): return ErrorAccount(MESHNET_ERROR_INVALID_TOPIC, "\"\(topic)\" is no topic name")
         case .notSubscribed(let topic): return ErrorAccount(MESHNET_ERROR_NOT_SUBSCRIBED, "topic \"\(topic)\" is not followed")
         case .protocolNotSupported(let protocols):

@@ -5,7 +5,8 @@ import Testing
     static let peer = "12D3KooWDpJ7As7BWAwRMfu1VU2WCqNjvq387JEYKDBj4kx6nXTN"
 
     @Test(arguments: [
-        "/ip4/192.168.1.7/tcp/4001", "/ip6/::1/tcp/4001/p2p/\(peer)", "/ip6zone/eth0/ip6/fe80::1/tcp/1", "/dns4/host/tcp/52415", "/dns/a.b/tcp/1",
+        "/ip4/192.168.1.7/tcp/4001", "/ip6/::1/tcp/4001/p2p/\(peer)", "/ip6zone/eth0/ip6/fe80::1/tcp/1", "/dns4/host/tcp/52415",
+        "/dns/a.b/tcp/1",
         "/dnsaddr/bootstrap.example.com", "/dnsaddr/bootstrap.example.com/p2p/\(peer)",
     ])
     func usable(text: String) throws {

@@ -97,7 +97,9 @@ import Testing
     @Test func longMessagesAreRefusedByTheirLength() throws {
         let largest = IdentifyMessage.maximumAcceptedByteCount
         #expect(try read(frame([0x7a, 0xfd, 0x3f] + [UInt8](repeating: 1, count: largest - 3))) == IdentifyMessage())
-        #expect(throws: IdentifyError.wire(.tooLarge(announced: UInt64(largest + 1), limit: largest))) { try read(Varint.encoded(UInt64(largest + 1))) }
+        #expect(throws: IdentifyError.wire(.tooLarge(announced: UInt64(largest + 1), limit: largest))) {
+            try read(Varint.encoded(UInt64(largest + 1)))
+        }
         #expect(throws: IdentifyError.wire(.varintTooLong)) { try read([UInt8](repeating: 0xff, count: 9)) }
     }
 

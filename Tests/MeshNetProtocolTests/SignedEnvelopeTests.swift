@@ -12,7 +12,8 @@ private let address = Multiaddr(ip: [192, 168, 1, 7], tcpPort: 4001)!
         #expect(
             sealed.hex == "0a24080112207c35476cda644789a1f0721d163ca59121edce4e338120bb3e5528beeeba4af7120203011a360a26002408011220"
                 + "7c35476cda644789a1f0721d163ca59121edce4e338120bb3e5528beeeba4af710021a0a0a0804c0a80108060fa12a40"
-                + "abc113a070f77fa5ca4e303e6d968c0f406af414904caca6b53a23f85a4061c775b242f7770853655039538032573d42943b761bd2bcedd02e69b64646bd5a07")
+                + "abc113a070f77fa5ca4e303e6d968c0f406af414904caca6b53a23f85a4061c775b242f7770853655039538032573d42"
+                + "943b761bd2bcedd02e69b64646bd5a07")
         let record = try PeerRecord(envelope: sealed)
         #expect(record == PeerRecord(peer: pair(0xc8).peerID, sequence: 2, addresses: [try Multiaddr("/ip4/192.168.1.8/tcp/4001")]))
     }

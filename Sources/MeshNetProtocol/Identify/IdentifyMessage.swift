@@ -105,7 +105,7 @@ extension IdentifyMessage {
 extension IdentifyMessage {
     /// The message as it goes on the stream: one frame with its length in front, or two when the signed record makes it long.
     ///
-    /// What does not fit into `maximumSentByteCount` is left out: the last addresses first, then the last protocols; a longer record altogether.
+    /// What does not fit into `maximumSentByteCount` is left out: the last addresses, then the last protocols; a longer record as a whole.
     package var frames: [UInt8] {
         let whole = encoded
         if whole.count <= Self.splitByteCount { return Self.frame(whole) }

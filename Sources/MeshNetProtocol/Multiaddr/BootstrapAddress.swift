@@ -46,9 +46,7 @@ package enum BootstrapAddress: Sendable, Equatable {
         default: return .unusable(reason: "\(text.quoted) is not a TCP address, and only TCP is spoken here: write one such as \(example).")
         }
         guard parts.isEmpty else {
-            return .unusable(
-                reason: "\(text.quoted) asks for more than plain TCP: leave out what stands between the port and /p2p/, if the peer listens there."
-            )
+            return .unusable(reason: "\(text.quoted) asks for more than plain TCP: leave out what stands between the port and /p2p/.")
         }
         return .address(address)
     }
@@ -57,13 +55,12 @@ package enum BootstrapAddress: Sendable, Equatable {
     private static func named(_ host: String, in text: String, instead written: String, of meant: String) -> BootstrapAddress {
         let corrected = replacing("/\(written)/\(host)", with: "/\(meant)/\(host)", in: text)
         guard isHostName(host), let address = try? Multiaddr(corrected), case .address = judged(address, corrected) else {
-            let kind = written == "ip4" ? "IPv4" : "IPv6"
-            return .unusable(
-                reason: "\(text.quoted) has \(host.quoted), which is no \(kind) address: correct it, or write /dns4/ before a name, as in /dns4/host.example/tcp/4001."
-            )
+            let problem = "\(host.quoted), which is no \(written == "ip4" ? "IPv4" : "IPv6") address"
+            let remedy = "correct it, or write /dns4/ before a name, as in /dns4/host.example/tcp/4001"
+            return .unusable(reason: "\(text.quoted) has \(problem): \(remedy).")
         }
-        return .reinterpreted(
-            address, reason: "\(text.quoted) has a name where /\(written)/ needs an address and is taken as \(corrected.quoted): write it so.")
+        let reason = "\(text.quoted) has a name where /\(written)/ needs an address and is taken as \(corrected.quoted): write it so."
+        return .reinterpreted(address, reason: reason)
     }
 
     /// Letters, digits, hyphens, underscores and dots, with a letter in the last label: what is all digits is a mistyped address.
