@@ -29,9 +29,10 @@ let package = Package(
         .target(name: "MeshNetExports", dependencies: ["MeshNet", "MeshNetSystem", "MeshNetSwarm", "MeshNetProtocol", "CMeshNet"], swiftSettings: settings),
         .executableTarget(name: "MeshNetCommand", dependencies: ["MeshNet"], swiftSettings: settings),
 
+        .target(name: "CAllocationCounter", path: "Tests/CAllocationCounter"),
         .target(name: "TestSupport", dependencies: ["MeshNetProtocol"], path: "Tests/TestSupport", swiftSettings: settings),
         .testTarget(name: "MeshNetProtocolTests", dependencies: ["MeshNetProtocol", "TestSupport"], swiftSettings: settings),
-        .testTarget(name: "MeshNetSwarmTests", dependencies: ["MeshNetSwarm", "MeshNetSimulator", "TestSupport"], swiftSettings: settings),
+        .testTarget(name: "MeshNetSwarmTests", dependencies: ["MeshNetSwarm", "MeshNetSimulator", "TestSupport", "CAllocationCounter"], swiftSettings: settings),
         .testTarget(name: "MeshNetSystemTests", dependencies: ["MeshNetSystem", "TestSupport"], swiftSettings: settings),
         .testTarget(name: "MeshNetTests", dependencies: ["MeshNet", "TestSupport"], swiftSettings: settings),
     ]
