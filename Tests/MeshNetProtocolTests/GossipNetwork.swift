@@ -44,6 +44,10 @@ struct GossipNetwork {
     private(set) var lost = 0
     /// Of everything that was sent, in order.
     private(set) var trace: UInt64 = 0xcbf2_9ce4_8422_2325
+    private static let digest: GossipsubKeyMaker = {
+        var random = RandomSource(testSeed: 0)
+        return GossipsubKeyMaker(random: &random)
+    }()
 
     init(_ count: Int, seed: UInt64, versions cycle: [String] = ["/meshsub/1.2.0"], configure: (inout GossipsubConfiguration) -> Void = { _ in }) {
         random = RandomSource(testSeed: seed)
@@ -167,7 +171,7 @@ struct GossipNetwork {
         guard let epoch = epochs[link] else { return }
         record(UInt64(from) << 32 | UInt64(to))
         record(UInt64(bitPattern: now.nanoseconds))
-        for byte in frame { record(UInt64(byte)) }
+        record(Self.digest.key(frame).low)
         if priority != .control { messageFrames += 1 }
         if priority == .forward, lossPercent > 0, random.next() % 100 < lossPercent {
             lost += 1

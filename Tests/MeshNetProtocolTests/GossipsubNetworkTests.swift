@@ -256,7 +256,7 @@ import TestSupport
     @Test func honestNetworksGiveNoPenalties() throws {
         var network = settled(30, seed: 19)
         _ = try publish(&network, 0..<30, from: Array(0..<30))
-        network.run(.seconds(200))
+        network.run(.seconds(120))
         #expect(network.machines.map(\.counters.penalties).reduce(0, +) == 0)
         for node in 0..<30 { for peer in network.peers { #expect(network.machines[node].score(of: peer) >= 0) } }
     }
@@ -270,7 +270,8 @@ import TestSupport
             network.run(.seconds(20))
             return network.trace
         }
-        #expect(try trace(20) == trace(20))
+        let first = try trace(20)
+        #expect(try trace(20) == first)
         #expect(try trace(20) != trace(21))
     }
 }
