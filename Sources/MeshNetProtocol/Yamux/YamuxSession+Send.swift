@@ -36,6 +36,12 @@ extension YamuxSession {
         return Int(streams[at].sendWindow)
     }
 
+    /// Asks for `writable` when the peer's window opens, for an owner that did not come to `write` because it was shut.
+    package mutating func awaitWindow(_ id: UInt32) {
+        guard state == .open, let at = streams.find(id) else { return }
+        streams[at].blocked = true
+    }
+
     /// The owner is done with so many bytes of `data`. Grants them to the peer once half the window is used up.
     package mutating func consumed(_ id: UInt32, _ count: Int, now: Instant) {
         guard state == .open, let at = streams.find(id) else { return }

@@ -108,6 +108,7 @@ package struct YamuxSession {
     package mutating func goAway(_ code: YamuxGoAway) {
         guard state == .open else { return }
         control.append(ControlFrame(kind: .goAway, stream: 0, value: code.rawValue))
+        notices.removeAll()
         endSession()
     }
 

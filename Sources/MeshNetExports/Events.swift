@@ -1,0 +1,62 @@
+public import CMeshNet
+import Glibc
+import MeshNetSwarm
+import MeshNetSystem
+
+@c @implementation public func meshnet_next_event(_ node: OpaquePointer?, _ timeout: Int32,
+                                                  _ event: UnsafeMutablePointer<UnsafeMutablePointer<meshnet_event_t>?>?) -> Int32 {
+    event?.pointee = nil
+    var count = 0
+    return fetch(node, timeout, event, "event", 1, &count)
+}
+
+@c @implementation public func meshnet_next_events(_ node: OpaquePointer?, _ timeout: Int32, _ events: UnsafeMutablePointer<UnsafeMutablePointer<meshnet_event_t>?>?,
+                                                   _ capacity: Int, _ count: UnsafeMutablePointer<Int>?) -> Int32 {
+    count?.pointee = 0
+    guard let count else { return refuse(.argument("count", "is NULL")) }
+    guard capacity >= 1 else { return refuse(.argument("capacity", "is \(UInt(bitPattern: capacity)); at least 1 is needed")) }
+    return fetch(node, timeout, events, "events", capacity, &count.pointee)
+}
+
+private func fetch(_ handle: OpaquePointer?, _ timeout: Int32, _ events: UnsafeMutablePointer<UnsafeMutablePointer<meshnet_event_t>?>?,
+                   _ name: StaticString, _ capacity: Int, _ count: inout Int) -> Int32 {
+    do {
+        let node = try liveNode(handle)
+        let events = try result(events, name)
+        var wait = try waitingTime(timeout)
+        while count < capacity {
+            guard let event = try node.nextEvent(wait) else { break }
+            events[count] = event
+            count += 1
+            wait = .zero
+        }
+        // No account: an empty queue is the normal end of a loop that drains it.
+        return count > 0 ? MESHNET_OK.rawValue : MESHNET_ERROR_TIMED_OUT.rawValue
+    } catch {
+        return count > 0 ? MESHNET_OK.rawValue : refuse(error)
+    }
+}
+
+extension NodeBox {
+    /// nil when the time is over.
+    fileprivate func nextEvent(_ timeout: Duration?) throws(Failure) -> UnsafeMutablePointer<meshnet_event_t>? {
+        do {
+            guard let item = try engine.queue.next(timeout: timeout) else { return nil }
+            if case .event(.streamOpened(let stream, _, _)) = item { handOut(stream) }
+            if case .completion(_, .success(.stream(let stream, _))) = item { handOut(stream) }
+            guard let event = makeEvent(item) else { throw Failure.noMemory }
+            return event
+        } catch let error as CallError {
+            guard error == .closed, takeClosedEvent() else { throw .call(error) }
+            return try made(makeClosedEvent())
+        } catch {
+            throw .noMemory
+        }
+    }
+}
+
+@c @implementation public func meshnet_event_fd(_ node: OpaquePointer?) -> Int32 {
+    do { return try liveNode(node).engine.queue.descriptor } catch { return refuse(error) }
+}
+
+@c @implementation public func meshnet_event_free(_ event: UnsafeMutablePointer<meshnet_event_t>?) { free(event) }

@@ -1,0 +1,39 @@
+import CMeshNet
+import MeshNetSwarm
+
+@c @implementation public func meshnet_subscribe(_ node: OpaquePointer?, _ topic: UnsafePointer<CChar>?, _ changed: UnsafeMutablePointer<Bool>?) -> Int32 {
+    change(node, changed) { () throws(Failure) in .subscribe(try topicName(topic)) }
+}
+
+@c @implementation public func meshnet_unsubscribe(_ node: OpaquePointer?, _ topic: UnsafePointer<CChar>?, _ changed: UnsafeMutablePointer<Bool>?) -> Int32 {
+    change(node, changed) { () throws(Failure) in .unsubscribe(try topicName(topic)) }
+}
+
+@c @implementation public func meshnet_publish(_ node: OpaquePointer?, _ topic: UnsafePointer<CChar>?, _ data: UnsafePointer<UInt8>?, _ length: Int) -> Int32 {
+    answer(node) { node throws(Failure) in _ = try node.call(try publication(topic, data, length)) }
+}
+
+@c @implementation public func meshnet_accept(_ node: OpaquePointer?, _ protocolID: UnsafePointer<CChar>?, _ changed: UnsafeMutablePointer<Bool>?) -> Int32 {
+    change(node, changed) { () throws(Failure) in .accept(try protocolName(protocolID)) }
+}
+
+@c @implementation public func meshnet_stop_accepting(_ node: OpaquePointer?, _ protocolID: UnsafePointer<CChar>?,
+                                                      _ changed: UnsafeMutablePointer<Bool>?) -> Int32 {
+    change(node, changed) { () throws(Failure) in .stopAccepting(try protocolName(protocolID)) }
+}
+
+/// A command that tells whether it changed something.
+private func change(_ node: OpaquePointer?, _ changed: UnsafeMutablePointer<Bool>?, _ command: () throws(Failure) -> Command) -> Int32 {
+    changed?.pointee = false
+    return answer(node) { node throws(Failure) in
+        if case .changed(let value) = try node.call(try command()) { changed?.pointee = value }
+    }
+}
+
+func publication(_ topic: UnsafePointer<CChar>?, _ data: UnsafePointer<UInt8>?, _ length: Int) throws(Failure) -> Command {
+    .publish(topic: try topicName(topic), data: [UInt8](try bytes(data, length, "data")))
+}
+
+func topicName(_ pointer: UnsafePointer<CChar>?) throws(Failure) -> String { try text(pointer, "topic", MESHNET_ERROR_INVALID_TOPIC) }
+
+func protocolName(_ pointer: UnsafePointer<CChar>?) throws(Failure) -> String { try text(pointer, "protocol_id", MESHNET_ERROR_INVALID_PROTOCOL) }

@@ -1,0 +1,44 @@
+import MeshNetProtocol
+
+/// Who may write next: streams that found the send buffer full wait in line, and each gets the share of one full frame when it is its turn.
+struct SendTurns {
+    /// One share: what fits a full Noise frame behind a yamux header. Bytes.
+    static let share = NoiseFrame.maximumPlaintext - YamuxHeader.byteCount
+
+    private var waiting = Fifo<UInt32>()
+    /// Told to write in this turn of the loop, and not yet come.
+    private var granted: [UInt32] = []
+
+    var hasWaiting: Bool { !waiting.isEmpty }
+
+    /// Bytes that a stream may write now, when so many are free.
+    mutating func allowance(_ stream: UInt32, free: Int) -> Int {
+        if !granted.isEmpty, let position = granted.firstIndex(of: stream) {
+            granted.remove(at: position)
+            // A share is for others who wait; alone, a stream may have all.
+            return waiting.isEmpty && granted.isEmpty ? free : min(free, Self.share)
+        }
+        return waiting.isEmpty ? free - granted.count * Self.share : 0
+    }
+
+    mutating func wait(_ stream: UInt32) {
+        for offset in 0..<waiting.count where waiting[offset] == stream { return }
+        waiting.append(stream)
+    }
+
+    /// The next in line if there is room for its share besides those already granted.
+    mutating func next(free: Int, capacity: Int) -> UInt32? {
+        guard !waiting.isEmpty, free - granted.count * Self.share >= min(Self.share, capacity) else { return nil }
+        return waiting.popFirst()
+    }
+
+    mutating func grant(_ stream: UInt32) { granted.append(stream) }
+
+    /// The turn is over: who did not come has nothing to write.
+    mutating func endTurn() { granted.removeAll(keepingCapacity: true) }
+
+    mutating func forget(_ stream: UInt32) {
+        waiting.removeAll { $0 == stream }
+        granted.removeAll { $0 == stream }
+    }
+}
