@@ -37,7 +37,7 @@ compile() {
 # Compiles when a source is newer than the program.
 mkdir -p "$out/found"
 if [ ! -x "$out/meshnet-fuzz" ] ||
-    [ -n "$(find Sources/MeshNetProtocol Sources/MeshNetSwarm Tests/Fuzz scripts/fuzz.sh -newer "$out/meshnet-fuzz" -print -quit)" ]; then
+    [ -n "$(find Sources/MeshNetProtocol Sources/MeshNetSwarm Tests/Fuzz/*.swift -newer "$out/meshnet-fuzz" -print -quit)" ]; then
     compile
 fi
 
@@ -51,7 +51,7 @@ fuzz() {
 targets=$(MESHNET_FUZZ_TARGET=list "$out/meshnet-fuzz")
 
 smoke() {
-    local target passed=0 failed=0 log
+    local target passed=0 failed=0 log regressions
     # A target that must crash: if it does not, the other results mean nothing.
     if fuzz canary -runs="$smoke_runs" -seed=1 >"$out/smoke-canary.log" 2>&1; then
         echo "the canary was not found: the fuzzer does not see crashes"
@@ -63,7 +63,9 @@ smoke() {
     for target in $targets; do
         log=$out/smoke-$target.log
         # The same seed each time: a smoke run that fails once fails again.
-        if fuzz "$target" -runs=0 "Tests/Fuzz/Regressions/$target" >"$log" 2>&1 &&
+        regressions=()
+        if [ -d "Tests/Fuzz/Regressions/$target" ]; then regressions=("Tests/Fuzz/Regressions/$target"/*); fi
+        if { [ ${#regressions[@]} -eq 0 ] || fuzz "$target" "${regressions[@]}" >"$log" 2>&1; } &&
             fuzz "$target" -runs="$smoke_runs" -seed=1 >>"$log" 2>&1; then
             passed=$((passed + 1))
         else
