@@ -1,0 +1,132 @@
+/*
+ * _meshnet: include/meshnet.h for Python, one to one. No policy here: the package meshnet, in Python, has that.
+ *
+ * Each function of the header is a function or method of the same name. What the header returns by pointer comes as the result,
+ * a negative code as an exception that the package makes (errors.c), an event as a tuple that starts with its type (events.c).
+ * Calls that can wait release the interpreter lock. Calls ending in _start keep it: they never wait, and what they lend to the node is
+ * in the table of calls (calls.c) before anybody can fetch their completion.
+ *
+ * Limited API of Python 3.10: one binary for 3.10 and all later versions.
+ */
+#ifndef MESHNET_PYTHON_MODULE_H
+#define MESHNET_PYTHON_MODULE_H
+
+#define PY_SSIZE_T_CLEAN
+#include <Python.h>
+
+#include "meshnet.h"
+
+#if Py_LIMITED_API + 0 < 0x030B0000
+/* The buffer protocol joined the limited API in 3.11, with the layout and functions that 3.10 exports already. */
+typedef struct {
+    void *buf;
+    PyObject *obj;
+    Py_ssize_t len;
+    Py_ssize_t itemsize;
+    int readonly;
+    int ndim;
+    char *format;
+    Py_ssize_t *shape;
+    Py_ssize_t *strides;
+    Py_ssize_t *suboffsets;
+    void *internal;
+} Py_buffer;
+PyAPI_FUNC(void) PyBuffer_Release(Py_buffer *view);
+#endif
+
+/* What one interpreter's copy of the module owns. */
+typedef struct {
+    PyObject *error_factory; /* makes the exception of a failure: (code, system_errno, detail, hint) -> BaseException */
+    PyTypeObject *keypair_type;
+    PyTypeObject *node_type;
+} module_state;
+
+/* What a started call returns, and so which fields of its completion count. */
+enum call_kind {
+    CALL_NOTHING,
+    CALL_CHANGED,
+    CALL_CONNECTION,
+    CALL_PEERS,
+    CALL_PROBLEMS,
+    CALL_STREAM,
+    CALL_PING,
+    CALL_PERF,
+    CALL_READ,
+    CALL_READ_INTO,
+    CALL_WRITE
+};
+
+/* A started call, until its completion was fetched. */
+typedef struct call {
+    struct call *next;
+    uint64_t ticket;
+    enum call_kind kind;
+    Py_buffer view; /* CALL_READ_INTO, CALL_WRITE: lent to the node */
+    uint8_t *block; /* CALL_READ: lent to the node */
+} call;
+
+/* Calls by ticket. Used with the interpreter lock held. */
+typedef struct {
+    call **buckets;
+    size_t bucket_count; /* 0 or a power of two */
+    size_t count;
+} call_table;
+
+typedef struct {
+    PyObject_HEAD
+    meshnet_keypair_t *handle;
+} keypair_object;
+
+typedef struct {
+    PyObject_HEAD
+    meshnet_node_t *handle; /* NULL once freed. Handles are looked up, so that a free during another thread's call is harmless */
+    call_table calls;
+    PyObject *weak_references;
+} node_object;
+
+/* errors.c. Each returns NULL or -1 with the exception set. */
+PyObject *raise_code(module_state *state, int32_t code);                            /* the library's account of this thread's failure */
+PyObject *raise_detail(module_state *state, int32_t code, const char *detail);      /* a failure that the library never saw */
+module_state *state_of(PyObject *object);                                           /* of an instance of one of our types */
+int text_argument(PyObject *value, const char *what, const char **text);            /* lives as long as `value`; no NUL inside */
+PyObject *text_or_none(const char *text);                                           /* what a peer sent may be no UTF-8: it is replaced */
+
+/* calls.c */
+call *call_new(enum call_kind kind);
+void call_free(call *entry);
+int call_table_reserve(call_table *table);                 /* room for one more, so that call_table_add cannot fail */
+void call_table_add(call_table *table, call *entry);
+call *call_table_take(call_table *table, uint64_t ticket); /* NULL: unknown */
+void call_table_clear(call_table *table);
+
+/* events.c */
+PyObject *event_to_tuple(module_state *state, call_table *calls, const meshnet_event_t *event);
+PyObject *peers_to_list(const meshnet_peer_list_t *peers);
+PyObject *problems_to_list(const meshnet_address_problem_list_t *problems);
+PyObject *strings_to_tuple(const meshnet_string_list_t *strings);
+
+/* config.c: opens a node from a dict with the fields of meshnet_config_t. */
+int32_t open_node(module_state *state, const meshnet_keypair_t *identity, PyObject *options, meshnet_node_t **node);
+
+/* A list of str as a C array that lives as long as the holder. */
+typedef struct {
+    PyObject *holder;
+    const char **items;
+    size_t count;
+} text_array;
+int text_array_fill(text_array *array, PyObject *sequence, const char *what);
+void text_array_clear(text_array *array);
+
+/* node.c: the handle, or NULL with ClosedError set when it was given up. */
+meshnet_node_t *handle_of(PyObject *node);
+
+/* blocking.c, started.c: the methods of Node; node.c joins them. */
+extern const PyMethodDef node_blocking_methods[];
+extern const PyMethodDef node_started_methods[];
+
+/* keypair.c, node.c, constants.c: called once, when the module is made. */
+int add_keypair_type(PyObject *module, module_state *state);
+int add_node_type(PyObject *module, module_state *state);
+int add_constants(PyObject *module);
+
+#endif
