@@ -18,22 +18,22 @@ let package = Package(
     targets: [
         .systemLibrary(name: "CSodium", pkgConfig: "libsodium", providers: [.apt(["libsodium-dev"])]),
         .systemLibrary(name: "COpenSSL", pkgConfig: "libcrypto", providers: [.apt(["libssl-dev"])]),
-        .systemLibrary(name: "CCares", pkgConfig: "libcares", providers: [.apt(["libc-ares-dev"])]),
+        .systemLibrary(name: "CSystem", pkgConfig: "libcares", providers: [.apt(["libc-ares-dev"])]),
         .systemLibrary(name: "CMeshNet"),
-        .systemLibrary(name: "CLinux"),
 
         .target(name: "MeshNetProtocol", dependencies: ["CSodium", "COpenSSL"], swiftSettings: settings),
         .target(name: "MeshNetSwarm", dependencies: ["MeshNetProtocol"], swiftSettings: settings),
-        .target(name: "MeshNetSystem", dependencies: ["MeshNetSwarm", "MeshNetProtocol", "CSodium", "CCares", "CLinux"], swiftSettings: settings),
+        .target(name: "MeshNetSystem", dependencies: ["MeshNetSwarm", "MeshNetProtocol", "CSodium", "CSystem"], swiftSettings: settings),
         .target(name: "MeshNetSimulator", dependencies: ["MeshNetSwarm", "MeshNetProtocol"], swiftSettings: settings),
         .target(name: "MeshNet", dependencies: ["MeshNetSystem", "MeshNetSwarm", "MeshNetProtocol"], swiftSettings: settings),
-        .target(name: "MeshNetExports", dependencies: ["MeshNet", "MeshNetSystem", "MeshNetSwarm", "MeshNetProtocol", "CMeshNet"], swiftSettings: settings),
+        .target(name: "MeshNetExports", dependencies: ["MeshNetSystem", "MeshNetSwarm", "MeshNetProtocol", "CMeshNet"],
+                exclude: ["meshnet.map"], swiftSettings: settings),
         .executableTarget(name: "MeshNetCommand", dependencies: ["MeshNet"], swiftSettings: settings),
 
         .target(name: "TestSupport", dependencies: ["MeshNetProtocol"], path: "Tests/TestSupport", swiftSettings: settings),
         .testTarget(name: "MeshNetProtocolTests", dependencies: ["MeshNetProtocol", "TestSupport"], swiftSettings: settings),
         .testTarget(name: "MeshNetSwarmTests", dependencies: ["MeshNetSwarm", "MeshNetSimulator", "TestSupport"], swiftSettings: settings),
-        .testTarget(name: "MeshNetSystemTests", dependencies: ["MeshNetSystem", "MeshNetSwarm", "MeshNetProtocol", "CLinux", "TestSupport"], swiftSettings: settings),
+        .testTarget(name: "MeshNetSystemTests", dependencies: ["MeshNetSystem", "MeshNetSwarm", "MeshNetProtocol", "CSystem", "TestSupport"], swiftSettings: settings),
         .testTarget(name: "MeshNetTests", dependencies: ["MeshNet", "TestSupport"], swiftSettings: settings),
     ]
 )

@@ -238,6 +238,9 @@ static void send_frames(int fd, uint64_t frames, const struct options *options)
         frames -= count;
     }
     check(shutdown(fd, SHUT_WR) == 0, "shutdown");
+    EVP_CIPHER_CTX_free(channel.context);
+    free(batch);
+    free(plain);
 }
 
 /* Opens every whole frame in place and returns the number of bytes that were frames. */
@@ -264,10 +267,9 @@ static void receive_frames(int fd, const struct options *options)
     struct channel channel = channel_open(0);
     struct stream stream = stream_open();
     uint8_t *bytes = buffer(options->read_bytes);
-    uint64_t plain = 0, start = 0;
+    uint64_t plain = 0, start = now_ns();
     size_t begin = 0, end = 0, got;
     while ((got = read_some(fd, bytes + end, options->read_bytes - end)) > 0) {
-        if (start == 0) start = now_ns();
         if (options->pnet) stream_apply(&stream, bytes + end, got);
         end += got;
         begin += open_frames(&channel, bytes + begin, end - begin, &plain);
@@ -280,11 +282,13 @@ static void receive_frames(int fd, const struct options *options)
         }
     }
     double seconds = (double)(now_ns() - start) / 1e9;
+    EVP_CIPHER_CTX_free(channel.context);
+    free(bytes);
     check(begin == end, "the stream ended inside a frame");
     printf("{\"mode\": \"throughput\", \"bytes\": %llu, \"seconds\": %.6f, \"mib_per_second\": %.1f, \"pnet\": %s, "
-           "\"frames_per_write\": %zu, \"read_bytes\": %zu}\n",
+           "\"frames_per_write\": %zu, \"read_bytes\": %zu, \"low_water\": %d}\n",
            (unsigned long long)plain, seconds, (double)plain / seconds / 1048576, options->pnet ? "true" : "false",
-           options->frames_per_write, options->read_bytes);
+           options->frames_per_write, options->read_bytes, options->low_water);
 }
 
 /* ---- ping-pong ---- */
@@ -337,15 +341,17 @@ static void ping(int fd, const struct options *options)
         check(wait_message(epoll, fd, message), "the echo ended");
         if (round >= 0) samples[round] = now_ns() - start;
     }
+    close(epoll);
     qsort(samples, (size_t)options->rounds, sizeof *samples, by_value);
     printf("{\"mode\": \"pingpong\", \"rounds\": %d, \"bytes\": %d, \"p50_us\": %.2f, \"p99_us\": %.2f}\n", options->rounds,
            ping_bytes, (double)samples[options->rounds / 2] / 1e3, (double)samples[(size_t)options->rounds * 99 / 100] / 1e3);
+    free(samples);
 }
 
 /* ---- command line ---- */
 
 static const char usage[] =
-    "usage: pipeline throughput [--bytes N] [--pnet] [--frames-per-write N] [--read-bytes N] [--socket-buffer N] [--pin]\n"
+    "usage: pipeline throughput [--bytes N] [--pnet] [--frames-per-write N] [--read-bytes N] [--low-water N] [--socket-buffer N] [--pin]\n"
     "       pipeline pingpong [--rounds N] [--pin]\n"
     "Prints one line of JSON. --pin keeps each side on its own processor.\n";
 
@@ -371,14 +377,15 @@ static struct options parse(int argc, char **argv)
         { "pin", no_argument, NULL, 'p' },                 { "help", no_argument, NULL, 'h' },
         { NULL, 0, NULL, 0 },
     };
-    struct options options = { .bytes = 1u << 30, .frames_per_write = 4, .read_bytes = 262144, .rounds = 50000 };
+    struct options options = { .bytes = 1u << 30, .rounds = 50000,
+                               .frames_per_write = 8, .read_bytes = 16 * frame_bytes, .low_water = 4 * frame_bytes };
     for (int letter; (letter = getopt_long(argc, argv, "h", known, NULL)) != -1;) {
         switch (letter) {
         case 'b': options.bytes = number(optarg, 1, 1ull << 50); break;
         case 'f': options.frames_per_write = number(optarg, 1, frames_per_write_max); break;
         case 'r': options.read_bytes = number(optarg, frame_bytes, 1u << 30); break;
         case 's': options.socket_buffer = (int)number(optarg, 1, 1u << 30); break;
-        case 'l': options.low_water = (int)number(optarg, 1, 1u << 30); break;
+        case 'l': options.low_water = (int)number(optarg, 0, 1u << 30); break;
         case 'n': options.rounds = (int)number(optarg, 100, 100000000); break;
         case 'x': options.pnet = true; break;
         case 'p': options.pin = true; break;

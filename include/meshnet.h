@@ -29,7 +29,7 @@
  *     timeout_ms: 0 does not wait, MESHNET_FOREVER waits without end, other negative values are MESHNET_ERROR_INVALID_ARGUMENT.
  *     meshnet_node_close ends every call that is blocked on the node with MESHNET_ERROR_CLOSED. Signals do not end a call.
  *     After fork() a node exists in the parent only: in the child each call on it returns MESHNET_ERROR_CLOSED and
- *     meshnet_node_free releases what the child holds. A child can make nodes of its own.
+ *     meshnet_node_free gives up the handle alone. A child can use key pairs, and make nodes of its own.
  *
  * OWNERSHIP
  *     Whatever you pass in is copied before the call returns and stays yours; only the buffers of meshnet_stream_read_start and
@@ -139,6 +139,7 @@ enum meshnet_error {
     MESHNET_ERROR_QUEUES_FULL = -81,            /* every peer that would get the message is too slow */
     MESHNET_ERROR_MESSAGE_TOO_LARGE = -82,      /* larger than maximum_message_size */
     MESHNET_ERROR_NOT_SUBSCRIBED = -83,         /* we do not follow the topic */
+    MESHNET_ERROR_DUPLICATE_MESSAGE = -84,      /* the same message was published before (only where ids are made from the content) */
 
     /* Streams. */
     MESHNET_ERROR_PROTOCOL_NOT_SUPPORTED = -100, /* the peer speaks none of the protocol ids */
@@ -330,7 +331,8 @@ enum meshnet_dial_cause {
     MESHNET_DIAL_NO_ADDRESSES = 11
 };
 
-/* A stream: a handle within its node, never reused. One that is gone gives MESHNET_ERROR_NO_SUCH_STREAM. 0 is none. */
+/* A stream: a handle within its node, never reused. It is yours until meshnet_stream_close or meshnet_stream_reset, which every stream needs, also
+   after its end or an error; after them it gives MESHNET_ERROR_NO_SUCH_STREAM. 0 is none. */
 typedef struct meshnet_stream {
     uint64_t id;
 } meshnet_stream_t;
@@ -461,7 +463,8 @@ MESHNET_API int32_t meshnet_unsubscribe(meshnet_node_t *node, const char *topic,
 
 /* Sends a message to everybody who follows the topic; we need not follow it ourselves, and do not get our own messages. MESHNET_OK means
    that it waits in the queue of at least one peer. `data` may be NULL with length 0. Blocks: one turn.
-   Errors: INVALID_ARGUMENT, INVALID_HANDLE, INVALID_TOPIC, CLOSED, NO_PEERS_SUBSCRIBED, QUEUES_FULL, MESSAGE_TOO_LARGE. Since 0.1. */
+   Errors: INVALID_ARGUMENT, INVALID_HANDLE, INVALID_TOPIC, CLOSED, NO_PEERS_SUBSCRIBED, QUEUES_FULL, MESSAGE_TOO_LARGE,
+   DUPLICATE_MESSAGE. Since 0.1. */
 MESHNET_API MESHNET_CHECK int32_t meshnet_publish(meshnet_node_t *node, const char *topic, const uint8_t *data, size_t length);
 
 /* The connected peers that follow a topic (peer_id alone is set), ordered by peer id. We must follow it too. Blocks: one turn.
@@ -501,11 +504,13 @@ MESHNET_API MESHNET_CHECK int32_t meshnet_stream_write(meshnet_node_t *node, mes
    Errors: INVALID_ARGUMENT, INVALID_HANDLE, CLOSED, NO_SUCH_STREAM. Since 0.1. */
 MESHNET_API int32_t meshnet_stream_close_write(meshnet_node_t *node, meshnet_stream_t stream);
 
-/* Closes both directions in order: what was written is still sent, what arrives is thrown away. The handle is gone. Blocks: no.
+/* Closes both directions in order: what was written is still sent, what arrives is thrown away. The handle is gone; a read or write under
+   way ends with STREAM_CLOSED. Blocks: no.
    Errors: INVALID_ARGUMENT, INVALID_HANDLE, CLOSED, NO_SUCH_STREAM. Since 0.1. */
 MESHNET_API int32_t meshnet_stream_close(meshnet_node_t *node, meshnet_stream_t stream);
 
-/* Drops the stream at once; the peer sees MESHNET_ERROR_STREAM_RESET. The handle is gone. Blocks: no.
+/* Drops the stream at once; the peer sees MESHNET_ERROR_STREAM_RESET. The handle is gone; a read or write under way ends with
+   STREAM_CLOSED. Blocks: no.
    Errors: INVALID_ARGUMENT, INVALID_HANDLE, CLOSED, NO_SUCH_STREAM. Since 0.1. */
 MESHNET_API int32_t meshnet_stream_reset(meshnet_node_t *node, meshnet_stream_t stream);
 
@@ -523,9 +528,11 @@ MESHNET_API MESHNET_CHECK int32_t meshnet_perf(meshnet_node_t *node, const char 
 /* ---- 10 Without blocking --------------------------------------------------------------------------------------------------- */
 
 /* Each starts the call of the same name. MESHNET_OK means that exactly one MESHNET_EVENT_COMPLETED with *ticket (required) will come, with
-   the code that the blocking call would have returned and, in the fields named here, its results. An error means that none will come.
+   the code that the blocking call would have returned and, in the fields named here, its results; another thread may fetch it before
+   this call has returned. An error means that none will come.
    There is no time limit but that of the node's options: meshnet_cancel ends a call that you no longer wait for.
-   Blocks: no. Errors: INVALID_ARGUMENT, INVALID_HANDLE, the INVALID_ codes of the blocking call, CLOSED, LIMIT_REACHED (too many calls wait). Since 0.1. */
+   Blocks: no. Errors: INVALID_ARGUMENT, INVALID_HANDLE, CLOSED, LIMIT_REACHED (too many calls wait), and those of the blocking call that
+   can be told at once: INVALID_ADDRESS, INVALID_PEER_ID, INVALID_TOPIC, INVALID_PROTOCOL, NO_SUCH_STREAM, BUSY. Since 0.1. */
 MESHNET_API MESHNET_CHECK int32_t meshnet_connect_start(meshnet_node_t *node, const char *address, meshnet_ticket_t *ticket); /* peer_id address direction */
 MESHNET_API MESHNET_CHECK int32_t meshnet_disconnect_start(meshnet_node_t *node, const char *peer_id, meshnet_ticket_t *ticket);
 MESHNET_API MESHNET_CHECK int32_t meshnet_peers_start(meshnet_node_t *node, meshnet_ticket_t *ticket); /* peers */

@@ -15,7 +15,7 @@ import MeshNetSystem
 /// The node runs on a thread of its own and makes progress whatever the application does. All methods may be called from any
 /// task or thread, and throw `CallError.closed` after `close()`. Letting go of the last reference closes the node.
 public final class Node: Sendable {
-    package let engine: Engine
+    let engine: Engine
 
     /// Starts a node that listens on `listenPort` (0: the kernel chooses) of every interface and dials `bootstrapPeers` for ever.
     ///

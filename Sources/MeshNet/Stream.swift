@@ -6,7 +6,7 @@ import MeshNetSystem
 ///
 /// Bytes arrive in order and unchanged, or the stream fails. Flow control is the peer's: a write waits while the peer does not read.
 public struct Stream: Sendable {
-    package let engine: Engine
+    let engine: Engine
     public let id: StreamID
     public let peer: PeerID
     public let protocolID: String

@@ -1,5 +1,6 @@
 import CMeshNet
 import Glibc
+import MeshNetProtocol
 import MeshNetSwarm
 
 /// Lays a struct and everything it points to out in one allocation, so that one `free` releases it.

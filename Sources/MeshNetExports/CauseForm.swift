@@ -1,5 +1,6 @@
-public import CMeshNet
+import CMeshNet
 import MeshNetSwarm
+import MeshNetSystem
 
 /// A `DisconnectCause` in the words of C.
 struct DisconnectForm {
@@ -12,7 +13,7 @@ struct DisconnectForm {
         case .closedByUs: self.init(MESHNET_DISCONNECT_CLOSED_BY_US, "disconnect was called")
         case .shutdown: self.init(MESHNET_DISCONNECT_SHUTDOWN, "the node is closing")
         case .closedByPeer: self.init(MESHNET_DISCONNECT_CLOSED_BY_PEER, "the peer closed the connection in order")
-        case .connectionLost(let errno): self.init(MESHNET_DISCONNECT_CONNECTION_LOST, systemText(errno), errno)
+        case .connectionLost(let errno): self.init(MESHNET_DISCONNECT_CONNECTION_LOST, describe(errno: errno), errno)
         case .timedOut: self.init(MESHNET_DISCONNECT_TIMED_OUT, "pings stayed unanswered")
         case .protocolViolation(let rule): self.init(MESHNET_DISCONNECT_PROTOCOL_VIOLATION, rule)
         case .duplicate: self.init(MESHNET_DISCONNECT_DUPLICATE, "a second connection with the same peer; the other was kept")

@@ -180,17 +180,12 @@ private func makeCompletion(_ ticket: Ticket, _ outcome: Outcome) -> UnsafeMutab
 
 /// The texts of an outcome, made once although a block is laid out twice.
 private struct CompletionTexts {
-    var peers: [PeerRow] = []
+    let peers: [PeerRow]
     var problems: [ProblemRow] = []
 
     init(_ outcome: Outcome) {
-        switch outcome {
-        case .peer(let connection): peers = [PeerRow(connection)]
-        case .peers(let connections): peers = connections.map { PeerRow($0) }
-        case .topicPeers(let ids): peers = ids.map { PeerRow(id: $0.description, address: nil, direction: 0) }
-        case .problems(let found): problems = found.map(ProblemRow.init)
-        case .done, .changed, .stream, .roundTrip, .perf, .transferred: break
-        }
+        peers = PeerRow.rows(of: outcome)
+        if case .problems(let found) = outcome { problems = found.map(ProblemRow.init) }
     }
 }
 
@@ -218,5 +213,19 @@ private extension meshnet_event_t {
         system_errno = account.systemErrno
         detail = block.text(account.detail)
         hint = block.text(account.hint.description)
+    }
+}
+
+extension PeerRow {
+    /// The peers of an outcome, ordered by the text of their ids.
+    static func rows(of outcome: Outcome) -> [PeerRow] {
+        let rows: [PeerRow]
+        switch outcome {
+        case .peers(let connections): rows = connections.map { PeerRow($0) }
+        case .topicPeers(let ids): rows = ids.map { PeerRow(id: $0.description, address: nil, direction: 0) }
+        case .peer(let connection): rows = [PeerRow(connection)]
+        case .done, .changed, .stream, .roundTrip, .perf, .problems, .transferred: rows = []
+        }
+        return rows.sorted { $0.id < $1.id }
     }
 }

@@ -2,6 +2,7 @@ import CMeshNet
 import Glibc
 import MeshNetProtocol
 import MeshNetSwarm
+import MeshNetSystem
 
 /// What a call of the C interface can answer besides success.
 enum Failure: Error {
@@ -33,7 +34,7 @@ enum Failure: Error {
         case .key(let reason): return ErrorAccount(MESHNET_ERROR_INVALID_KEY, reason)
         case .keyFile(let path, let reason, let errno): return ErrorAccount(MESHNET_ERROR_KEY_FILE, "\(path): \(reason)", errno: errno)
         case .busy(let what): return ErrorAccount(MESHNET_ERROR_BUSY, "another \(what) of this stream is under way")
-        case .system(let call, let errno): return ErrorAccount(MESHNET_ERROR_SYSTEM, "\(call): \(systemText(errno))", errno: errno)
+        case .system(let call, let errno): return ErrorAccount(MESHNET_ERROR_SYSTEM, "\(call): \(describe(errno: errno))", errno: errno)
         case .noMemory: return ErrorAccount(MESHNET_ERROR_NO_MEMORY, "the memory for the result could not be had")
         }
     }
@@ -66,6 +67,7 @@ extension CallError {
         case .allQueuesFull(let topic): return ErrorAccount(MESHNET_ERROR_QUEUES_FULL, "every peer that follows topic \"\(topic)\" has a full queue")
         case .messageTooLarge(let size, let limit):
             return ErrorAccount(MESHNET_ERROR_MESSAGE_TOO_LARGE, "the message has \(size) bytes with its envelope; the limit is \(limit)")
+        case .duplicateMessage: return ErrorAccount(MESHNET_ERROR_DUPLICATE_MESSAGE, "a message with this content was published a short time ago")
         case .invalidTopic(let topic): return ErrorAccount(MESHNET_ERROR_INVALID_TOPIC, "\"\(topic)\" is no topic name")
         case .notSubscribed(let topic): return ErrorAccount(MESHNET_ERROR_NOT_SUBSCRIBED, "topic \"\(topic)\" is not followed")
         case .protocolNotSupported(let protocols):
@@ -79,7 +81,7 @@ extension CallError {
         case .listenFailed(let address, EADDRINUSE):
             return ErrorAccount(MESHNET_ERROR_PORT_IN_USE, "\(address) is in use by another socket", errno: EADDRINUSE)
         case .listenFailed(let address, let errno):
-            return ErrorAccount(MESHNET_ERROR_LISTEN_FAILED, "cannot listen on \(address): \(systemText(errno))", errno: errno)
+            return ErrorAccount(MESHNET_ERROR_LISTEN_FAILED, "cannot listen on \(address): \(describe(errno: errno))", errno: errno)
         }
     }
 }
@@ -88,7 +90,7 @@ extension DialError {
     var account: ErrorAccount {
         switch self {
         case .refused: return ErrorAccount(MESHNET_ERROR_REFUSED, "connection refused", errno: ECONNREFUSED)
-        case .unreachable(let errno): return ErrorAccount(MESHNET_ERROR_UNREACHABLE, systemText(errno), errno: errno)
+        case .unreachable(let errno): return ErrorAccount(MESHNET_ERROR_UNREACHABLE, describe(errno: errno), errno: errno)
         case .timedOut(let time): return ErrorAccount(MESHNET_ERROR_TIMED_OUT, "no answer within \(time.milliseconds) ms")
         case .unresolved(let host, let reason): return ErrorAccount(MESHNET_ERROR_UNRESOLVED, "\(host): \(reason)")
         case .unsupportedAddress: return ErrorAccount(MESHNET_ERROR_UNSUPPORTED_ADDRESS, "no transport here speaks this address")
@@ -124,14 +126,6 @@ extension HandshakeStage {
         case .noise: return "noise"
         case .muxer: return "muxer negotiation"
         }
-    }
-}
-
-/// The system's words for an errno.
-func systemText(_ errno: Int32) -> String {
-    withUnsafeTemporaryAllocation(of: CChar.self, capacity: 128) { buffer in
-        buffer.initialize(repeating: 0)
-        return strerror_r(errno, buffer.baseAddress, buffer.count - 1) == 0 ? String(cString: buffer.baseAddress!) : "errno \(errno)"
     }
 }
 

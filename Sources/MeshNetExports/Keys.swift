@@ -1,4 +1,4 @@
-public import CMeshNet
+import CMeshNet
 import MeshNetProtocol
 import MeshNetSystem
 
@@ -21,7 +21,7 @@ import MeshNetSystem
 @c @implementation public func meshnet_keypair_load(_ path: UnsafePointer<CChar>?, _ keypair: UnsafeMutablePointer<OpaquePointer?>?) -> Int32 {
     produce(keypair) { () throws(Failure) in
         let path = try text(path, "path")
-        do { return try KeyFile.load(path) } catch { throw error.failure(path) }
+        do throws(KeyFileError) { return try KeyFile.load(path) } catch { throw error.failure(path) }
     }
 }
 
@@ -29,7 +29,7 @@ import MeshNetSystem
     answer { () throws(Failure) in
         let path = try text(path, "path")
         let keyPair = try keyPair(keypair)
-        do { try KeyFile.save(keyPair, path) } catch { throw error.failure(path) }
+        do throws(KeyFileError) { try KeyFile.save(keyPair, path) } catch { throw error.failure(path) }
     }
 }
 

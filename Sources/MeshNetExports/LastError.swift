@@ -1,4 +1,4 @@
-import CMeshNet
+public import CMeshNet
 import Glibc
 
 /// The account of the last failure of each thread, until `meshnet_last_error` copies it out.

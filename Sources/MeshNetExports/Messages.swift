@@ -1,4 +1,4 @@
-public import CMeshNet
+import CMeshNet
 import MeshNetSwarm
 
 @c @implementation public func meshnet_subscribe(_ node: OpaquePointer?, _ topic: UnsafePointer<CChar>?, _ changed: UnsafeMutablePointer<Bool>?) -> Int32 {

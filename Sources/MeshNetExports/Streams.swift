@@ -36,7 +36,7 @@ func protocolNames(_ protocols: UnsafePointer<UnsafePointer<CChar>?>?, _ count: 
         let id = StreamID(rawValue: stream.id)
         try node.begin(.read, on: id)
         defer { node.end(.read, on: id) }
-        do { place.pointee = try node.engine.readBlocking(id, into: memory, timeout: limit) } catch { throw .call(error) }
+        do throws(CallError) { place.pointee = try node.engine.readBlocking(id, into: memory, timeout: limit) } catch { throw .call(error) }
     }
 }
 
@@ -54,7 +54,7 @@ func readBuffer(_ buffer: UnsafeMutablePointer<UInt8>?, _ capacity: Int) throws(
         let id = StreamID(rawValue: stream.id)
         try node.begin(.write, on: id)
         defer { node.end(.write, on: id) }
-        do { try node.engine.writeBlocking(id, memory, timeout: limit) } catch { throw .call(error) }
+        do throws(CallError) { try node.engine.writeBlocking(id, memory, timeout: limit) } catch { throw .call(error) }
     }
 }
 

@@ -1,4 +1,4 @@
-public import CMeshNet
+import CMeshNet
 
 @c @implementation public func meshnet_version() -> UnsafePointer<CChar>? {
     // The header's text: the library and the header that it was built with are one release.

@@ -69,7 +69,7 @@ struct Link {
     var pendingEnd: Int?
 
     func joins(_ node: Int) -> Bool { ends.contains { $0.node == node } }
-    func end(of node: Int) -> Int? { ends.firstIndex { $0.node == node } }
+    func end(_ node: Int, _ connection: ConnectionID) -> Int? { ends.firstIndex { $0.node == node && $0.connection == connection } }
     func other(than node: Int) -> Int { ends[0].node == node ? 1 : 0 }
 }
 

@@ -17,12 +17,16 @@ package final class Simulation {
     package let seed: UInt64
     package var conditions = Conditions()
     package private(set) var now = Instant(nanoseconds: 1_000_000_000)
-    package internal(set) var nodes: [SimulatedNode] = []
+    package var nodes: [SimulatedNode] = []
     /// A digest over everything that happened, in order.
     package private(set) var trace = Trace()
 
-    var random: RandomSource
-    var links: [Link] = []
+    /// TCP dials and name look-ups so far.
+    package private(set) var dials = 0
+    package private(set) var lookups = 0
+
+    private var random: RandomSource
+    private var links: [Link] = []
     private var arrivals = TimerQueue<Arrival>()
     /// The partition that each node is in; nodes hear only their own.
     private var side: [Int] = []
@@ -136,10 +140,11 @@ package final class Simulation {
     private func perform(_ action: SwarmAction, of index: Int) {
         switch action {
         case .connect(let id, let address): connect(index, id, to: address)
-        case .transmit(let id): if let link = nodes[index].links[id] { transmit(link, from: index) }
+        case .transmit(let id): transmit(id, from: index)
         case .close(let id): closeSocket(index, id)
         case .setReading: break
         case .resolve(let query, let host, _):
+            lookups += 1
             schedule(.resolved(node: index, query: query, host: host))
         case .event(let event):
             trace.add(now, index, event)
@@ -161,6 +166,7 @@ package final class Simulation {
         guard let target = nodes.firstIndex(where: { $0.address == address }) else {
             return schedule(.connectFailed(node: index, connection: id, errno: 113))
         }
+        dials += 1
         schedule(.dialled(from: index, connection: id, to: target))
     }
 
@@ -184,11 +190,11 @@ package final class Simulation {
         drain(index)
     }
 
-    private func transmit(_ link: Int, from index: Int) {
-        guard links[link].isOpen, let end = links[link].end(of: index) else { return }
+    private func transmit(_ id: ConnectionID, from index: Int) {
+        guard let link = nodes[index].links[id], links[link].isOpen, let end = links[link].end(index, id) else { return }
         var piece: [UInt8] = []
         let room = conditions.socketBuffer - links[link].ends[end].inFlight
-        nodes[index].swarm?.withTransmitBuffers(links[link].ends[end].connection, { buffers in
+        nodes[index].swarm?.withTransmitBuffers(id, { buffers in
             for buffer in buffers where piece.count < room { piece.append(contentsOf: buffer.prefix(room - piece.count)) }
             return piece.count
         }, now: now)
@@ -227,9 +233,9 @@ package final class Simulation {
     private func schedule(_ arrival: Arrival) { arrivals.set(arrival, at: now + drawDelay()) }
 
     private func closeSocket(_ index: Int, _ id: ConnectionID) {
-        guard let link = nodes[index].links.removeValue(forKey: id), links[link].isOpen else { return }
+        guard let link = nodes[index].links.removeValue(forKey: id), links[link].isOpen, let end = links[link].end(index, id) else { return }
         links[link].isOpen = false
-        let other = links[link].other(than: index)
+        let other = 1 - end
         if crosses(link) { tellEnd(of: link, to: other, .endOfStream) } else { links[link].pendingEnd = other }
     }
 
@@ -273,8 +279,9 @@ package final class Simulation {
                 drain(end.node)
             }
         }
-        if links[link].isOpen, nodes[sender].swarm?.hasOutput(links[link].ends[from].connection) == true {
-            transmit(link, from: sender)
+        let sending = links[link].ends[from].connection
+        if links[link].isOpen, nodes[sender].swarm?.hasOutput(sending) == true {
+            transmit(sending, from: sender)
             drain(sender)
         }
     }

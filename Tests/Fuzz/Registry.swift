@@ -8,7 +8,7 @@ struct FuzzTarget: Sendable {
     let run: @Sendable (UnsafeRawBufferPointer) -> Void
 }
 
-let everyTarget: [FuzzTarget] = wireTargets
+let everyTarget: [FuzzTarget] = wireTargets + identityTargets + addressTargets
 
 /// Crashes on purpose, to show that crashes are seen. Not in the list.
 private let canary = FuzzTarget(name: "canary") { bytes in

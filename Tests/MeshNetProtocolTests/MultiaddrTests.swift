@@ -8,7 +8,10 @@ import Testing
         ("/ip6/2001:8a0:7ac5:4201:3ac9:86ff:fe31:7095/tcp/8000/wss", "29200108a07ac542013ac986fffe317095061f40de03"),
         ("/ip6zone/x/ip6/fe80::1/udp/1234/quic-v1", "2a017829fe800000000000000000000000000001910204d2cd03"),
         ("/dns4/example.com/tcp/4001", "360b6578616d706c652e636f6d060fa1"),
-        ("/p2p/QmcgpsyWgH8Y8ajJz1Cu72KnS5uo2Aa2LpzU7kinSupNKC", "a503221220d52ebb89d85b02a284948203a62ff28389c57c9f42beec4ec20db76a68911c0b"),
+        (
+            "/p2p/QmcgpsyWgH8Y8ajJz1Cu72KnS5uo2Aa2LpzU7kinSupNKC",
+            "a503221220d52ebb89d85b02a284948203a62ff28389c57c9f42beec4ec20db76a68911c0b"
+        ),
         ("/ip4/1.2.3.4/tcp/80/unix/a/b/c", "040102030406005090030" + "62f612f622f63"),
         ("/memory/4", "89060000000000000004"),
         ("/tcp/1234/http/http-path/a%2520b%2Fc", "0604d2e003e103" + "07" + "61253230622f63"),
@@ -54,7 +57,8 @@ import Testing
     @Test func lengthLimits() throws {
         let long = "/dns4/" + String(repeating: "a", count: Multiaddr.maximumByteCount - 3)
         #expect(try Multiaddr(long).bytes.count == Multiaddr.maximumByteCount)
-        #expect(throws: MultiaddrError.tooLong(count: Multiaddr.maximumByteCount + 1, limit: Multiaddr.maximumByteCount)) { try Multiaddr(long + "a") }
+        let tooLong = MultiaddrError.tooLong(count: Multiaddr.maximumByteCount + 1, limit: Multiaddr.maximumByteCount)
+        #expect(throws: tooLong) { try Multiaddr(long + "a") }
         let text = String(repeating: "/tls", count: 1_025)
         #expect(throws: MultiaddrError.tooLong(count: text.utf8.count, limit: Multiaddr.maximumTextByteCount)) { try Multiaddr(text) }
         #expect(throws: MultiaddrError.tooLong(count: 2_000, limit: Multiaddr.maximumByteCount)) {
@@ -75,17 +79,19 @@ import Testing
 
     @Test(arguments: [
         ("::", "::"), ("::1", "::1"), ("1::", "1::"), ("1:0:0:2::3", "1:0:0:2::3"), ("1:2:3:4:5:6:7:8", "1:2:3:4:5:6:7:8"),
-        ("1:0:3:4:5:6:7:8", "1:0:3:4:5:6:7:8"), ("0:0:1::", "0:0:1::"), ("::ffff:1.2.3.4", "::ffff:1.2.3.4"), ("64:ff9b::1.2.3.4", "64:ff9b::102:304"),
+        ("1:0:3:4:5:6:7:8", "1:0:3:4:5:6:7:8"), ("0:0:1::", "0:0:1::"), ("::ffff:1.2.3.4", "::ffff:1.2.3.4"),
+        ("64:ff9b::1.2.3.4", "64:ff9b::102:304"),
         ("1:2:3:4:5:6:1.2.3.4", "1:2:3:4:5:6:102:304"), ("1:0:0:2:0:0:0:3", "1:0:0:2::3"), ("1:0:0:2:3:0:0:4", "1::2:3:0:0:4"),
     ])
     func ipv6Texts(text: String, canonical: String) throws {
         let bytes = try #require(IPText.ipv6(text.utf8))
-        #expect(IPText.text(ipv6: bytes) == (text == "0:0:1::" ? "0:0:1::" : canonical))
+        #expect(IPText.text(ipv6: bytes) == canonical)
         #expect(IPText.ipv6(IPText.text(ipv6: bytes).utf8) == bytes)
     }
 
     @Test(arguments: [
-        "", ":", ":::", "1", "1:", ":1", "1::2::3", "1:2:3:4:5:6:7::8", "1.2.3.4", "::1.2.3", "::1.2.3.4:5", "1:2:3:4:5:6:7:1.2.3.4", "::g", "::-1", "1::2:",
+        "", ":", ":::", "1", "1:", ":1", "1::2::3", "1:2:3:4:5:6:7::8", "1.2.3.4", "::1.2.3", "::1.2.3.4:5", "1:2:3:4:5:6:7:1.2.3.4",
+        "::g", "::-1", "1::2:",
     ])
     func noIPv6Texts(text: String) { #expect(IPText.ipv6(text.utf8) == nil) }
 }

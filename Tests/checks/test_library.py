@@ -16,8 +16,8 @@ NEEDED_ALLOWED = r"libc\.so|libm\.so|libstdc\+\+\.so|libgcc_s\.so|ld-linux|libso
 
 @pytest.fixture(scope="session")
 def library() -> Path:
-    found = sorted((ROOT / ".build").glob("library/libmeshnet.so*"))
-    assert found, "scripts/build-library.sh leaves libmeshnet.so in .build/library"
+    found = sorted((ROOT / ".build").glob("lib/libmeshnet.so*"))
+    assert found, "scripts/build-library.sh leaves libmeshnet.so in .build/lib"
     return found[0].resolve()
 
 
@@ -36,7 +36,7 @@ def test_is_without_foundation(library: Path) -> None:
 
 
 def test_exports_its_own_names_only(library: Path) -> None:
-    names = {line.split()[-1].split("@")[0] for line in run("nm", "-D", "--defined-only", str(library)).splitlines()}
+    names = {line.split()[-1].split("@")[0] for line in run("nm", "-D", "--defined-only", "--extern-only", str(library)).splitlines()}
     assert names
     assert sorted(name for name in names if not name.startswith("meshnet_")) == []
 

@@ -63,10 +63,10 @@ extension Gossipsub {
             for id in rpc.ids[range] {
                 let key = keyMaker.key(id)
                 if peers[slot]!.unwanted[key] != nil { continue }
-                switch cache.serve(key, to: slot, limit: configuration.limits.iwantRetransmissions) {
-                case .none: continue
-                case .some(.none): drop(.excessIWant, from: slot)
-                case .some(.some(let frame)):
+                switch cache.serve(key, to: slot, request: counters.rpcsReceived, limit: configuration.limits.iwantRetransmissions) {
+                case .unknown: continue
+                case .tooOften: drop(.excessIWant, from: slot)
+                case .frame(let frame):
                     counters.iwantServed += 1
                     counters.messagesSent += 1
                     send(frame, to: slot, .forward)

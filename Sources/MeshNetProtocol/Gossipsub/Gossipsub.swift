@@ -40,8 +40,7 @@ package struct Gossipsub: Sendable {
     var nextHeartbeat: Instant
     var nextDecay: Instant
 
-    private var actions: [GossipsubAction] = []
-    private var nextAction = 0
+    private var actions = Fifo<GossipsubAction>()
     /// Slots with something in `outgoing`.
     private var touched: [Int] = []
 
@@ -80,18 +79,7 @@ package struct Gossipsub: Sendable {
         flush()
     }
 
-    package mutating func poll() -> GossipsubAction? {
-        guard nextAction < actions.count else {
-            actions.removeAll(keepingCapacity: actions.capacity <= Self.keptActions)
-            nextAction = 0
-            return nil
-        }
-        defer { nextAction += 1 }
-        return actions[nextAction]
-    }
-
-    /// Actions whose memory is kept between two calls.
-    private static let keptActions = 4_096
+    package mutating func poll() -> GossipsubAction? { actions.popFirst() }
 
     // MARK: What it knows
 

@@ -8,7 +8,23 @@ struct GossipsubMessageCache: Sendable {
         /// With length prefix; shared with the queues of the peers.
         let frame: [UInt8]
         /// How often each peer was sent the message because it asked.
-        var served: [(peer: Int, count: Int)] = []
+        var served: [Served] = []
+    }
+
+    struct Served: Sendable {
+        let peer: Int
+        var count: Int
+        /// The RPC that asked last.
+        var request: UInt64
+    }
+
+    /// What becomes of an IWANT for one id.
+    enum Service: Equatable {
+        case frame([UInt8])
+        /// Not in the cache.
+        case unknown
+        /// Asked again in the same RPC, or too often.
+        case tooOften
     }
 
     /// Bytes that an entry counts besides its frame.
@@ -43,18 +59,20 @@ struct GossipsubMessageCache: Sendable {
 
     func contains(_ key: GossipsubMessageKey) -> Bool { entries[key] != nil }
 
-    /// The frame for a peer that asks for it, `limit` times at most.
-    mutating func serve(_ key: GossipsubMessageKey, to peer: Int, limit: Int) -> [UInt8]?? {
-        guard let index = entries.index(forKey: key) else { return nil }
+    /// The frame for a peer that asks for it: once for each RPC that asks, `limit` times at most.
+    mutating func serve(_ key: GossipsubMessageKey, to peer: Int, request: UInt64, limit: Int) -> Service {
+        guard let index = entries.index(forKey: key) else { return .unknown }
         let frame = entries.values[index].frame
         if let place = entries.values[index].served.firstIndex(where: { $0.peer == peer }) {
-            guard entries.values[index].served[place].count < limit else { return .some(nil) }
+            let served = entries.values[index].served[place]
+            guard served.count < limit, served.request != request else { return .tooOften }
             entries.values[index].served[place].count += 1
+            entries.values[index].served[place].request = request
         } else {
-            guard limit > 0 else { return .some(nil) }
-            entries.values[index].served.append((peer, 1))
+            guard limit > 0 else { return .tooOften }
+            entries.values[index].served.append(Served(peer: peer, count: 1, request: request))
         }
-        return frame
+        return .frame(frame)
     }
 
     /// Ids to advertise for the topic, newest heartbeat first.

@@ -4,9 +4,8 @@ struct GossipsubSeenCache: Sendable {
     let limit: Int
 
     private var firstSeen: [GossipsubMessageKey: Instant] = [:]
-    /// In order of arrival, from `head` on.
-    private var order: [GossipsubMessageKey] = []
-    private var head = 0
+    /// In order of arrival.
+    private var order = Fifo<GossipsubMessageKey>()
 
     init(ttl: Duration, limit: Int) {
         self.ttl = ttl
@@ -31,15 +30,10 @@ struct GossipsubSeenCache: Sendable {
     }
 
     mutating func expire(_ now: Instant) {
-        while head < order.count, let time = firstSeen[order[head]], time + ttl <= now { removeOldest() }
+        while let oldest = order.first, let time = firstSeen[oldest], time + ttl <= now { removeOldest() }
     }
 
     private mutating func removeOldest() {
-        guard head < order.count else { return }
-        firstSeen[order[head]] = nil
-        head += 1
-        guard head >= 1_024, head * 2 >= order.count else { return }
-        order.removeFirst(head)
-        head = 0
+        if let oldest = order.popFirst() { firstSeen[oldest] = nil }
     }
 }

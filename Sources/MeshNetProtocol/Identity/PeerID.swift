@@ -28,7 +28,7 @@ public struct PeerID: Hashable, Comparable, Sendable {
     /// For multihashes that were checked or made here.
     init(uncheckedMultihash: [UInt8]) { multihash = uncheckedMultihash }
 
-    /// From the text in any of its forms: base58btc of the multihash (`12D3…`, `Qm…`), or a CIDv1 in base16, base32, base36 or base58btc.
+    /// From the text in any of its forms: base58btc of the multihash (`12D3…`, `Qm…`), or a CIDv1 in any multibase read here.
     public init(_ text: String) throws(PeerIDError) {
         let count = text.utf8.count
         guard count <= Self.maximumTextByteCount else { throw .tooLong(count: count, limit: Self.maximumTextByteCount) }

@@ -24,7 +24,7 @@ public struct PublicKey: Hashable, Sendable {
     }
 
     public let type: KeyType
-    /// The key in the form of its type: 32 raw bytes for Ed25519, 33 compressed for secp256k1, DER (SubjectPublicKeyInfo) for RSA and ECDSA.
+    /// 32 raw bytes for Ed25519, the compressed point (33) for secp256k1, DER (SubjectPublicKeyInfo) for RSA and ECDSA.
     public let data: [UInt8]
 
     /// Bytes of a key's protobuf at most. An RSA key of 8,192 bits has 1,066.
@@ -85,7 +85,7 @@ public struct PublicKey: Hashable, Sendable {
 
     /// Whether the signature is one of this key over the message.
     ///
-    /// ECDSA, secp256k1 and RSA (PKCS#1 v1.5) sign the SHA-256 of the message. secp256k1 signatures with a high S are refused, as rust does.
+    /// ECDSA, secp256k1 and RSA (PKCS#1 v1.5) sign the SHA-256 of the message. A high S of secp256k1 is refused, as in rust.
     public func verify(signature: [UInt8], of message: [UInt8]) -> Bool {
         signature.withUnsafeBytes { signature in
             message.withUnsafeBytes { message in verify(signature: signature, of: message) }

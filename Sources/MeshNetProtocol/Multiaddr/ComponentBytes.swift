@@ -103,7 +103,11 @@ extension Multiaddr.Component {
 
     static func checkedMultihash(_ bytes: [UInt8]) throws(MultiaddrError.Problem) -> [UInt8] {
         guard bytes.count <= Positional.maximumBytes else { throw .length(bytes.count) }
-        do { _ = try bytes.withView { view throws(MultihashError) in try Multihash(parsing: view).digestLength } } catch { throw .multihash(error) }
+        do {
+            _ = try bytes.withView { view throws(MultihashError) in try Multihash(parsing: view).digestLength }
+        } catch {
+            throw .multihash(error)
+        }
         return bytes
     }
 

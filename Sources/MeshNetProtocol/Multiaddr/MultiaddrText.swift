@@ -77,7 +77,8 @@ extension Multiaddr.Component {
     }
 
     /// ASCII digits only; leading zeros are taken, as in go and rust.
-    private static func decimal<T: FixedWidthInteger & UnsignedInteger>(_ text: some Collection<UInt8>) throws(MultiaddrError.Problem) -> T {
+    private static func decimal<T>(_ text: some Collection<UInt8>) throws(MultiaddrError.Problem) -> T
+    where T: FixedWidthInteger & UnsignedInteger {
         var value: T = 0
         guard !text.isEmpty else { throw .notANumber(limit: UInt64(T.max)) }
         for byte in text {

@@ -5,6 +5,8 @@ struct NoiseXX {
     typealias Role = NoiseHandshake.Role
 
     let role: Role
+    /// This side's Noise key, computed once: it is both signed and sent.
+    let staticKey: [UInt8]
     /// The number of the next message; 3 once the handshake is complete.
     private(set) var message = 0
     /// The peer's Noise key, once read.
@@ -21,12 +23,12 @@ struct NoiseXX {
         precondition(staticSecret.count == NoiseSuite.keyByteCount && ephemeralSecret.count == NoiseSuite.keyByteCount,
                      "an X25519 secret has 32 bytes")
         self.role = role
+        staticKey = NoiseSuite.publicKey(of: staticSecret)
         self.staticSecret = staticSecret
         self.ephemeralSecret = ephemeralSecret
         symmetric = SymmetricState(prologue: prologue)
     }
 
-    var staticKey: [UInt8] { NoiseSuite.publicKey(of: staticSecret) }
     var handshakeHash: [UInt8] { symmetric.handshakeHash }
     var isComplete: Bool { message == Self.messageCount }
     var writesNext: Bool { !isComplete && (message % 2 == 0) == (role == .initiator) }

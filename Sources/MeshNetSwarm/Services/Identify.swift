@@ -1,27 +1,9 @@
 import MeshNetProtocol
 
-/// Identify and identify-push (libp2p specs, identify).
-enum IdentifyService {
-    static let protocolID = "/ipfs/id/1.0.0"
-    static let pushProtocolID = "/ipfs/id/push/1.0.0"
-    static let protocolVersion = "ipfs/0.1.0"
-    /// Messages of one answer. go: 10.
-    static let maximumMessages = 10
-    /// Bytes of one message. go: 8 KiB.
-    static let maximumMessageSize = 8_192
-}
-
-/// What the peer says of itself, in the making.
-struct IdentifyInput {
-    var frames = LengthPrefixedFrames(limit: IdentifyService.maximumMessageSize)
-    var message = IdentifyMessage()
-    var count = 0
-}
-
 extension Swarm {
     mutating func queryIdentify(_ id: ConnectionID) {
-        guard let stream = try? connections[id]?.pipeline?.openStream([IdentifyService.protocolID], now: now) else { return }
-        connections[id]?.identifyInputs[stream] = IdentifyInput()
+        guard let stream = try? connections[id]?.pipeline?.openStream([IdentifyMessage.identifyProtocol], now: now) else { return }
+        connections[id]?.identifyInputs[stream] = IdentifyReader()
         use(stream, for: .identifyQuery, on: id)
         connections[id]?.pipeline?.closeWrite(stream)
         touch(id)
@@ -33,15 +15,15 @@ extension Swarm {
     }
 
     mutating func receiveIdentifyPush(_ stream: PipelineStream, on id: ConnectionID) {
-        connections[id]?.identifyInputs[stream] = IdentifyInput()
+        connections[id]?.identifyInputs[stream] = IdentifyReader()
         use(stream, for: .identifyPushIn, on: id)
     }
 
     /// Tells every peer that understands it what changed.
     mutating func pushIdentify() {
         for peer in peers.keys.sorted() {
-            guard let id = peers[peer]?.primary, peers[peer]?.identity?.protocols.contains(IdentifyService.pushProtocolID) == true,
-                let stream = try? connections[id]?.pipeline?.openStream([IdentifyService.pushProtocolID], now: now)
+            guard let id = peers[peer]?.primary, peers[peer]?.identity?.protocols.contains(IdentifyMessage.pushProtocol) == true,
+                let stream = try? connections[id]?.pipeline?.openStream([IdentifyMessage.pushProtocol], now: now)
             else { continue }
             use(stream, for: .identifyPushOut, on: id)
             send(identifyFrame(for: id), on: stream, of: id, thenClose: true)
@@ -49,23 +31,9 @@ extension Swarm {
     }
 
     mutating func identifyBytes(_ stream: PipelineStream, _ bytes: UnsafeRawBufferPointer, on id: ConnectionID) {
-        guard var input = connections[id]?.identifyInputs[stream] else { return }
-        var rest = bytes
-        var isGood = true
-        do throws(WireError) {
-            while let frame = try input.frames.next(&rest) {
-                input.count += 1
-                guard input.count <= IdentifyService.maximumMessages, input.message.merge(frame) else {
-                    isGood = false
-                    break
-                }
-            }
+        do throws(IdentifyError) {
+            try connections[id]?.identifyInputs[stream]?.receive(bytes)
         } catch {
-            isGood = false
-        }
-        if isGood {
-            connections[id]?.identifyInputs[stream] = input
-        } else {
             connections[id]?.identifyInputs[stream] = nil
             connections[id]?.streams[stream] = nil
             connections[id]?.pipeline?.reset(stream)
@@ -77,14 +45,15 @@ extension Swarm {
         let isPush = connections[id]?.streams[stream] == .identifyPushIn
         connections[id]?.streams[stream] = .finished
         connections[id]?.pipeline?.closeWrite(stream)
-        guard let input, input.count > 0, let peer = connections[id]?.peer, peers[peer] != nil else { return }
-        learn(input.message, of: peer, isPush: isPush, through: id)
+        guard let message = try? input?.finish(), let peer = connections[id]?.peer, peers[peer] != nil else { return }
+        learn(message, of: peer, isPush: isPush, through: id)
     }
 
     /// Addresses are believed if the peer signed them itself, or if it says them on its own authenticated connection.
     private mutating func learn(_ message: IdentifyMessage, of peer: PeerID, isPush: Bool, through id: ConnectionID) {
         let before = isPush ? peers[peer]?.identity : nil
-        let addresses = message.certifiedAddresses(of: peer) ?? message.listenAddresses
+        let certified = (try? message.peerRecord(from: peer))?.addresses ?? []
+        let addresses = certified.isEmpty ? message.listenAddresses : certified
         let identity = PeerIdentity(
             peer: peer, agentVersion: message.agentVersion ?? before?.agentVersion ?? "",
             protocolVersion: message.protocolVersion ?? before?.protocolVersion ?? "",
@@ -99,18 +68,13 @@ extension Swarm {
 
     private mutating func identifyFrame(for id: ConnectionID) -> [UInt8] {
         var message = IdentifyMessage()
-        message.protocolVersion = IdentifyService.protocolVersion
+        message.protocolVersion = "ipfs/0.1.0"
         message.agentVersion = configuration.agentVersion
         message.publicKey = configuration.identity.publicKey
         message.listenAddresses = listenAddresses
         message.observedAddress = connections[id]?.remote
         message.protocols = protocols
-        message.signedPeerRecord = signedPeerRecord()
-        return message.framed
-    }
-
-    /// Our addresses under our signature; every change of the addresses has a higher sequence number.
-    private func signedPeerRecord() -> [UInt8] {
-        PeerRecord(peer: localPeer, sequence: recordSequence, addresses: listenAddresses).sealed(by: configuration.identity)
+        message.signedPeerRecord = PeerRecord.sealed(by: configuration.identity, sequence: recordSequence, addresses: listenAddresses)
+        return message.frames
     }
 }

@@ -128,6 +128,13 @@ extension Swarm {
         failPingCalls(id, .streamReset)
     }
 
+    /// Nobody even agreed to the protocol: the ping in flight stays unanswered, and its timer decides about the connection.
+    mutating func pingStreamSilent(_ id: ConnectionID) {
+        guard let stream = connections[id]?.ping.stream else { return }
+        connections[id]?.ping.stream = nil
+        connections[id]?.streams[stream] = nil
+    }
+
     mutating func pingRefused(_ id: ConnectionID) {
         connections[id]?.ping.stream = nil
         connections[id]?.ping.isUnsupported = true

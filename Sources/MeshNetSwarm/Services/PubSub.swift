@@ -240,8 +240,8 @@ extension CallError {
         case .invalidTopic(let topic, _): self = .invalidTopic(topic)
         case .messageTooLarge(let size, let limit): self = .messageTooLarge(size: size, limit: limit)
         case .noPeersSubscribed(let topic): self = .noPeersSubscribed(topic: topic)
-        case .duplicate: self = .duplicateMessage
         case .tooManyTopics(let limit): self = .limitReached("topics: \(limit)")
+        case .duplicate: self = .duplicateMessage
         }
     }
 }

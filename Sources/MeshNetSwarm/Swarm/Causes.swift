@@ -66,7 +66,7 @@ public enum CallError: Error, Sendable, Equatable {
     case noPeersSubscribed(topic: String)
     case allQueuesFull(topic: String)
     case messageTooLarge(size: Int, limit: Int)
-    /// The same message was published before (only with message ids made from the content).
+    /// The same content was published a short time ago (only with message ids made from the content).
     case duplicateMessage
     case invalidTopic(String)
     case notSubscribed(topic: String)

@@ -28,7 +28,7 @@ struct Connection {
     var ping = PingState()
     /// The one inbound pubsub stream, its frames in the making.
     var pubsubInput: PubSubInput?
-    var identifyInputs: [PipelineStream: IdentifyInput] = [:]
+    var identifyInputs: [PipelineStream: IdentifyReader] = [:]
     var perf: [PipelineStream: PerfTransfer] = [:]
 
     /// Waits in the swarm's list of pipelines to poll.

@@ -19,7 +19,7 @@ extension Swarm {
 
     mutating func loadBootstrap() {
         for text in configuration.bootstrapPeers {
-            switch BootstrapAddress(text) {
+            switch BootstrapAddress(parsing: text) {
             case .address(let address): addBootstrap(address)
             case .reinterpreted(let address, let reason):
                 report(AddressProblem(text: text, reason: reason, usedInstead: address))

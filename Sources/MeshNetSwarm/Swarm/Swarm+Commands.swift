@@ -80,7 +80,7 @@ extension Swarm {
 
     /// What the node itself answers.
     static var ownProtocols: [String] {
-        [IdentifyService.protocolID, IdentifyService.pushProtocolID, PingState.protocolID, PerfTransfer.protocolID] + Gossipsub.protocols
+        [IdentifyMessage.identifyProtocol, IdentifyMessage.pushProtocol, PingState.protocolID, PerfTransfer.protocolID] + Gossipsub.protocols
     }
 
     mutating func refreshProtocols() { protocols = Self.ownProtocols + acceptedProtocols }

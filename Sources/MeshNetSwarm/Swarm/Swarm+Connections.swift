@@ -74,6 +74,7 @@ extension Swarm {
         case .streamRefused(let stream): streamRefused(stream, on: id)
         case .streamData(let stream, let bytes): return streamData(stream, bytes, on: id)
         case .streamEnded(let stream): streamEnded(stream, on: id)
+        case .streamReset(let stream, .negotiationTimedOut) where connections[id]?.ping.stream == stream: pingStreamSilent(id)
         case .streamReset(let stream, _): streamGone(stream, on: id, error: .streamReset)
         case .streamClosed(let stream): streamGone(stream, on: id, error: nil)
         case .streamWritable(let stream): streamWritable(stream, on: id)

@@ -64,8 +64,8 @@ extension Swarm {
 
     mutating func inboundStream(_ stream: PipelineStream, protocolID: String, on id: ConnectionID) {
         switch protocolID {
-        case IdentifyService.protocolID: answerIdentify(stream, on: id)
-        case IdentifyService.pushProtocolID: receiveIdentifyPush(stream, on: id)
+        case IdentifyMessage.identifyProtocol: answerIdentify(stream, on: id)
+        case IdentifyMessage.pushProtocol: receiveIdentifyPush(stream, on: id)
         case PingState.protocolID: use(stream, for: .pingIn, on: id)
         case PerfTransfer.protocolID: servePerf(stream, on: id)
         case let pubsub where Gossipsub.protocols.contains(pubsub): acceptPubSub(stream, protocolID: pubsub, on: id)

@@ -59,6 +59,9 @@ package struct Swarm {
         loadBootstrap()
     }
 
+    /// TCP connections of every phase.
+    package var connectionCount: Int { connections.count }
+
     /// The earliest time at which `handleTimeout` has work.
     package var deadline: Instant? { earlier(timers.deadline, gossipTimer) }
 

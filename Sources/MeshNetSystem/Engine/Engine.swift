@@ -3,53 +3,130 @@ package import MeshNetSwarm
 
 /// A running node: one swarm on one reactor thread.
 ///
-/// Every method may be called from any thread. Completions run on the reactor thread and must not block; they may call any method here but the blocking ones
-/// (`call`, `readBlocking`, `writeBlocking`), which throw `.closed` there rather than wait for themselves.
-/// In a child after `fork` every call fails with `.closed`.
+/// Every method may be called from any thread. Completions run on the reactor thread and must not block; they may call any method here but the
+/// blocking ones (`call`, `readBlocking`, `writeBlocking`), which would wait for themselves: that is a precondition.
+/// In a child after `fork` every call fails with `.closed`, at once and without a lock; the parent's node goes on.
 package final class Engine: Sendable {
     package typealias Completion<Value> = @Sendable (Result<Value, CallError>) -> Void
 
     package let localPeer: PeerID
     package let queue: EventQueue
+    private let mailbox: Mailbox
+    private let thread: ReactorThread
 
-    /// Binds, starts the reactor thread, and returns when it listens. Throws `.listenFailed`, `.invalidAddress`.
-    package init(_ configuration: Configuration) throws(CallError) { localPeer = configuration.identity.peerID; queue = try! EventQueue(limits: configuration.limits); throw .closed }
+    /// Binds, starts the reactor thread, and returns when it listens. Throws `.listenFailed`, `.invalidAddress`, and `.limitReached` when the kernel
+    /// has no descriptor, memory or thread left.
+    package convenience init(_ configuration: Configuration) throws(CallError) {
+        try self.init(configuration, system: .kernel, nameServers: nil)
+    }
+
+    /// For tests: `system` provokes failures of the kernel; `nameServers` are asked instead of those in resolv.conf ("address:port,…").
+    package init(_ configuration: Configuration, system: SystemCalls, nameServers: String? = nil) throws(CallError) {
+        guard Entropy.sodiumReady else { throw .limitReached("libsodium cannot start") }
+        let listeners = try Listeners.open(configuration, system: system)
+        localPeer = configuration.identity.peerID
+        do throws(SystemError) {
+            let queue = try EventQueue(limits: configuration.limits), mailbox = try Mailbox()
+            // Handed over to its thread: nobody here touches it again.
+            nonisolated(unsafe) let loop = try Loop(
+                configuration, mailbox: mailbox, queue: queue, listeners: listeners, system: system, nameServers: nameServers)
+            thread = try ReactorThread(name: "meshnet") { loop.run() }
+            self.queue = queue
+            self.mailbox = mailbox
+        } catch {
+            switch error {
+            case .failed(let call, let code): throw .limitReached("\(call): \(describe(errno: code))")
+            }
+        }
+    }
+
+    deinit {
+        guard !mailbox.ownerProcessIsGone else { return }
+        close()
+        // The last reference went in a completion: nobody can join any more.
+        if thread.isCurrent { thread.detach() }
+    }
 
     /// With the real port, wildcards expanded to the addresses of the interfaces, loopback last. Empty after close.
-    package func listenAddresses() -> [Multiaddr] { [] }
-
-    // MARK: Commands
-
-    package func submit(_ command: Command, completion: @escaping Completion<Outcome>) { completion(.failure(.closed)) }
-    /// The result arrives in `queue` as `.completion`.
-    package func submit(_ command: Command) throws(CallError) -> Ticket { throw .closed }
-    /// Blocks the caller; nil: without limit. Throws `.timedOut`; a stream that opens later is reset.
-    package func call(_ command: Command, timeout: Duration?) throws(CallError) -> Outcome { throw .closed }
-
-    // MARK: Streams
-
-    /// Completes with the bytes read (at least one), or 0 at the end of the stream. The memory must stay until the completion.
-    @discardableResult
-    package func read(_ stream: StreamID, into memory: UnsafeMutableRawBufferPointer, completion: @escaping Completion<Int>) -> Ticket { Ticket(rawValue: 0) }
-    /// Completes with the byte count when every byte is in the connection's send buffer. The memory must stay until the completion.
-    @discardableResult
-    package func write(_ stream: StreamID, _ bytes: UnsafeRawBufferPointer, completion: @escaping Completion<Int>) -> Ticket { Ticket(rawValue: 0) }
-    /// Ends a read or write early: its completion comes with `error` unless it was about to complete anyway; after it the memory is free.
-    /// Bytes of a cancelled write may have been sent.
-    package func cancel(_ ticket: Ticket, as error: CallError = .cancelled) {}
-    /// Blocks; throws `.timedOut` without having taken bytes from the stream.
-    package func readBlocking(_ stream: StreamID, into memory: UnsafeMutableRawBufferPointer, timeout: Duration?) throws(CallError) -> Int { throw .closed }
-    /// Blocks; after `.timedOut` a part of the bytes may have been sent.
-    package func writeBlocking(_ stream: StreamID, _ bytes: UnsafeRawBufferPointer, timeout: Duration?) throws(CallError) { throw .closed }
-
-    /// Nothing more will be written; what was written is sent first. Reading goes on.
-    package func closeWrite(_ stream: StreamID) {}
-    /// Both directions, in order: what was written is still sent, what arrives is discarded. Waiting reads end with `.streamClosed`.
-    package func closeStream(_ stream: StreamID) {}
-    /// Both directions at once, unsent bytes are lost.
-    package func resetStream(_ stream: StreamID) {}
+    package func listenAddresses() -> [Multiaddr] { mailbox.addresses }
 
     /// Idempotent, from any thread, also from a completion; under 1 s. All waiters end with `.closed`. Returns when the reactor thread is gone,
     /// except on that thread itself.
-    package func close() {}
+    package func close() {
+        guard !mailbox.ownerProcessIsGone else { return }
+        mailbox.requestClose()
+        thread.join()
+    }
+
+    // MARK: Commands
+
+    package func submit(_ command: Command, completion: @escaping Completion<Outcome>) {
+        if let error = mailbox.post(.command(command, mailbox.makeTicket(), completion)) { completion(.failure(error)) }
+    }
+
+    /// The result arrives in `queue` as `.completion`. Throws `.closed` and `.limitReached`.
+    package func submit(_ command: Command) throws(CallError) -> Ticket {
+        let ticket = mailbox.makeTicket()
+        if let error = mailbox.post(.command(command, ticket, nil)) { throw error }
+        return ticket
+    }
+
+    /// Blocks the caller; nil: without limit. Throws `.timedOut`; what a command that timed out achieves later is undone if it is a stream.
+    package func call(_ command: Command, timeout: Duration?) throws(CallError) -> Outcome {
+        try block(timeout: timeout) { ticket, completion in .command(command, ticket, completion) }
+    }
+
+    /// Ends a command, read or write early: its completion comes with `error` unless it was about to complete anyway; after it the memory is free.
+    /// Bytes of a cancelled write may have been sent; a cancelled read took none.
+    package func cancel(_ ticket: Ticket, as error: CallError = .cancelled) { _ = mailbox.post(.cancel(ticket, error)) }
+
+    // MARK: Streams
+
+    /// Completes with the bytes read (at least one), or 0 at the end of the stream and for empty memory. The memory must stay until the completion.
+    /// Reads of one stream are served in order.
+    @discardableResult
+    package func read(_ stream: StreamID, into memory: UnsafeMutableRawBufferPointer, completion: @escaping Completion<Int>) -> Ticket {
+        let ticket = mailbox.makeTicket()
+        if let error = mailbox.post(.read(stream, CallerMemory(buffer: memory), ticket, completion)) { completion(.failure(error)) }
+        return ticket
+    }
+
+    /// Completes with the byte count when every byte is in the connection's send buffer. The memory must stay until the completion.
+    /// Writes of one stream are served in order.
+    @discardableResult
+    package func write(_ stream: StreamID, _ bytes: UnsafeRawBufferPointer, completion: @escaping Completion<Int>) -> Ticket {
+        let ticket = mailbox.makeTicket()
+        if let error = mailbox.post(.write(stream, CallerMemory(buffer: bytes), ticket, completion)) { completion(.failure(error)) }
+        return ticket
+    }
+
+    /// Blocks; throws `.timedOut` without having taken bytes from the stream.
+    package func readBlocking(_ stream: StreamID, into memory: UnsafeMutableRawBufferPointer, timeout: Duration?) throws(CallError) -> Int {
+        try block(timeout: timeout) { ticket, completion in .read(stream, CallerMemory(buffer: memory), ticket, completion) }
+    }
+
+    /// Blocks; after `.timedOut` a part of the bytes may have been sent.
+    package func writeBlocking(_ stream: StreamID, _ bytes: UnsafeRawBufferPointer, timeout: Duration?) throws(CallError) {
+        let _: Int = try block(timeout: timeout) { ticket, completion in .write(stream, CallerMemory(buffer: bytes), ticket, completion) }
+    }
+
+    /// Nothing more will be written; what was written is sent first. Reading goes on.
+    package func closeWrite(_ stream: StreamID) { _ = mailbox.post(.closeWrite(stream)) }
+    /// Both directions, in order: what was written is still sent, what arrives is discarded. Waiting reads end with `.streamClosed`.
+    package func closeStream(_ stream: StreamID) { _ = mailbox.post(.closeStream(stream)) }
+    /// Both directions at once, unsent bytes are lost. Waiting reads and writes end with `.streamClosed`.
+    package func resetStream(_ stream: StreamID) { _ = mailbox.post(.resetStream(stream)) }
+
+    /// After a timeout the completion is still awaited: the reactor answers a cancellation in its next turn, and until then it may use the memory.
+    private func block<Value: Sendable>(
+        timeout: Duration?, _ request: (Ticket, @escaping Completion<Value>) -> Request
+    ) throws(CallError) -> Value {
+        guard !mailbox.ownerProcessIsGone else { throw .closed }
+        precondition(!thread.isCurrent, "a completion must not block the reactor thread")
+        let waiter = Waiter<Value>(), ticket = mailbox.makeTicket()
+        if let error = mailbox.post(request(ticket, { waiter.fulfil($0) })) { throw error }
+        if let result = waiter.wait(until: .deadline(after: timeout)) { return try result.get() }
+        cancel(ticket, as: .timedOut)
+        return try waiter.wait(until: nil)!.get()
+    }
 }

@@ -1,3 +1,4 @@
+import CSystem
 import Glibc
 import MeshNetProtocol
 package import MeshNetSwarm
@@ -34,11 +35,6 @@ package final class EventQueue: Sendable {
             return nil
         }
     }
-
-    /// Puts the completion of a call that a face started, with a ticket of the face's own, behind what waits. Completions are never dropped; the
-    /// faces bound how many calls wait. Returns false, and keeps nothing, once the queue is closed.
-    @discardableResult
-    package func post(_ ticket: Ticket, _ result: Result<Outcome, CallError>) -> Bool { false }
 
     /// The next item without blocking a thread. Throws `.cancelled` when the task is cancelled and `.closed` after close and drained.
     package func next() async throws(CallError) -> QueueItem {

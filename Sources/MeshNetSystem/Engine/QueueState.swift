@@ -1,4 +1,4 @@
-import CLinux
+import CSystem
 import MeshNetProtocol
 import MeshNetSwarm
 
@@ -15,7 +15,7 @@ struct QueueState {
 
     private let limits: Limits
     private let event: Int32
-    private var items = Fifo<QueueItem>()
+    private var items = StableFifo<QueueItem>()
     private var messageBytes = 0
     private var streamsWaiting = 0
     private var dropped = 0
@@ -23,7 +23,7 @@ struct QueueState {
     private(set) var isClosed = false
 
     /// Asynchronous consumers in the order of their coming; they wait only while `items` is empty.
-    private var waiters = Fifo<(id: UInt64, continuation: Waiter)>()
+    private var waiters = StableFifo<(id: UInt64, continuation: Waiter)>()
     /// Consumers on their way to `park`; true: cancelled before they came.
     private var arriving: [UInt64: Bool] = [:]
     private var lastWaiter: UInt64 = 0

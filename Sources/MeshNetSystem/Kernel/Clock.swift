@@ -1,4 +1,4 @@
-import CLinux
+import CSystem
 import CSodium
 import Glibc
 package import MeshNetProtocol

@@ -1,3 +1,4 @@
+import CSystem
 import Glibc
 
 /// A file descriptor with one owner, closed with it.

@@ -1,4 +1,4 @@
-package import CLinux
+package import CSystem
 import Glibc
 
 /// The kernel calls of the reactor whose failures a test must be able to provoke. Each returns the call's result, or the negated errno.

@@ -1,4 +1,4 @@
-import CCares
+import CSystem
 import Glibc
 package import MeshNetProtocol
 package import MeshNetSwarm
@@ -29,7 +29,7 @@ package final class Resolver {
     private var configurationStamp = FileStamp()
     private var watched: [Int32: Interest] = [:]
     private var underWay = 0
-    private var answers = Fifo<Answer>()
+    private var answers = StableFifo<Answer>()
 
     private static let libraryReady: Bool = ares_library_init(ARES_LIB_INIT_ALL) == ARES_SUCCESS
 

@@ -1,4 +1,4 @@
-import CLinux
+import CSystem
 import Glibc
 
 /// Tells when an address of an interface comes or goes (rtnetlink(7)), so that a laptop that changes its network announces the new one.

@@ -1,5 +1,5 @@
 /// A first-in-first-out list with stable positions: an element can be taken out of the middle, as long as it waits.
-package struct Fifo<Element> {
+package struct StableFifo<Element> {
     private var slots: [Element?] = []
     private var head = 0
     /// The position of `slots[0]`.

@@ -1,2 +1,0 @@
-#include <netdb.h>
-#include <ares.h>

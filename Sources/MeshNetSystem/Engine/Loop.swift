@@ -1,0 +1,255 @@
+import MeshNetProtocol
+import MeshNetSwarm
+
+/// The reactor's loop around one swarm. Everything here happens on the reactor thread, once `run` has begun.
+///
+/// A turn: wait, serve the sockets that are ready (a bounded number of bytes each, so that one peer cannot starve the others), the waiting requests
+/// and the timers, then flush and send. After each call on the swarm `drain` carries out its actions; answers to the swarm that an action makes
+/// necessary are deferred until `poll()` gave nil, because its views live until then.
+final class Loop {
+    /// Bytes taken from, and given to, one socket in one turn.
+    static let receivedPerTurn = 262_144
+    static let sentPerTurn = 1_048_576
+    /// Requests served in one turn.
+    static let requestsPerTurn = 4_096
+    /// How long the go-aways of a shutdown may take to leave; the remaining sockets are closed then.
+    static let linger: Duration = .milliseconds(400)
+    /// Streams that ended while the application still holds their id, kept so that it can read the rest and learn the cause.
+    static let endedStreamsKept = 4_096
+
+    /// Answers to the swarm that wait until its actions are drained.
+    enum Deferred {
+        case connected(ConnectionID)
+        case connectFailed(ConnectionID, errno: Int32)
+        case consumed(StreamID, Int)
+        case write(StreamID)
+        case reset(StreamID)
+    }
+
+    var swarm: Swarm
+    let mailbox: Mailbox
+    let queue: EventQueue
+    let system: SystemCalls
+    let readiness: Readiness
+    let resolver: Resolver
+    var listeners: [Listener]
+    let addressWatch: AddressWatch?
+    var refreshAddressesAt: Instant?
+
+    var connections: [ConnectionID: Connection] = [:]
+    var deferred = StableFifo<Deferred>()
+    /// Connections with bytes to send, and those that had their share of this turn.
+    var transmits = StableFifo<Connection>()
+    var carriedOver: [Connection] = []
+
+    var commands: [Ticket: Engine.Completion<Outcome>?] = [:]
+    /// Cancelled commands that the swarm still works on.
+    var abandoned: Set<Ticket> = []
+    var requests: [Request] = []
+    var nextRequest = 0
+
+    var ports: [StreamID: StreamPort] = [:]
+    var filling: [StreamID] = []
+    var streamOfTicket: [Ticket: StreamID] = [:]
+    var endedStreams = StableFifo<StreamID>()
+
+    var now: Instant
+    var turnNumber: UInt64 = 0
+    var isLeaving = false
+
+    init(
+        _ configuration: Configuration, mailbox: Mailbox, queue: EventQueue, listeners: [Listener], system: SystemCalls, nameServers: String?
+    ) throws(SystemError) {
+        now = .now()
+        swarm = Swarm(configuration: configuration, seed: Entropy.bytes(RandomSource.seedByteCount), now: now)
+        self.mailbox = mailbox
+        self.queue = queue
+        self.system = system
+        self.listeners = listeners
+        readiness = try Readiness(system: system)
+        resolver = Resolver(readiness: readiness, tokenBase: Token.resolver.rawValue, servers: nameServers)
+        addressWatch = listeners.isEmpty ? nil : AddressWatch()
+        try readiness.add(mailbox.wakeup.descriptor, token: Token.wakeup.rawValue, .readable)
+        for (index, listener) in listeners.enumerated() {
+            try readiness.add(listener.descriptor, token: Token.listener.rawValue + UInt64(index), .readable)
+        }
+        if let addressWatch { try? readiness.add(addressWatch.descriptor, token: Token.addresses.rawValue, .readable) }
+        announceAddresses()
+    }
+
+    deinit { for connection in connections.values { Socket.close(connection.descriptor) } }
+
+    // MARK: Turns
+
+    func run() {
+        var ready: [Ready] = []
+        while true {
+            // The first turn has no reports: the swarm has things to say before anything happens.
+            turn(ready)
+            if mailbox.isClosing { break }
+            readiness.wait(until: wakeTime, into: &ready)
+        }
+        leave()
+    }
+
+    func turn(_ ready: [Ready]) {
+        turnNumber &+= 1
+        now = .now()
+        for report in ready { serve(report) }
+        completeFilledReads()
+        if !isLeaving { serveRequests() }
+        serveTimers()
+        finishTurn()
+    }
+
+    /// Zero while work is left over from the last turn, nil when nothing is due.
+    var wakeTime: Instant? {
+        if !carriedOver.isEmpty || nextRequest < requests.count { return .zero }
+        var time = earlier(swarm.deadline, resolver.deadline(now: now))
+        time = earlier(time, refreshAddressesAt)
+        for listener in listeners { time = earlier(time, listener.resumesAt) }
+        return time
+    }
+
+    private func serve(_ report: Ready) {
+        switch Token(report.token) {
+        case .wakeup: mailbox.wakeup.clear()
+        case .listener: accept(on: Int(report.token & Token.valueMask))
+        case .addresses: addressesChanged()
+        case .resolver:
+            resolver.ready(Int32(report.token & Token.valueMask), readable: report.readable || report.failed, writable: report.writable)
+            drain()
+        case .connection: serve(ConnectionID(rawValue: report.token & Token.valueMask), report)
+        }
+    }
+
+    private func serveTimers() {
+        if let deadline = swarm.deadline, deadline <= now {
+            swarm.handleTimeout(now: now)
+            drain()
+        }
+        if let deadline = resolver.deadline(now: now), deadline <= now { resolver.handleTimeout() }
+        drain()
+        if let time = refreshAddressesAt, time <= now {
+            refreshAddressesAt = nil
+            announceAddresses()
+            drain()
+        }
+        resumeListeners()
+    }
+
+    /// Seals what the turn wrote and sends it. Room in a send buffer lets waiting writes go on, so it takes several rounds; each connection has its
+    /// share of bytes in a turn, which ends them.
+    func finishTurn() {
+        let waiting = carriedOver
+        carriedOver.removeAll(keepingCapacity: true)
+        for connection in waiting where connection.isOpen { enqueue(connection) }
+        while true {
+            completeFilledReads()
+            swarm.flush(now: now)
+            drain()
+            if transmits.isEmpty, filling.isEmpty { return }
+            while let connection = transmits.popFirst() {
+                connection.isQueued = false
+                transmit(connection)
+            }
+        }
+    }
+
+    // MARK: The swarm
+
+    /// Carries out what the swarm wants until it wants nothing.
+    func drain() {
+        while true {
+            while let action = swarm.poll() { carryOut(action) }
+            if let next = deferred.popFirst() {
+                apply(next)
+            } else if let answer = resolver.poll() {
+                swarm.resolved(query: answer.query, answer.result, now: now)
+            } else {
+                return
+            }
+        }
+    }
+
+    private func carryOut(_ action: SwarmAction) {
+        switch action {
+        case .connect(let id, let address): connect(id, address)
+        case .transmit(let id): if let connection = connections[id] { enqueue(connection) }
+        case .close(let id): close(id)
+        case .setReading(let id, let wanted): setReading(id, wanted)
+        case .resolve(let query, let host, let family): resolver.resolve(query: query, host: host, family: family)
+        case .event(let event): announce(event)
+        case .complete(let ticket, let result): completed(ticket, result)
+        case .streamData(let stream, let bytes): received(stream, bytes)
+        case .streamEnded(let stream): ended(stream)
+        case .streamWritable(let stream): deferred.append(.write(stream))
+        case .streamClosed(let stream, let error): gone(stream, error)
+        }
+    }
+
+    private func apply(_ answer: Deferred) {
+        switch answer {
+        case .connected(let id): connected(id)
+        case .connectFailed(let id, let code): swarm.connectFailed(id, errno: code, now: now)
+        case .consumed(let stream, let count): swarm.consumed(stream, count, now: now)
+        case .write(let stream):
+            ports[stream]?.isFull = false
+            continueWriting(stream)
+        case .reset(let stream): swarm.resetStream(stream, now: now)
+        }
+    }
+
+    private func announce(_ event: Event) {
+        guard case .streamOpened(let stream, _, _) = event else {
+            queue.put(.event(event))
+            return
+        }
+        ports[stream] = StreamPort()
+        guard queue.put(.event(event)) == .dropped else { return }
+        // The application leaves more streams unaccepted than it may: the peer learns it at once.
+        ports[stream] = nil
+        deferred.append(.reset(stream))
+    }
+
+    // MARK: Leaving
+
+    /// Ends every call first, since their callers wait; then the connections, in order as far as that is quick; then the queue.
+    private func leave() {
+        isLeaving = true
+        endCalls()
+        for listener in listeners {
+            readiness.remove(listener.descriptor)
+            listener.close()
+        }
+        listeners.removeAll()
+        resolver.close()
+        drain()
+        now = .now()
+        swarm.shutdown(now: now)
+        drain()
+        finishTurn()
+        let limit = now + Self.linger
+        var ready: [Ready] = []
+        while !connections.isEmpty, now < limit {
+            readiness.wait(until: earlier(wakeTime, limit), into: &ready)
+            turn(ready)
+        }
+        for id in connections.keys.sorted() { close(id) }
+        queue.close()
+    }
+}
+
+/// What a readiness report is about: a kind in the top byte, and a number.
+enum Token: UInt64 {
+    case wakeup = 0
+    case addresses = 0x0100_0000_0000_0000
+    case listener = 0x0200_0000_0000_0000
+    case resolver = 0x0300_0000_0000_0000
+    case connection = 0x0400_0000_0000_0000
+
+    static let valueMask: UInt64 = 0x00ff_ffff_ffff_ffff
+
+    /// Precondition: the token was made here.
+    init(_ token: UInt64) { self = Token(rawValue: token & ~Self.valueMask)! }
+}

@@ -1,0 +1,130 @@
+import MeshNetProtocol
+import MeshNetSimulator
+import Testing
+
+@testable import MeshNetSwarm
+
+@Suite struct SwarmPubSubTests {
+    /// Every node but the first bootstraps to a few earlier ones; all subscribe.
+    private func cluster(_ count: Int, seed: UInt64) -> Simulation {
+        let network = Simulation(seed: seed)
+        for index in 0..<count {
+            let known = [index / 2, index - 1, index / 3].filter { $0 >= 0 && $0 < index }
+            network.addNode(bootstrap: Array(Set(known)).sorted().map { network.nodes[$0].multiaddr })
+        }
+        for index in 0..<count { network.perform(.subscribe("t"), at: index) }
+        return network
+    }
+
+    private func publish(_ text: String, at node: Int, in network: Simulation) {
+        network.perform(.publish(topic: "t", data: Array(text.utf8)), at: node)
+    }
+
+    /// How often each text reached each application.
+    private func counts(_ network: Simulation, _ node: Int) -> [String: Int] {
+        network.nodes[node].messages.reduce(into: [:]) { $0[String(decoding: $1.data, as: UTF8.self), default: 0] += 1 }
+    }
+
+    @Test(arguments: [1, 2, 3] as [UInt64]) func thirtyNodesHearEveryMessageOnce(seed: UInt64) {
+        let network = cluster(30, seed: seed)
+        network.run(for: .seconds(10))
+        for round in 0..<20 { publish("m\(round)", at: (round * 7) % 30, in: network); network.run(for: .milliseconds(200)) }
+        network.run(for: .seconds(10))
+        for node in 0..<30 {
+            let expected = (0..<20).filter { ($0 * 7) % 30 != node }
+            #expect(counts(network, node) == Dictionary(uniqueKeysWithValues: expected.map { ("m\($0)", 1) }), "node \(node), seed \(seed)")
+        }
+    }
+
+    @Test(arguments: [11, 12] as [UInt64]) func aPartitionHealsAndNothingComesTwice(seed: UInt64) {
+        let network = cluster(30, seed: seed)
+        network.run(for: .seconds(10))
+        network.partition((0..<30).map { $0 % 2 })
+        network.run(for: .seconds(60))
+        network.heal()
+        network.run(for: .seconds(60))
+        for round in 0..<10 { publish("after\(round)", at: round, in: network); network.run(for: .milliseconds(500)) }
+        network.run(for: .seconds(20))
+        for node in 0..<30 {
+            let seen = counts(network, node)
+            #expect(seen.values.allSatisfy { $0 == 1 }, "node \(node), seed \(seed)")
+            for round in 0..<10 where round != node { #expect(seen["after\(round)"] == 1, "node \(node), message \(round), seed \(seed)") }
+        }
+    }
+
+    @Test(arguments: [21, 22] as [UInt64]) func churnDoesNotLoseMessagesBetweenThoseWhoStay(seed: UInt64) {
+        let network = cluster(30, seed: seed)
+        network.run(for: .seconds(10))
+        for round in 0..<10 {
+            let victim = 20 + round
+            network.kill(victim)
+            network.run(for: .seconds(2))
+            publish("churn\(round)", at: round, in: network)
+            network.run(for: .seconds(3))
+            network.restart(victim)
+            network.perform(.subscribe("t"), at: victim)
+            network.run(for: .seconds(5))
+        }
+        network.run(for: .seconds(60))
+        for node in 0..<20 {
+            let seen = counts(network, node)
+            for round in 0..<10 where round != node { #expect(seen["churn\(round)"] == 1, "node \(node), message \(round), seed \(seed)") }
+        }
+        publish("end", at: 29, in: network)
+        network.run(for: .seconds(10))
+        for node in 0..<29 { #expect(counts(network, node)["end"] == 1, "node \(node), seed \(seed)") }
+    }
+
+    @Test func publishWithoutSubscribersIsAnError() {
+        let network = Simulation(seed: 31)
+        let a = network.addNode()
+        let ticket = network.perform(.publish(topic: "t", data: [1]), at: a)
+        guard case .failure(.noPeersSubscribed(let topic)) = network.nodes[a].completions[ticket] else {
+            Issue.record("\(String(describing: network.nodes[a].completions[ticket]))")
+            return
+        }
+        #expect(topic == "t")
+    }
+
+    @Test func aMessageAboveTheLimitIsRefusedWithTheFigures() {
+        let network = Simulation(seed: 32)
+        let a = network.addNode { $0.gossipsub.maximumMessageSize = 1_000 }
+        network.addNode(bootstrap: [network.nodes[a].multiaddr])
+        network.perform(.subscribe("t"), at: 1)
+        network.run(for: .seconds(3))
+        let ticket = network.perform(.publish(topic: "t", data: [UInt8](repeating: 0, count: 2_000)), at: a)
+        guard case .failure(.messageTooLarge(let size, let limit)) = network.nodes[a].completions[ticket] else {
+            Issue.record("\(String(describing: network.nodes[a].completions[ticket]))")
+            return
+        }
+        #expect(size >= 2_000 && limit <= 1_000)
+    }
+
+    @Test func messagesOfSeveralMegabytesArriveWhole() {
+        let network = Simulation(seed: 33)
+        let a = network.addNode()
+        network.addNode(bootstrap: [network.nodes[a].multiaddr])
+        network.perform(.subscribe("t"), at: 1)
+        network.run(for: .seconds(3))
+        var random = RandomSource(testSeed: 33)
+        let data = random.bytes(6 << 20)
+        network.perform(.publish(topic: "t", data: data), at: a)
+        network.run(for: .seconds(20))
+        #expect(network.nodes[1].messages.map(\.data) == [data])
+        #expect(network.nodes[1].messages.first?.origin == network.nodes[a].peer)
+    }
+
+    @Test func theDuplicateConnectionCarriesGossipOn() {
+        let network = Simulation(seed: 34)
+        let a = network.addNode(bootstrap: ["/ip4/10.0.0.2/tcp/4001"])
+        let b = network.addNode(bootstrap: ["/ip4/10.0.0.1/tcp/4001"])
+        for node in [a, b] { network.perform(.subscribe("t"), at: node) }
+        for round in 0..<50 {
+            network.run(for: .milliseconds(100))
+            publish("a\(round)", at: a, in: network)
+            publish("b\(round)", at: b, in: network)
+        }
+        network.run(for: .seconds(5))
+        #expect((10..<50).allSatisfy { counts(network, b)["a\($0)"] == 1 && counts(network, a)["b\($0)"] == 1 })
+    }
+}

@@ -1,0 +1,176 @@
+/*
+ * Our side of the measurements, through the C library.
+ *   node serve                      prints "PEER ADDRESS", echoes streams, until it is killed
+ *   node perf ADDR UPLOAD DOWNLOAD  prints the nanoseconds of both directions of /perf/1.0.0
+ *   node echo ADDR SIZE COUNT       prints the nanoseconds of each of COUNT round trips on one stream
+ *   node handshakes ADDR COUNT      prints the nanoseconds of each of COUNT connections, made one after another
+ *   node crowd ADDR COUNT           COUNT nodes connect, prints "ready", until its standard input ends
+ */
+#define _GNU_SOURCE
+#include <meshnet.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <time.h>
+#include <unistd.h>
+
+#define ECHO "/meshnet/bench/echo/1.0.0"
+#define TIMEOUT_MS 60000
+#define BLOCK 65536
+
+static void check(int32_t code, const char *what) {
+    if (code >= 0) return;
+    meshnet_error_info_t info;
+    if (meshnet_last_error(&info, sizeof info) != MESHNET_OK) info.detail[0] = 0;
+    fprintf(stderr, "%s: %s %s\n", what, meshnet_strerror(code), info.detail);
+    exit(1);
+}
+
+static int64_t now_ns(void) {
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (int64_t)t.tv_sec * 1000000000 + t.tv_nsec;
+}
+
+static meshnet_node_t *open_node(bool listens) {
+    static const char *const loopback[] = {"/ip4/127.0.0.1/tcp/0"};
+    meshnet_keypair_t *keys;
+    meshnet_config_t config;
+    meshnet_node_t *node;
+    check(meshnet_keypair_generate(&keys), "key");
+    check(meshnet_config_default(&config, sizeof config), "config");
+    config.identity = keys;
+    config.listens = listens;
+    if (listens) {
+        config.listen_addresses = loopback;
+        config.listen_address_count = 1;
+    }
+    check(meshnet_node_open(&config, &node), "node");
+    meshnet_keypair_free(keys);
+    return node;
+}
+
+static void wait_for_end_of_input(void) {
+    char byte;
+    while (read(STDIN_FILENO, &byte, 1) > 0) {}
+}
+
+static void start_read(meshnet_node_t *node, meshnet_stream_t stream, uint8_t *buffer) {
+    meshnet_ticket_t ticket;
+    if (meshnet_stream_read_start(node, stream, buffer, BLOCK, &ticket) != MESHNET_OK) free(buffer);
+}
+
+/* One echo at a time: the measurement has one client. */
+static void serve(void) {
+    meshnet_node_t *node = open_node(true);
+    meshnet_string_list_t *addresses;
+    char peer[MESHNET_PEER_ID_TEXT_SIZE];
+    check(meshnet_accept(node, ECHO, NULL), "accept");
+    check(meshnet_listen_addresses(node, &addresses), "addresses");
+    check(meshnet_node_peer_id(node, peer, sizeof peer), "peer id");
+    printf("%s %s/p2p/%s\n", peer, addresses->items[0], peer);
+    fflush(stdout);
+    meshnet_string_list_free(addresses);
+
+    meshnet_stream_t stream = {0};
+    uint8_t *buffer = NULL;
+    for (;;) {
+        meshnet_event_t *event;
+        if (meshnet_next_event(node, MESHNET_FOREVER, &event) != MESHNET_OK) return;
+        if (event->type == MESHNET_EVENT_STREAM_OPENED) {
+            stream = event->stream;
+            buffer = malloc(BLOCK);
+            start_read(node, stream, buffer);
+        } else if (event->type == MESHNET_EVENT_COMPLETED && buffer) {
+            if (event->code == MESHNET_OK && event->length > 0 &&
+                meshnet_stream_write(node, stream, buffer, event->length, TIMEOUT_MS) == MESHNET_OK) {
+                start_read(node, stream, buffer);
+            } else {
+                meshnet_stream_close(node, stream);
+                free(buffer);
+                buffer = NULL;
+            }
+        }
+        meshnet_event_free(event);
+    }
+}
+
+static void perf(const char *address, uint64_t upload, uint64_t download) {
+    char peer[MESHNET_PEER_ID_TEXT_SIZE];
+    int64_t up, down;
+    meshnet_node_t *node = open_node(false);
+    check(meshnet_connect(node, address, TIMEOUT_MS, peer, sizeof peer), "connect");
+    check(meshnet_perf(node, peer, upload, download, TIMEOUT_MS, &up, &down), "perf");
+    printf("%lld %lld\n", (long long)up, (long long)down);
+    meshnet_node_free(node);
+}
+
+static void echo(const char *address, size_t size, long count) {
+    static const char *const protocols[] = {ECHO};
+    char peer[MESHNET_PEER_ID_TEXT_SIZE];
+    uint8_t *out = calloc(1, size), *in = malloc(size);
+    meshnet_stream_t stream;
+    meshnet_node_t *node = open_node(false);
+    check(meshnet_connect(node, address, TIMEOUT_MS, peer, sizeof peer), "connect");
+    check(meshnet_stream_open(node, peer, protocols, 1, TIMEOUT_MS, &stream, NULL), "stream");
+    for (long i = 0; i < count; i++) {
+        size_t have = 0;
+        int64_t start = now_ns();
+        check(meshnet_stream_write(node, stream, out, size, TIMEOUT_MS), "write");
+        while (have < size) {
+            size_t got;
+            check(meshnet_stream_read(node, stream, in + have, size - have, TIMEOUT_MS, &got), "read");
+            if (got == 0) check(MESHNET_ERROR_STREAM_CLOSED, "the echo ended");
+            have += got;
+        }
+        printf("%lld\n", (long long)(now_ns() - start));
+    }
+    meshnet_node_free(node);
+    free(out);
+    free(in);
+}
+
+static void handshakes(const char *address, long count) {
+    char peer[MESHNET_PEER_ID_TEXT_SIZE];
+    meshnet_node_t *node = open_node(false);
+    for (long i = 0; i < count; i++) {
+        int64_t start = now_ns();
+        check(meshnet_connect(node, address, TIMEOUT_MS, peer, sizeof peer), "connect");
+        printf("%lld\n", (long long)(now_ns() - start));
+        check(meshnet_disconnect(node, peer), "disconnect");
+    }
+    meshnet_node_free(node);
+}
+
+static void crowd(const char *address, long count) {
+    meshnet_node_t **nodes = calloc((size_t)count, sizeof *nodes);
+    for (long i = 0; i < count; i++) {
+        nodes[i] = open_node(false);
+        check(meshnet_connect(nodes[i], address, TIMEOUT_MS, NULL, 0), "connect");
+    }
+    puts("ready");
+    fflush(stdout);
+    wait_for_end_of_input();
+    _exit(0);
+}
+
+int main(int argc, char **argv) {
+    prctl(PR_SET_PDEATHSIG, SIGTERM); /* no measurement outlives its script */
+    if (argc == 2 && !strcmp(argv[1], "serve")) {
+        serve();
+    } else if (argc == 5 && !strcmp(argv[1], "perf")) {
+        perf(argv[2], strtoull(argv[3], NULL, 10), strtoull(argv[4], NULL, 10));
+    } else if (argc == 5 && !strcmp(argv[1], "echo")) {
+        echo(argv[2], strtoull(argv[3], NULL, 10), atol(argv[4]));
+    } else if (argc == 4 && !strcmp(argv[1], "handshakes")) {
+        handshakes(argv[2], atol(argv[3]));
+    } else if (argc == 4 && !strcmp(argv[1], "crowd")) {
+        crowd(argv[2], atol(argv[3]));
+    } else {
+        fprintf(stderr, "usage: node serve | perf ADDR UP DOWN | echo ADDR SIZE COUNT | handshakes ADDR COUNT | crowd ADDR COUNT\n");
+        return 2;
+    }
+    return 0;
+}
