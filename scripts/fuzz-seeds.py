@@ -41,8 +41,10 @@ def seeds() -> dict[str, list[bytes]]:
     signatures = [(bytes.fromhex(row["signature"])[:255], bytes.fromhex(row["public_key_protobuf"])) for row in ids["signatures"]]
     keys = [bytes.fromhex(row["public_key_protobuf"]) for row in ids["keys"] + ids["reject_public_key"]]
     identify = [field(8, envelope) + field(2, address) + field(3, b"/p") for envelope, address in zip(sealed, binary)]
-    multistream = load("multistream.json")
-    yamux, gossip = load("yamux_frames.json"), load("gossipsub_rpc.json")
+    multistream = [b"\x07" + value for value in hexes(load("multistream.json"))]
+    yamux = [cut + value for value in hexes(load("yamux_frames.json")) for cut in (b"\xfe", b"\xff")]
+    noise = [b"\x07" + value for value in hexes(load("noise_xx.json"))]
+    gossip = hexes(load("gossipsub_rpc.json"))
     return {
         "varint": [bytes.fromhex(row["hex"]) for row in load("varint.json")["good"]],
         "peer-id-text": [row[key].encode() for row in ids["keys"] for key in ("base58btc", "cidv1_base32", "cidv1_base36")]
@@ -55,10 +57,15 @@ def seeds() -> dict[str, list[bytes]]:
         "multiaddr-text": texts + [bytes.fromhex(text) for text in addresses["no_crash_text"]],
         "bootstrap-address": texts,
         "multiaddr-bytes": binary + [bytes.fromhex(row) for row in addresses["no_crash_bytes"]],
-        "multistream": [b"\x07" + value for value in hexes(multistream)],
-        "yamux": [b"\x07" + value for value in hexes(yamux)],
-        "gossipsub": hexes(gossip),
-        "noise-handshake": hexes(load("noise_xx.json")),
+        "multistream-listener": multistream,
+        "multistream-dialer": multistream,
+        "multistream-lazy-dialer": multistream,
+        "noise-responder": noise,
+        "noise-initiator": noise,
+        "connection": multistream,
+        "yamux-bytes": yamux,
+        "gossipsub-signed": gossip,
+        "gossipsub-unsigned": gossip,
     }
 
 
