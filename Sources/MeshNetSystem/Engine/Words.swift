@@ -1,10 +1,9 @@
 import MeshNetProtocol
 public import MeshNetSwarm
-import MeshNetSystem
 
 // What errors and causes say: the evidence in words. C and Python show the same texts.
 
-extension CallError: @retroactive CustomStringConvertible {
+extension CallError: CustomStringConvertible {
     public var description: String {
         switch self {
         case .closed: "the node is closed"
@@ -30,7 +29,7 @@ extension CallError: @retroactive CustomStringConvertible {
     }
 }
 
-extension DialError: @retroactive CustomStringConvertible {
+extension DialError: CustomStringConvertible {
     public var description: String {
         switch self {
         case .refused: "connection refused"
@@ -48,7 +47,7 @@ extension DialError: @retroactive CustomStringConvertible {
     }
 }
 
-extension HandshakeFailure: @retroactive CustomStringConvertible {
+extension HandshakeFailure: CustomStringConvertible {
     public var description: String {
         switch self {
         case .closedDuring(let stage): "the peer closed the connection during \(stage): typical of another private network key, or of none"
@@ -61,7 +60,7 @@ extension HandshakeFailure: @retroactive CustomStringConvertible {
     }
 }
 
-extension HandshakeStage: @retroactive CustomStringConvertible {
+extension HandshakeStage: CustomStringConvertible {
     public var description: String {
         switch self {
         case .privateNetwork: "private network"
@@ -72,7 +71,7 @@ extension HandshakeStage: @retroactive CustomStringConvertible {
     }
 }
 
-extension DisconnectCause: @retroactive CustomStringConvertible {
+extension DisconnectCause: CustomStringConvertible {
     public var description: String {
         switch self {
         case .closedByUs: "disconnect was called"
