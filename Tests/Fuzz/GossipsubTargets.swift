@@ -1,10 +1,7 @@
 import MeshNetProtocol
 
 let gossipsubTargets: [FuzzTarget] = [
-    FuzzTarget(name: "gossipsub-signed") { bytes in
-        gossip(bytes, policy: .strictSign)
-    },
-    FuzzTarget(name: "gossipsub-unsigned") { bytes in
+    FuzzTarget(name: "gossipsub-operations") { bytes in
         // Without signatures made-up messages pass, and reach the mesh, the caches and the gossip behind them.
         gossip(bytes, policy: .strictNoSign)
     },
