@@ -1,7 +1,10 @@
 import MeshNetProtocol
 
 let gossipsubTargets: [FuzzTarget] = [
-    FuzzTarget(name: "gossipsub-operations") { bytes in
+    FuzzTarget(name: "gossipsub-signed") { bytes in
+        gossip(bytes, policy: .strictSign)
+    },
+    FuzzTarget(name: "gossipsub-unsigned") { bytes in
         // Without signatures made-up messages pass, and reach the mesh, the caches and the gossip behind them.
         gossip(bytes, policy: .strictNoSign)
     },

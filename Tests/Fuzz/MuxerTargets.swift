@@ -2,6 +2,17 @@ import MeshNetProtocol
 import MeshNetSwarm
 
 let muxerTargets: [FuzzTarget] = [
+    FuzzTarget(name: "yamux-bytes") { bytes in
+        // The first byte says which side we are and how the rest is cut.
+        guard let first = bytes.first else { return }
+        var driver = YamuxDriver(role: first & 1 == 0 ? .client : .server)
+        var rest = UnsafeRawBufferPointer(rebasing: bytes.dropFirst())
+        while !rest.isEmpty {
+            let piece = UnsafeRawBufferPointer(rebasing: rest.prefix(Int(first >> 1) + 1))
+            rest = UnsafeRawBufferPointer(rebasing: rest.dropFirst(piece.count))
+            driver.receive(piece)
+        }
+    },
     FuzzTarget(name: "yamux-operations") { bytes in
         var reader = ByteReader(bytes)
         var driver = YamuxDriver(role: .server)

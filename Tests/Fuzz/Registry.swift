@@ -9,11 +9,7 @@ struct FuzzTarget: Sendable {
 }
 
 let everyTarget: [FuzzTarget] =
-<<<<<<< HEAD
-    wireTargets + identityTargets + addressTargets + protocolTargets + handshakeTargets + muxerTargets + gossipsubTargets
-=======
     wireTargets + identityTargets + addressTargets + handshakeTargets + muxerTargets + gossipsubTargets
->>>>>>> main
 
 /// Crashes on purpose, to show that crashes are seen. Not in the list.
 private let canary = FuzzTarget(name: "canary") { bytes in
