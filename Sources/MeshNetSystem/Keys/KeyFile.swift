@@ -99,7 +99,7 @@ package enum KeyFile {
 extension KeyPair {
     /// A new key pair from the kernel's entropy.
     public static func generate() -> KeyPair {
-        _ = Entropy.sodiumReady
+        _ = Libraries.areReady
         var random = RandomSource(seed: Entropy.bytes(RandomSource.seedByteCount))
         return KeyPair(random: &random)
     }
