@@ -149,10 +149,12 @@ def summary(nodes: list[Program]) -> bool:
     for node in nodes:
         others = [other for other in nodes if other is not node]
         heard = ", ".join(f"{node.hellos.get(other.peer, 0)} of {HELLOS} from {other.name}" for other in others)
-        trips = f"round trips {min(node.round_trips):.2f} to {max(node.round_trips):.2f} ms, median {statistics.median(node.round_trips):.2f} ms"
+        trips = "no answer"
+        if times := node.round_trips:
+            trips = f"round trips {min(times):.2f} to {max(times):.2f} ms, median {statistics.median(times):.2f} ms"
         complete = node.done and all(node.hellos.get(other.peer, 0) == HELLOS for other in others)
         good = good and complete
-        print(f"{node.name:6}  received {heard}; {trips if node.round_trips else 'no answer'}; {'complete' if complete else 'INCOMPLETE'}")
+        print(f"{node.name:6}  received {heard}; {trips}; {'complete' if complete else 'INCOMPLETE'}")
     print("every node received every message" if good else "some messages did not arrive")
     return good
 
