@@ -30,9 +30,10 @@ let package = Package(
                 exclude: ["meshnet.map"], swiftSettings: settings),
         .executableTarget(name: "MeshNetCommand", dependencies: ["MeshNet"], swiftSettings: settings),
 
+        .target(name: "CAllocationCounter", path: "Tests/CAllocationCounter"),
         .target(name: "TestSupport", dependencies: ["MeshNetProtocol"], path: "Tests/TestSupport", swiftSettings: settings),
         .testTarget(name: "MeshNetProtocolTests", dependencies: ["MeshNetProtocol", "TestSupport"], swiftSettings: settings),
-        .testTarget(name: "MeshNetSwarmTests", dependencies: ["MeshNetSwarm", "MeshNetSimulator", "TestSupport"], swiftSettings: settings),
+        .testTarget(name: "MeshNetSwarmTests", dependencies: ["MeshNetSwarm", "MeshNetSimulator", "TestSupport", "CAllocationCounter"], swiftSettings: settings),
         .testTarget(name: "MeshNetSystemTests", dependencies: ["MeshNetSystem", "MeshNetSwarm", "MeshNetProtocol", "CSystem", "TestSupport"], swiftSettings: settings),
         .testTarget(name: "MeshNetTests", dependencies: ["MeshNet", "TestSupport"], swiftSettings: settings),
     ]

@@ -222,7 +222,7 @@ typedef struct meshnet_node meshnet_node_t;
    All arguments are required; bootstrap_peers may be NULL with bootstrap_peer_count 0.
    A bootstrap address that cannot be used does not stop the node: it is reported by MESHNET_EVENT_ADDRESS_PROBLEM and by
    meshnet_address_problems. The node keeps the key pair: it may be freed at once. Blocks: no.
-   Errors: INVALID_ARGUMENT, INVALID_HANDLE, PORT_IN_USE, LISTEN_FAILED, SYSTEM, NO_MEMORY. Since 0.1. */
+   Errors: INVALID_ARGUMENT, INVALID_HANDLE, PORT_IN_USE, LISTEN_FAILED, LIMIT_REACHED (of descriptors or threads). Since 0.1. */
 MESHNET_API MESHNET_CHECK int32_t meshnet_node_new(const meshnet_keypair_t *identity,
                                                    const char *const *bootstrap_peers,
                                                    size_t bootstrap_peer_count,

@@ -37,7 +37,7 @@ compile() {
 # Compiles when a source is newer than the program.
 mkdir -p "$out/found"
 if [ ! -x "$out/meshnet-fuzz" ] ||
-    [ -n "$(find Sources/MeshNetProtocol Sources/MeshNetSwarm Tests/Fuzz scripts/fuzz.sh -newer "$out/meshnet-fuzz" -print -quit)" ]; then
+    [ -n "$(find Sources/MeshNetProtocol Sources/MeshNetSwarm Tests/Fuzz/*.swift -newer "$out/meshnet-fuzz" -print -quit)" ]; then
     compile
 fi
 
@@ -48,10 +48,12 @@ fuzz() {
     MESHNET_FUZZ_TARGET=$target "$out/meshnet-fuzz" "${limits[@]}" -artifact_prefix="$out/found/$target-" "$@"
 }
 
+rm -rf "$out/seeds"
+scripts/fuzz-seeds.py "$out/seeds"
 targets=$(MESHNET_FUZZ_TARGET=list "$out/meshnet-fuzz")
 
 smoke() {
-    local target passed=0 failed=0 log
+    local target passed=0 failed=0 log regressions
     # A target that must crash: if it does not, the other results mean nothing.
     if fuzz canary -runs="$smoke_runs" -seed=1 >"$out/smoke-canary.log" 2>&1; then
         echo "the canary was not found: the fuzzer does not see crashes"
@@ -63,8 +65,11 @@ smoke() {
     for target in $targets; do
         log=$out/smoke-$target.log
         # The same seed each time: a smoke run that fails once fails again.
+        # An empty folder comes first: libFuzzer writes what it finds there, and the run starts from the others.
+        rm -rf "$out/smoke-corpus" && mkdir -p "$out/smoke-corpus" "$out/seeds/$target" "Tests/Fuzz/Regressions/$target"
         if fuzz "$target" -runs=0 "Tests/Fuzz/Regressions/$target" >"$log" 2>&1 &&
-            fuzz "$target" -runs="$smoke_runs" -seed=1 >>"$log" 2>&1; then
+            fuzz "$target" -runs="$smoke_runs" -seed=1 "$out/smoke-corpus" "Tests/Fuzz/Regressions/$target" "$out/seeds/$target" \
+                >>"$log" 2>&1; then
             passed=$((passed + 1))
         else
             failed=$((failed + 1))
@@ -80,7 +85,8 @@ case ${1:-} in
 smoke) smoke ;;
 run)
     for target in ${2:-$targets}; do
-        fuzz "$target" -max_total_time="$seconds_each" "$out/corpus/$target"
+        mkdir -p "$out/seeds/$target" "Tests/Fuzz/Regressions/$target"
+        fuzz "$target" -max_total_time="$seconds_each" "$out/corpus/$target" "Tests/Fuzz/Regressions/$target" "$out/seeds/$target"
     done
     ;;
 *)

@@ -57,3 +57,13 @@ private func produce(_ place: UnsafeMutablePointer<OpaquePointer?>?, _ make: () 
         place.pointee = HandleTable.insert(.keyPair(try make()))
     }
 }
+
+private extension KeyFileError {
+    func failure(_ path: String) -> Failure {
+        switch self {
+        case .failed(let call, let errno): return .keyFile(path: path, reason: "\(call): \(describe(errno: errno))", errno: errno)
+        case .tooLarge(let limit): return .keyFile(path: path, reason: "has more than \(limit) bytes: no key file", errno: 0)
+        case .malformed(let problem): return .keyFile(path: path, reason: "no key file of an Ed25519 key: \(problem)", errno: 0)
+        }
+    }
+}

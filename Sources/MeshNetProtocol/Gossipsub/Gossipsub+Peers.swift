@@ -44,7 +44,7 @@ extension Gossipsub {
         }
     }
 
-    /// The peer is gone: what it announced is forgotten at once, a bad score is kept for a while.
+    /// The peer is gone: what it announced is forgotten at once, without a `peerUnsubscribed` for each topic; a bad score is kept for a while.
     package mutating func removePeer(_ peer: PeerID, now: Instant) {
         guard let slot = slots.removeValue(forKey: peer) else { return }
         for topic in peers[slot]!.topics { forget(slot, follows: topic) }
@@ -76,14 +76,13 @@ extension Gossipsub {
     }
 
     func score(_ slot: Int) -> Double {
-        guard let peer = peers[slot] else { return 0 }
-        let parameters = configuration.score
-        var value = peer.score.value(parameters)
-        if !peer.colocation.isEmpty, let count = colocated[peer.colocation], count > parameters.colocationThreshold {
-            let surplus = Double(count - parameters.colocationThreshold)
-            value += surplus * surplus * parameters.colocationWeight
+        guard peers[slot] != nil else { return 0 }
+        let value = peers[slot]!.score.value(configuration.score)
+        guard !peers[slot]!.colocation.isEmpty, let count = colocated[peers[slot]!.colocation], count > configuration.score.colocationThreshold else {
+            return value
         }
-        return value
+        let surplus = Double(count - configuration.score.colocationThreshold)
+        return value + surplus * surplus * configuration.score.colocationWeight
     }
 
     mutating func penalise(_ slot: Int, _ count: Double = 1) {

@@ -49,8 +49,8 @@ package enum GossipsubDropReason: UInt8, Sendable, CaseIterable {
     /// Such RPCs and messages break the protocol.
     var isViolation: Bool {
         switch self {
-        case .malformedRPC, .tooLargeRPC, .tooMuchControl, .tooManyMessages, .missingTopic, .missingField, .unexpectedField, .malformedOrigin, .malformedKey, .keyMismatch,
-            .invalidSignature, .ownOrigin:
+        case .malformedRPC, .tooLargeRPC, .tooMuchControl, .tooManyMessages, .missingTopic, .missingField, .unexpectedField, .malformedOrigin,
+            .malformedKey, .keyMismatch, .invalidSignature:
             true
         default: false
         }

@@ -16,7 +16,8 @@ struct GossipsubPeerScore: Sendable {
         }
     }
 
-    /// Frames not queued that count at most: 40 × −0.2 keeps a merely slow peer above the gossip threshold, so that gossip can repair its losses.
+    /// Frames not queued that count at most: (40 − 10) × −0.2 keeps a merely slow peer above the gossip threshold, so that gossip can repair
+    /// its losses.
     static let slowPeerCap = 40.0
 
     /// Sorted by name, since the sum of floating point numbers depends on the order. Only topics that we follow or followed of late.
@@ -36,7 +37,7 @@ struct GossipsubPeerScore: Sendable {
         sum += application * parameters.applicationWeight
         let excess = max(0, behaviour - parameters.behaviourThreshold)
         sum += excess * excess * parameters.behaviourWeight
-        sum += max(0, min(slow, Self.slowPeerCap) - parameters.slowPeerThreshold) * parameters.slowPeerWeight
+        sum += max(0, slow - parameters.slowPeerThreshold) * parameters.slowPeerWeight
         return sum
     }
 
@@ -93,7 +94,7 @@ struct GossipsubPeerScore: Sendable {
 
     mutating func penalise(_ count: Double) { behaviour += count }
 
-    mutating func frameNotQueued() { slow = min(slow + 1, 2 * Self.slowPeerCap) }
+    mutating func frameNotQueued() { slow = min(slow + 1, Self.slowPeerCap) }
 
     mutating func decay(_ parameters: GossipsubScoreParameters, now: Instant) {
         let floor = parameters.decayToZero

@@ -39,13 +39,14 @@ public struct GossipsubScoreParameters: Sendable, Equatable {
     public var colocationSparesLocalAddresses = true
     /// Weight of broken promises and too early GRAFTs, squared (P7); at most 0. Default −10.
     public var behaviourWeight = -10.0
-    /// Default 0: each counts.
-    public var behaviourThreshold = 0.0
+    /// Default 1: a single one is forgiven, since a full queue or a restart can cause it (rust: 0).
+    public var behaviourThreshold = 1.0
     /// Default 0.2 per interval (rust): forgotten within seconds, unless repeated.
     public var behaviourDecay = 0.2
     /// Weight of frames that could not be queued for the peer, above the threshold. Default −0.2 (rust).
     public var slowPeerWeight = -0.2
-    public var slowPeerThreshold = 0.0
+    /// Default 10: a burst that overflows a queue by a few frames must not cost the place in the mesh and a minute of backoff (rust: 0).
+    public var slowPeerThreshold = 10.0
     public var slowPeerDecay = 0.2
 
     public init() {}

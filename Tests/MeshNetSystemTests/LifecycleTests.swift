@@ -1,0 +1,175 @@
+import CSystem
+import Foundation
+@testable import MeshNetProtocol
+@testable import MeshNetSwarm
+@testable import MeshNetSystem
+import Testing
+
+extension SystemTests {
+    @Suite(.timeLimit(.minutes(3))) struct LifecycleTests {
+        /// Open descriptors, reactor threads, and resident KiB of this process.
+        struct Footprint {
+            let descriptors: Int
+            let threads: Int
+            let memory: Int
+
+            init() {
+                descriptors = (try? FileManager.default.contentsOfDirectory(atPath: "/proc/self/fd").count) ?? -1
+                let tasks = (try? FileManager.default.contentsOfDirectory(atPath: "/proc/self/task")) ?? []
+                threads = tasks.filter { (try? String(contentsOfFile: "/proc/self/task/\($0)/comm", encoding: .utf8)) == "meshnet\n" }.count
+                let status = (try? String(contentsOfFile: "/proc/self/status", encoding: .utf8)) ?? ""
+                let line = status.split(separator: "\n").first { $0.hasPrefix("VmRSS:") } ?? ""
+                memory = line.split(separator: " ").compactMap { Int($0) }.first ?? -1
+            }
+        }
+
+        @Test func openAndCloseLeaveNothingBehind() throws {
+            func cycle() throws {
+                let pair = try TestPair()
+                let (near, _) = try pair.stream()
+                try pair.a.write(near, [1, 2, 3])
+                pair.close()
+            }
+            for _ in 0..<20 { try cycle() }
+            let before = Footprint()
+            for _ in 0..<100 { try cycle() }
+            let after = Footprint()
+            #expect(after.descriptors == before.descriptors)
+            #expect(before.threads == 0)
+            #expect(after.threads == 0)
+            #expect(after.memory - before.memory < 8_192, "KiB: \(before.memory), then \(after.memory)")
+        }
+
+        @Test func theReactorHasANameAndNoSignals() throws {
+            let node = try TestNode()
+            defer { node.engine.close() }
+            #expect(Footprint().threads == 1)
+            let mask = Guarded<sigset_t?>(nil)
+            node.engine.submit(.peers) { _ in
+                var set = sigset_t()
+                pthread_sigmask(SIG_BLOCK, nil, &set)
+                mask.with { $0 = set }
+                mask.wakeAll()
+            }
+            var set = try #require(mask.wait(until: Instant.now() + TestNode.patience) { (mask: inout sigset_t?) in mask })
+            for signal in [SIGINT, SIGTERM, SIGPIPE, SIGUSR1, SIGCHLD] { #expect(sigismember(&set, signal) == 1) }
+        }
+
+        @Test func closeEndsEveryWaiter() throws {
+            let pair = try TestPair()
+            defer { pair.close() }
+            let (near, far) = try pair.stream()
+            let results = Guarded<[CallError?]>([])
+            @Sendable func record(_ body: () throws -> Void) {
+                var error: CallError?
+                do { try body() } catch let thrown { error = thrown as? CallError }
+                results.with { $0.append(error) }
+            }
+            let started = Guarded(0), b = pair.b
+            let threads = [
+                TestThread { started.with { $0 += 1 }; record { _ = try b.engine.readBlocking(far, into: scratch(), timeout: nil) } },
+                TestThread { started.with { $0 += 1 }; record { while try b.engine.queue.next(timeout: nil) != nil {} } },
+                TestThread {
+                    started.with { $0 += 1 }
+                    // A black hole: the dial lasts until its timeout.
+                    record { _ = try b.engine.call(.connect(Multiaddr("/ip4/192.0.2.1/tcp/9")), timeout: nil) }
+                },
+                TestThread {
+                    started.with { $0 += 1 }
+                    let bytes = [UInt8](repeating: 0, count: 40 << 20)
+                    record { try bytes.withUnsafeBytes { try b.engine.writeBlocking(far, $0, timeout: nil) } }
+                },
+            ]
+            while started.with({ $0 }) < threads.count { sched_yield() }
+            let start = Instant.now()
+            b.engine.close()
+            for thread in threads { thread.join() }
+            #expect(Instant.now() - start < .seconds(1))
+            // Without a route the dial may have failed on its own.
+            let errors = results.with { $0 }
+            #expect(errors.count == 4)
+            #expect(errors.filter { $0 == .closed }.count >= 3, "\(errors)")
+            #expect(throws: CallError.closed) { try b.engine.call(.peers, timeout: nil) }
+            #expect(throws: CallError.closed) { _ = try b.engine.submit(.peers) }
+            #expect(b.engine.listenAddresses().isEmpty)
+            b.engine.close()
+            _ = near
+        }
+
+        @Test func severalThreadsMayCloseAtOnce() throws {
+            let node = try TestNode()
+            let threads = (0..<8).map { _ in TestThread { node.engine.close() } }
+            for thread in threads { thread.join() }
+            #expect(Footprint().threads == 0)
+        }
+
+        @Test func aCompletionMayClose() throws {
+            let node = try TestNode(), done = Waiter<Int>()
+            node.engine.submit(.peers) { _ in
+                node.engine.close()
+                done.fulfil(.success(1))
+            }
+            #expect(done.wait(until: Instant.now() + TestNode.patience) == .success(1))
+            node.engine.close()
+            #expect(Footprint().threads == 0)
+        }
+
+        @Test func theLastReferenceMayGoInACompletion() throws {
+            let held = Guarded<Engine?>(try TestNode().engine), done = Waiter<Int>()
+            held.with { $0 }?.submit(.peers) { _ in
+                held.with { $0 = nil }
+                done.fulfil(.success(1))
+            }
+            #expect(done.wait(until: Instant.now() + TestNode.patience) == .success(1))
+            let limit = Instant.now() + TestNode.patience
+            while Footprint().threads > 0, Instant.now() < limit { usleep(1_000) }
+            #expect(Footprint().threads == 0)
+        }
+
+        @Test func callsWithoutACloseEndWithTheEngine() throws {
+            let before = Footprint()
+            do {
+                let node = try TestNode()
+                _ = try node.engine.submit(.peers)
+            }
+            #expect(Footprint().threads == before.threads)
+            #expect(Footprint().descriptors == before.descriptors)
+        }
+
+        @Test func aForkedChildFindsItClosed() throws {
+            var engine: Engine? = try TestNode().engine
+            let descriptor = engine?.queue.descriptor
+            let fork = unsafeBitCast(dlsym(nil, "fork"), to: (@convention(c) () -> pid_t).self)
+            let child = fork()
+            if child == 0 {
+                // A hang ends by the alarm, which the parent sees in the status.
+                alarm(10)
+                var held: Int32 = 0
+                do { _ = try engine?.call(.peers, timeout: nil) } catch { if error == .closed { held += 1 } }
+                do { _ = try engine?.queue.next(timeout: nil) } catch { if error == .closed { held += 1 } }
+                do { _ = try engine?.submit(.peers) } catch { if error == .closed { held += 1 } }
+                if engine?.listenAddresses() == [], engine?.queue.descriptor == descriptor { held += 1 }
+                engine?.close()
+                engine = nil
+                // The child may run a node of its own.
+                if let own = try? TestNode(), case .peers = try? own.engine.call(.peers, timeout: TestNode.patience) {
+                    own.engine.close()
+                    held += 1
+                }
+                _exit(held == 5 ? 0 : 1)
+            }
+            var status: Int32 = -1
+            #expect(waitpid(child, &status, 0) == child)
+            #expect(status == 0, "wait status \(status)")
+            guard case .peers = try engine?.call(.peers, timeout: TestNode.patience) else { return #expect(Bool(false)) }
+            engine?.close()
+        }
+    }
+}
+
+/// Memory for reads whose bytes do not matter.
+private func scratch() -> UnsafeMutableRawBufferPointer {
+    UnsafeMutableRawBufferPointer(start: scratchMemory, count: 16)
+}
+
+private nonisolated(unsafe) let scratchMemory = UnsafeMutableRawPointer.allocate(byteCount: 16, alignment: 16)
