@@ -58,7 +58,7 @@ def compile_c() -> str:
 def programs(peers: list[str]) -> list[Program]:
     """The first listens where the others look for it; they find each other because all are bootstrap peers of each other."""
     commands = {
-        "swift": [str(ROOT / ".build" / "release" / "meshnet-cli"), "demo"],
+        "swift": [str(ROOT / ".build" / "release" / "meshnet-cli"), "talk", "--json"],
         "c": [compile_c()],
         "python": [str(PYTHON), str(ROOT / "python" / "examples" / "node.py")],
     }
