@@ -41,10 +41,8 @@ def seeds() -> dict[str, list[bytes]]:
     signatures = [(bytes.fromhex(row["signature"])[:255], bytes.fromhex(row["public_key_protobuf"])) for row in ids["signatures"]]
     keys = [bytes.fromhex(row["public_key_protobuf"]) for row in ids["keys"] + ids["reject_public_key"]]
     identify = [field(8, envelope) + field(2, address) + field(3, b"/p") for envelope, address in zip(sealed, binary)]
-    multistream = [b"\x07" + value for value in hexes(load("multistream.json"))]
-    yamux = [cut + value for value in hexes(load("yamux_frames.json")) for cut in (b"\xfe", b"\xff")]
-    noise = [b"\x07" + value for value in hexes(load("noise_xx.json"))]
-    gossip = hexes(load("gossipsub_rpc.json"))
+    multistream = load("multistream.json")
+    yamux, gossip = load("yamux_frames.json"), load("gossipsub_rpc.json")
     return {
         "varint": [bytes.fromhex(row["hex"]) for row in load("varint.json")["good"]],
         "peer-id-text": [row[key].encode() for row in ids["keys"] for key in ("base58btc", "cidv1_base32", "cidv1_base36")]
@@ -57,15 +55,17 @@ def seeds() -> dict[str, list[bytes]]:
         "multiaddr-text": texts + [bytes.fromhex(text) for text in addresses["no_crash_text"]],
         "bootstrap-address": texts,
         "multiaddr-bytes": binary + [bytes.fromhex(row) for row in addresses["no_crash_bytes"]],
-        "multistream-listener": multistream,
-        "multistream-dialer": multistream,
-        "multistream-lazy-dialer": multistream,
-        "noise-responder": noise,
-        "noise-initiator": noise,
-        "connection": multistream,
-        "yamux-bytes": yamux,
-        "gossipsub-signed": gossip,
-        "gossipsub-unsigned": gossip,
+        **{f"multistream-{side}": [b"\x07" + value for value in hexes(multistream)] for side in ("listener", "dialer", "lazy-dialer")},
+        "yamux-bytes": [side + value for value in hexes(yamux) for side in (b"\x0e", b"\x0f")],
+        # The steps of the gossipsub targets: 0x10 says that peer 0 sends an RPC, 0xe0 lets time pass.
+        **{
+            f"gossipsub-{policy}": [b"\x10" + bytes([len(value)]) + value + b"\xe0\xe0" for value in hexes(gossip) if len(value) < 256]
+            for policy in ("signed", "unsigned")
+        },
+        **{
+            f"noise-{role}": [bytes([len(value)]) + value for value in hexes(load("noise_xx.json")) if len(value) < 256]
+            for role in ("responder", "initiator")
+        },
     }
 
 
