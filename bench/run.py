@@ -22,7 +22,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
 BUILT = ROOT / ".build" / "bench"
-LIBRARY = ROOT / ".build" / "library"
+LIBRARY = ROOT / ".build" / "lib"
 MIB = 1 << 20
 
 

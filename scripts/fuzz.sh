@@ -37,7 +37,7 @@ compile() {
 # Compiles when a source is newer than the program.
 mkdir -p "$out/found"
 if [ ! -x "$out/meshnet-fuzz" ] ||
-    [ -n "$(find Sources/MeshNetProtocol Sources/MeshNetSwarm Tests/Fuzz scripts/fuzz.sh -newer "$out/meshnet-fuzz" -print -quit)" ]; then
+    [ -n "$(find Sources/MeshNetProtocol Sources/MeshNetSwarm Tests/Fuzz/*.swift -newer "$out/meshnet-fuzz" -print -quit)" ]; then
     compile
 fi
 
@@ -53,7 +53,7 @@ scripts/fuzz-seeds.py "$out/seeds"
 targets=$(MESHNET_FUZZ_TARGET=list "$out/meshnet-fuzz")
 
 smoke() {
-    local target passed=0 failed=0 log
+    local target passed=0 failed=0 log regressions
     # A target that must crash: if it does not, the other results mean nothing.
     if fuzz canary -runs="$smoke_runs" -seed=1 >"$out/smoke-canary.log" 2>&1; then
         echo "the canary was not found: the fuzzer does not see crashes"

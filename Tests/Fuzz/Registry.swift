@@ -8,7 +8,8 @@ struct FuzzTarget: Sendable {
     let run: @Sendable (UnsafeRawBufferPointer) -> Void
 }
 
-let everyTarget: [FuzzTarget] = wireTargets + identityTargets + addressTargets + protocolTargets
+let everyTarget: [FuzzTarget] =
+    wireTargets + identityTargets + addressTargets + handshakeTargets + muxerTargets + gossipsubTargets
 
 /// Crashes on purpose, to show that crashes are seen. Not in the list.
 private let canary = FuzzTarget(name: "canary") { bytes in

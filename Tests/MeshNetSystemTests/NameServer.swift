@@ -1,5 +1,6 @@
 import CSystem
 import Foundation
+@testable import MeshNetSwarm
 @testable import MeshNetSystem
 import Synchronization
 

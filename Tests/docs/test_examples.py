@@ -17,7 +17,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
-LIBRARY = ROOT / ".build" / "library"
+LIBRARY = ROOT / ".build" / "lib"
 COMMANDS = ROOT / ".build" / "release"
 LANGUAGES = {"python", "c", "swift", "shell"}
 SECONDS_MAX = {"python": 60, "c": 60, "shell": 60, "swift": 900}

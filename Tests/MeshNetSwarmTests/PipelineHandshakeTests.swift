@@ -1,0 +1,151 @@
+import Testing
+@testable import MeshNetProtocol
+@testable import MeshNetSwarm
+
+@Suite struct PipelineHandshakeTests {
+    static let key = PreSharedKey(bytes: [UInt8](repeating: 7, count: 32))!
+    static let otherKey = PreSharedKey(bytes: [UInt8](repeating: 8, count: 32))!
+
+    @Test(arguments: [nil, key], 0..<6) func bothSidesLearnWhoTheOtherIs(key: PreSharedKey?, seed: UInt64) {
+        var pair = PipelinePair(seed: seed, clientKey: key, serverKey: key)
+        #expect(pair.handshake(cut: [1, 2, 7, 40, 300, .max][Int(seed)]) == true, "seed \(seed)")
+        #expect(pair.client.peer?.peer == pair.serverIdentity.peerID)
+        #expect(pair.server.peer?.peer == pair.clientIdentity.peerID)
+        #expect(pair.server.peer?.key == pair.clientIdentity.publicKey)
+        #expect(pair.client.peer?.handshakeHash == pair.server.peer?.handshakeHash)
+        #expect(pair.client.log == ["established"] && pair.server.log == ["established"])
+        pair.run()
+        #expect(pair.pool.outstanding == 0)
+        #expect(pair.client.pipeline.deadline == nil && pair.server.pipeline.deadline == nil)
+    }
+
+    /// TCP connect is one round trip; then nonce, proposal and message A / answer and message B; then message C, stream and data / the answer: three in all.
+    @Test(arguments: [nil, key]) func theFirstAnswerComesAfterThreeRoundTrips(key: PreSharedKey?) throws {
+        var pair = PipelinePair(clientKey: key, serverKey: key)
+        pair.server.echoes = true
+        var flights = 0
+        var stream: PipelineStream?
+        while pair.client.receivedCount.isEmpty, flights < 20 {
+            for _ in 0..<3 {
+                if stream == nil, pair.client.peer != nil {
+                    stream = try pair.open("/echo")
+                    pair.client.outgoing.append((stream!, [42], 0, false))
+                }
+                pair.client.finishTurn(now: pair.now)
+                pair.server.finishTurn(now: pair.now)
+            }
+            // One flight: all that either side has to say, delivered at once.
+            let up = pair.client.transmit(limit: .max, now: pair.now), down = pair.server.transmit(limit: .max, now: pair.now)
+            flights += 1
+            if !up.isEmpty { _ = pair.server.receive(up[...], now: pair.now) }
+            if !down.isEmpty { _ = pair.client.receive(down[...], now: pair.now) }
+            pair.client.drain(now: pair.now)
+            pair.server.drain(now: pair.now)
+        }
+        #expect(flights == 4)
+        #expect(pair.client.received[try #require(stream)] == [42])
+    }
+
+    @Test func anotherPrivateNetworkKeyIsToldApart() {
+        var pair = PipelinePair(clientKey: Self.key, serverKey: Self.otherKey)
+        pair.run()
+        guard case .malformed(.privateNetwork, _)? = pair.server.failure else {
+            // Random bytes may announce a line that never ends: then the timeout tells.
+            pair.server.pipeline.handleTimeout(now: pair.now + .seconds(16))
+            pair.server.drain(now: pair.now)
+            #expect(pair.server.failure == .timedOut(.security))
+            return
+        }
+    }
+
+    @Test(arguments: 0..<20) func aKeyOnOneSideOnlyFails(seed: UInt64) {
+        var pair = seed % 2 == 0 ? PipelinePair(seed: seed, clientKey: Self.key) : PipelinePair(seed: seed, serverKey: Self.key)
+        pair.run(cut: 100)
+        pair.client.pipeline.handleTimeout(now: pair.now + .seconds(16))
+        pair.server.pipeline.handleTimeout(now: pair.now + .seconds(16))
+        pair.client.drain(now: pair.now)
+        pair.server.drain(now: pair.now)
+        #expect(pair.client.failure != nil && pair.server.failure != nil, "seed \(seed)")
+        #expect(pair.client.peer == nil && pair.server.peer == nil)
+    }
+
+    @Test func anotherPeerThanExpectedIsRefused() {
+        var random = RandomSource(testSeed: 99)
+        let stranger = KeyPair(random: &random).peerID
+        var pair = PipelinePair(expected: stranger)
+        pair.run()
+        #expect(pair.client.failure == .wrongPeer(expected: stranger, actual: pair.serverIdentity.peerID))
+        pair.server.pipeline.receiveEnd(.endOfStream, now: pair.now)
+        pair.server.drain(now: pair.now)
+        #expect(pair.server.failure == .closedDuring(.noise))
+    }
+
+    @Test func silenceTimesOutWhereItFellSilent() {
+        for (key, stage) in [(nil, HandshakeStage.security), (Self.key, .privateNetwork)] {
+            var pair = PipelinePair(clientKey: key, serverKey: key)
+            #expect(pair.server.pipeline.deadline == pair.now + .seconds(15))
+            pair.server.pipeline.handleTimeout(now: pair.now + .milliseconds(14_999))
+            pair.server.drain(now: pair.now)
+            #expect(pair.server.failure == nil)
+            pair.server.pipeline.handleTimeout(now: pair.now + .seconds(15))
+            pair.server.drain(now: pair.now)
+            #expect(pair.server.failure == .timedOut(stage))
+            #expect(pair.server.pipeline.poll() == nil)
+        }
+    }
+
+    /// Garbage from the first byte, from the second flight, and so on: always one terminal action, never a trap.
+    @Test(arguments: 0..<60) func garbageAtEachStageEndsTheHandshake(seed: UInt64) {
+        var pair = PipelinePair(seed: seed, clientKey: seed % 3 == 0 ? Self.key : nil, serverKey: seed % 3 == 0 ? Self.key : nil)
+        var garbage = RandomSource(testSeed: seed + 1_000)
+        let start = Int.random(in: 0..<500, using: &garbage)
+        var seen = 0
+        let towardsServer = seed % 2 == 0
+        pair.tamper = { direction, bytes in
+            guard direction == towardsServer else { return }
+            for index in bytes.indices where seen + index >= start { bytes[index] = UInt8(truncatingIfNeeded: garbage.next()) }
+            seen += bytes.count
+        }
+        pair.run(cut: 64)
+        let ends = [pair.client, pair.server]
+        for end in ends where end.peer == nil && end.failure == nil {
+            var end = end
+            end.pipeline.receiveEnd(.endOfStream, now: pair.now)
+            end.drain(now: pair.now)
+            #expect(end.failure != nil || end.cause != nil, "seed \(seed)")
+        }
+    }
+
+    @Test(arguments: 0..<30) func aSingleFlippedBitIsNoticed(seed: UInt64) {
+        var pair = PipelinePair(seed: seed)
+        var random = RandomSource(testSeed: seed + 5_000)
+        // Behind the security negotiation, within the first Noise messages.
+        var left = Int.random(in: 30..<110, using: &random)
+        pair.tamper = { towardsServer, bytes in
+            guard !towardsServer, left >= 0 else { return }
+            if left < bytes.count { bytes[left] ^= 1 << UInt8.random(in: 0..<8, using: &random) }
+            left -= bytes.count
+        }
+        pair.run()
+        pair.client.pipeline.handleTimeout(now: pair.now + .seconds(20))
+        pair.client.drain(now: pair.now)
+        #expect(pair.client.failure != nil && pair.client.peer == nil, "seed \(seed)")
+    }
+
+    @Test func aPeerThatClosesIsReportedWithItsStage() {
+        var pair = PipelinePair()
+        pair.client.pipeline.receiveEnd(.failed(errno: 104), now: pair.now)
+        pair.client.drain(now: pair.now)
+        #expect(pair.client.failure == .closedDuring(.security))
+    }
+
+    @Test func closingBeforeTheEndOfTheHandshakeReportsTheCause() {
+        var pair = PipelinePair()
+        pair.client.pipeline.close(cause: .duplicate, now: pair.now)
+        pair.client.drain(now: pair.now)
+        #expect(pair.client.cause == .duplicate)
+        pair.client.pipeline.close(now: pair.now)
+        pair.client.drain(now: pair.now)
+        #expect(!pair.client.pipeline.hasOutput && pair.client.pipeline.isOver)
+    }
+}

@@ -1,0 +1,280 @@
+"""A core on a running asyncio loop: the node's descriptor wakes the loop, tickets become futures."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import weakref
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from . import _meshnet
+from ._core import Acceptor, Completion, Consumer, Core
+from ._stream import StreamBase
+from .errors import ClosedError, MeshnetError, TimeoutError
+from .events import Event
+
+if TYPE_CHECKING:
+    from .node import Stream
+
+
+def _settle(future: asyncio.Future[Any], completion: Completion) -> None:
+    if future.done():
+        return
+    if completion.succeeded:
+        future.set_result(completion.value)
+    else:
+        future.set_exception(completion.value)
+
+
+def _expire(future: asyncio.Future[Any], timeout: float) -> None:
+    if not future.done():
+        future.set_exception(TimeoutError(f"nothing happened in {timeout:g} s"))
+
+
+def _readable(driver_reference: weakref.ref[LoopDriver]) -> None:
+    driver = driver_reference()
+    if driver is not None:
+        driver._on_readable()
+
+
+def _retire(loop: asyncio.AbstractEventLoop, descriptor: int, native: _meshnet.Node) -> None:
+    loop.remove_reader(descriptor)
+    native.free()
+
+
+class Waiters:
+    """Tasks that wait for one thing to change."""
+
+    def __init__(self) -> None:
+        self._futures: set[asyncio.Future[None]] = set()
+
+    async def wait(self, timeout: float | None = None) -> None:
+        """Returns after the next `wake`. Raises `TimeoutError`."""
+        loop = asyncio.get_running_loop()
+        future: asyncio.Future[None] = loop.create_future()
+        timer = None if timeout is None else loop.call_later(timeout, _expire, future, timeout)
+        self._futures.add(future)
+        try:
+            await future
+        finally:
+            self._futures.discard(future)
+            if timer is not None:
+                timer.cancel()
+
+    def wake(self) -> None:
+        """Lets all of them look again."""
+        for future in self._futures:
+            if not future.done():
+                future.set_result(None)
+
+
+class LoopDriver:
+    """Serves one core from one loop at a time. The loop holds it weakly: who drops the driver closes the node."""
+
+    def __init__(self, native: _meshnet.Node, stream_type: Callable[[LoopDriver, int, str, str], StreamBase]) -> None:
+        reference = weakref.ref(self)
+
+        def make_stream(stream_id: int, peer_id: str, protocol_id: str) -> StreamBase:
+            driver = reference()
+            assert driver is not None, "events are fetched by the driver only"
+            return stream_type(driver, stream_id, peer_id, protocol_id)
+
+        self.core = Core(native, make_stream)
+        self._descriptor = native.event_fd()
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._closing: asyncio.Task[None] | None = None
+        self._freed = False
+
+    def attach(self) -> asyncio.AbstractEventLoop:
+        """Makes the running loop serve the node. Raises RuntimeError when another loop, not closed, does."""
+        running = asyncio.get_running_loop()
+        if self._loop is running:
+            return running
+        if self._loop is not None and not self._loop.is_closed():
+            raise RuntimeError("this node belongs to another event loop: use it from the loop in which it was started, or use SyncNode")
+        for ticket in list(self.core.pending):
+            # Those who waited are gone with their loop.
+            self.core.abandon(ticket)
+        self._loop = running
+        if not self.core.finished:
+            running.add_reader(self._descriptor, _readable, weakref.ref(self))
+        return running
+
+    def _on_readable(self) -> None:
+        # One batch for each time that the loop comes round; the descriptor stays readable while more waits.
+        self.core.turn()
+        if self.core.finished:
+            self._detach()
+
+    def _detach(self) -> None:
+        if self._loop is not None and not self._loop.is_closed():
+            self._loop.remove_reader(self._descriptor)
+
+    async def call(
+        self, method: Callable[..., int], *arguments: Any, timeout: float | None = None, tidy: Callable[[Any], None] | None = None
+    ) -> Any:
+        """Starts a call and waits for it. A wait that ends early cancels the call; what succeeds all the same goes to `tidy`."""
+        self.attach()
+        ticket, completion = self.core.start(method, *arguments)
+        try:
+            return await self.wait(completion, timeout)
+        except (asyncio.CancelledError, TimeoutError):
+            if not completion.done:
+                self.core.abandon(ticket, tidy)
+            elif completion.succeeded and tidy is not None:
+                tidy(completion.value)
+            raise
+
+    async def wait(self, completion: Completion, timeout: float | None = None) -> Any:
+        """Waits for a call that goes on when the wait ends early."""
+        if completion.done:
+            return completion.result()
+        loop = self.attach()
+        future: asyncio.Future[Any] = loop.create_future()
+        completion.when_done = lambda done: _settle(future, done)
+        timer = None if timeout is None else loop.call_later(timeout, _expire, future, timeout)
+        try:
+            return await future
+        finally:
+            completion.when_done = None
+            if timer is not None:
+                timer.cancel()
+            if future.done() and not future.cancelled():
+                future.exception()  # a task that is cancelled in the same turn never looks at it
+
+    async def close(self) -> None:
+        """Stops the node, hands the last events out, and gives the descriptor up. All at once wait for the same end."""
+        if self._freed:
+            return
+        loop = self.attach()
+        if self._closing is None:
+            self._closing = loop.create_task(self._shut_down())
+        await asyncio.shield(self._closing)
+
+    async def _shut_down(self) -> None:
+        try:
+            # Up to a second: the loop has other things to do meanwhile.
+            await asyncio.to_thread(_close_quietly, self.core.native)
+        finally:
+            self.close_now()
+
+    def close_now(self) -> None:
+        """As `close`, without a loop. Blocks: under 1 s, unless the node has stopped already."""
+        if self._freed:
+            return
+        self._freed = True
+        _close_quietly(self.core.native)
+        while self.core.turn():
+            pass
+        if not self.core.finished:
+            self.core.finish()
+        self._detach()
+        self.core.native.free()
+
+    def __del__(self) -> None:
+        loop = getattr(self, "_loop", None)
+        if loop is None or self._freed or loop.is_closed():
+            return
+        # This may be any thread, and the loop must forget the descriptor before it is closed.
+        with contextlib.suppress(RuntimeError):
+            loop.call_soon_threadsafe(_retire, loop, self._descriptor, self.core.native)
+
+
+def _close_quietly(native: _meshnet.Node) -> None:
+    with contextlib.suppress(ClosedError):
+        native.close()
+
+
+class Events(Consumer):
+    """The events of a node from now on (or from its start, for the first consumer): `async for event in node.events()`.
+
+    Each consumer sees every event. One that reads too slowly loses messages, is told by `MessagesDropped` where, and by `dropped` how many.
+    """
+
+    def __init__(self, driver: LoopDriver, limit: int) -> None:
+        super().__init__(driver.core, limit)
+        self._driver = driver
+        self._waiters = Waiters()
+
+    def _notify(self) -> None:
+        self._waiters.wake()
+
+    def __aiter__(self) -> Events:
+        return self
+
+    async def next(self, *, timeout: float | None = None) -> Event:
+        """The next event. Raises `TimeoutError`, and `ClosedError` after the last one."""
+        while True:
+            event = self._queue.pop()
+            if event is not None:
+                return event
+            if self._core.finished:
+                raise ClosedError("the node is closed, and every event was read")
+            self._driver.attach()
+            await self._waiters.wait(timeout)
+
+    async def __anext__(self) -> Event:
+        try:
+            return await self.next()
+        except ClosedError:
+            raise StopAsyncIteration from None
+
+
+class Streams(Acceptor):
+    """The streams that peers open for one protocol id.
+
+    `async for stream in node.accept(…)` accepts from its first step on; `async with node.accept(…) as streams` from its beginning.
+    """
+
+    def __init__(self, driver: LoopDriver, protocol_id: str) -> None:
+        super().__init__(driver.core, protocol_id)
+        self._driver = driver
+        self._waiters = Waiters()
+
+    def _notify(self) -> None:
+        self._waiters.wake()
+
+    async def _register(self) -> None:
+        if not self._registered:
+            self._core.take_acceptor(self)
+            self._registered = True
+            try:
+                await self._driver.call(self._core.native.accept_start, self._protocol_id)
+            except BaseException:
+                self._core.drop_acceptor(self)
+                raise
+
+    async def __aenter__(self) -> Streams:
+        await self._register()
+        return self
+
+    async def __aexit__(self, *exception: object) -> None:
+        await self.close()
+
+    def __aiter__(self) -> Streams:
+        return self
+
+    async def next(self, *, timeout: float | None = None) -> Stream:
+        """The next stream. Raises `TimeoutError`, and `ClosedError` after the end."""
+        await self._register()
+        while True:
+            if self._streams:
+                stream: Stream = self._streams.popleft()
+                return stream
+            if self._closed or self._core.finished:
+                raise ClosedError("no more streams are accepted")
+            await self._waiters.wait(timeout)
+
+    async def __anext__(self) -> Stream:
+        try:
+            return await self.next()
+        except ClosedError:
+            raise StopAsyncIteration from None
+
+    async def close(self) -> None:
+        """Accepts no more; streams that were not taken are reset."""
+        if self._registered and not self._closed:
+            self._core.drop_acceptor(self)
+            with contextlib.suppress(MeshnetError):
+                await self._driver.call(self._core.native.stop_accepting_start, self._protocol_id)

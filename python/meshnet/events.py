@@ -1,0 +1,228 @@
+"""What a node tells: frozen dataclasses, for `match`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import Enum, IntEnum
+from typing import TYPE_CHECKING, Any, Union
+
+from . import _meshnet
+
+if TYPE_CHECKING:
+    from .node import Stream
+    from .sync import SyncStream
+
+__all__ = [
+    "AddressProblem",
+    "Connected",
+    "DialCause",
+    "DialFailed",
+    "Direction",
+    "DisconnectCause",
+    "Disconnected",
+    "Event",
+    "Identified",
+    "Listening",
+    "Message",
+    "MessagesDropped",
+    "Peer",
+    "StreamOpened",
+    "Subscription",
+]
+
+
+class Direction(IntEnum):
+    """Who dialled."""
+
+    INBOUND = _meshnet.DIRECTION_INBOUND
+    OUTBOUND = _meshnet.DIRECTION_OUTBOUND
+
+
+class DisconnectCause(IntEnum):
+    """Why a connection ended."""
+
+    CLOSED_BY_US = _meshnet.DISCONNECT_CLOSED_BY_US
+    SHUTDOWN = _meshnet.DISCONNECT_SHUTDOWN
+    CLOSED_BY_PEER = _meshnet.DISCONNECT_CLOSED_BY_PEER
+    CONNECTION_LOST = _meshnet.DISCONNECT_CONNECTION_LOST
+    TIMED_OUT = _meshnet.DISCONNECT_TIMED_OUT
+    PROTOCOL_VIOLATION = _meshnet.DISCONNECT_PROTOCOL_VIOLATION
+    DUPLICATE = _meshnet.DISCONNECT_DUPLICATE
+    LIMIT_REACHED = _meshnet.DISCONNECT_LIMIT_REACHED
+
+
+class DialCause(IntEnum):
+    """Why a dial failed."""
+
+    REFUSED = _meshnet.DIAL_REFUSED
+    UNREACHABLE = _meshnet.DIAL_UNREACHABLE
+    TIMED_OUT = _meshnet.DIAL_TIMED_OUT
+    UNRESOLVED = _meshnet.DIAL_UNRESOLVED
+    UNSUPPORTED_ADDRESS = _meshnet.DIAL_UNSUPPORTED_ADDRESS
+    WRONG_PEER = _meshnet.DIAL_WRONG_PEER
+    SELF_DIAL = _meshnet.DIAL_SELF_DIAL
+    HANDSHAKE_FAILED = _meshnet.DIAL_HANDSHAKE_FAILED
+    LIMIT_REACHED = _meshnet.DIAL_LIMIT_REACHED
+    CANCELLED = _meshnet.DIAL_CANCELLED
+    NO_ADDRESSES = _meshnet.DIAL_NO_ADDRESSES
+
+
+@dataclass(frozen=True, slots=True)
+class Peer:
+    """A connected peer. `address` and `direction` are None in the list of `topic_peers`."""
+
+    peer_id: str
+    address: str | None
+    direction: Direction | None
+
+
+@dataclass(frozen=True, slots=True)
+class Listening:
+    """The node listens at `address`."""
+
+    address: str
+
+
+@dataclass(frozen=True, slots=True)
+class Connected:
+    """The first connection with a peer stands: one event per peer, however many dials raced."""
+
+    peer_id: str
+    address: str
+    direction: Direction
+
+
+@dataclass(frozen=True, slots=True)
+class Disconnected:
+    """The last connection with a peer ended. `errno` is 0 when no system call failed."""
+
+    peer_id: str
+    address: str
+    direction: Direction
+    cause: DisconnectCause | int
+    detail: str
+    errno: int
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """A message of a topic. `origin` is who wrote it (None: unsigned), `received_from` the neighbour that delivered it."""
+
+    topic: str
+    data: bytes
+    origin: str | None
+    received_from: str
+
+
+@dataclass(frozen=True, slots=True)
+class Subscription:
+    """A connected peer follows a topic now, or no longer does."""
+
+    peer_id: str
+    topic: str
+    subscribed: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Identified:
+    """What a peer says about itself."""
+
+    peer_id: str
+    agent_version: str
+    protocol_version: str
+    protocols: tuple[str, ...]
+    listen_addresses: tuple[str, ...]
+    observed_address: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class StreamOpened:
+    """A peer opened a stream of a protocol that we accept. The stream belongs to the iterator of `accept`, which yields it too."""
+
+    stream: Stream | SyncStream
+    peer_id: str
+    protocol_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class DialFailed:
+    """An attempt to reach a peer failed. `retry_after` in seconds; None: nobody tries again. `code` is that of `connect` for the same failure."""
+
+    address: str
+    peer_id: str | None
+    cause: DialCause | int
+    code: int
+    detail: str
+    hint: str
+    errno: int
+    retry_after: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class AddressProblem:
+    """A configured address that is not used as it stands, what is wrong with it, and the address used in its place (None: left out)."""
+
+    address: str
+    detail: str
+    used_instead: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class MessagesDropped:
+    """So many events were lost here because they were not read in time."""
+
+    count: int
+
+
+Event = Union[
+    Listening,
+    Connected,
+    Disconnected,
+    Message,
+    Subscription,
+    Identified,
+    StreamOpened,
+    DialFailed,
+    AddressProblem,
+    MessagesDropped,
+]
+
+
+def _known(enum: type[Enum], value: int) -> Any:
+    """A later library may have values that this package does not know."""
+    try:
+        return enum(value)
+    except ValueError:
+        return value
+
+
+def _retry(milliseconds: int) -> float | None:
+    return None if milliseconds < 0 else milliseconds / 1000
+
+
+_MAKERS: dict[int, Any] = {
+    _meshnet.EVENT_LISTENING: Listening,
+    _meshnet.EVENT_CONNECTED: lambda peer, address, direction: Connected(peer, address, Direction(direction)),
+    _meshnet.EVENT_DISCONNECTED: lambda peer, address, direction, cause, detail, errno: Disconnected(
+        peer, address, Direction(direction), _known(DisconnectCause, cause), detail or "", errno
+    ),
+    _meshnet.EVENT_MESSAGE: Message,
+    _meshnet.EVENT_SUBSCRIPTION: Subscription,
+    _meshnet.EVENT_IDENTIFIED: Identified,
+    _meshnet.EVENT_DIAL_FAILED: lambda address, peer, cause, code, detail, hint, errno, retry: DialFailed(
+        address, peer, _known(DialCause, cause), code, detail or "", hint or "", errno, _retry(retry)
+    ),
+    _meshnet.EVENT_ADDRESS_PROBLEM: AddressProblem,
+    _meshnet.EVENT_MESSAGES_DROPPED: MessagesDropped,
+}
+
+
+def event_of(native: tuple[Any, ...]) -> Event | None:
+    """The event of a tuple of the extension module; None for a type that this package does not know."""
+    maker = _MAKERS.get(native[0])
+    return None if maker is None else maker(*native[1:])
+
+
+def peers_of(native: list[tuple[str, str | None, int]]) -> list[Peer]:
+    """The peers of a list of the extension module."""
+    return [Peer(peer_id, address, Direction(direction) if direction else None) for peer_id, address, direction in native]
