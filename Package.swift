@@ -28,7 +28,7 @@ let package = Package(
         .target(name: "MeshNet", dependencies: ["MeshNetSystem", "MeshNetSwarm", "MeshNetProtocol"], swiftSettings: settings),
         .target(name: "MeshNetExports", dependencies: ["MeshNetSystem", "MeshNetSwarm", "MeshNetProtocol", "CMeshNet"],
                 exclude: ["meshnet.map"], swiftSettings: settings),
-        .executableTarget(name: "MeshNetCommand", dependencies: ["MeshNet"], swiftSettings: settings),
+        .executableTarget(name: "MeshNetCommand", dependencies: ["MeshNet", "CSystem"], swiftSettings: settings),
 
         .target(name: "CAllocationCounter", path: "Tests/CAllocationCounter"),
         .target(name: "TestSupport", dependencies: ["MeshNetProtocol"], path: "Tests/TestSupport", swiftSettings: settings),

@@ -56,7 +56,7 @@ class Stream(StreamBase):
 
     async def readexactly(self, n: int, *, timeout: float | None = None) -> bytes:
         """Exactly `n` bytes. Raises asyncio.IncompleteReadError, with what there was, when the stream ends before."""
-        parts = []
+        parts: list[bytes] = []
         missing = n
         while missing > 0:
             part = await self.read(missing, timeout=timeout)

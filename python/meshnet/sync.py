@@ -167,7 +167,7 @@ class SyncStream(StreamBase):
 
     def readexactly(self, n: int, *, timeout: float | None = None) -> bytes:
         """Exactly `n` bytes. Raises EOFError when the stream ends before."""
-        parts = []
+        parts: list[bytes] = []
         missing = n
         while missing > 0:
             part = self.read(missing, timeout=timeout)

@@ -104,3 +104,15 @@ extension KeyPair {
         return KeyPair(random: &random)
     }
 }
+
+extension KeyFileError: CustomStringConvertible {
+    package static var noSuchFile: Int32 { ENOENT }
+
+    package var description: String {
+        switch self {
+        case .failed(let call, let code): "\(call): \(describe(errno: code))"
+        case .tooLarge(let limit): "has more than \(limit) bytes and is no key file"
+        case .malformed(let error): "is no private key of libp2p: \(error)"
+        }
+    }
+}
