@@ -221,7 +221,8 @@ typedef struct meshnet_node meshnet_node_t;
    the bootstrap peers, multiaddrs such as "/ip4/10.0.0.1/tcp/4001" or "/dns4/host/tcp/4001/p2p/12D3KooW…".
    All arguments are required; bootstrap_peers may be NULL with bootstrap_peer_count 0.
    A bootstrap address that cannot be used does not stop the node: it is reported by MESHNET_EVENT_ADDRESS_PROBLEM and by
-   meshnet_address_problems. A host name where an IP address belongs, "/ip4/host/tcp/4001", is reported and read as "/dns4/host/tcp/4001". The node keeps the key pair: it may be freed at once. Blocks: no.
+   meshnet_address_problems. A host name where an IP address belongs, "/ip4/host/tcp/4001", is reported and read as "/dns4/host/tcp/4001".
+   The node keeps the key pair: it may be freed at once. Blocks: no.
    Errors: INVALID_ARGUMENT, INVALID_HANDLE, PORT_IN_USE, LISTEN_FAILED, LIMIT_REACHED (of descriptors or threads). Since 0.1. */
 MESHNET_API MESHNET_CHECK int32_t meshnet_node_new(const meshnet_keypair_t *identity,
                                                    const char *const *bootstrap_peers,
@@ -428,8 +429,8 @@ MESHNET_API const char *meshnet_dial_cause_name(int32_t cause);
 
 /* ---- 6 Peers --------------------------------------------------------------------------------------------------------------- */
 
-/* Connects with the peer at a multiaddr (read as bootstrap peers are), or finds that it is connected. `peer_id` (may be NULL with capacity 0) gets the text of
-   the peer's id. The connection stays until meshnet_disconnect or until it breaks; it is not dialled again by itself: that is what
+/* Connects with the peer at a multiaddr (read as bootstrap peers are), or finds that it is connected.
+   `peer_id` (may be NULL with capacity 0) gets the text of the peer's id. The connection stays until meshnet_disconnect or until it breaks; it is not dialled again by itself: that is what
    bootstrap peers are for. When the time is over the attempt goes on without you. Blocks: up to timeout_ms.
    Errors: INVALID_ARGUMENT, INVALID_HANDLE, INVALID_ADDRESS, BUFFER_TOO_SMALL, CLOSED, TIMED_OUT, CANCELLED, LIMIT_REACHED, REFUSED, UNREACHABLE,
    UNRESOLVED, UNSUPPORTED_ADDRESS, WRONG_PEER, SELF_DIAL, HANDSHAKE_FAILED, NO_ADDRESSES. Since 0.1. */

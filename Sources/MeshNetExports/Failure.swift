@@ -69,7 +69,8 @@ extension CallError {
             return ErrorAccount(MESHNET_ERROR_MESSAGE_TOO_LARGE, "the message has \(size) bytes; at most \(limit) fit")
         case .duplicateMessage: return ErrorAccount(MESHNET_ERROR_DUPLICATE_MESSAGE, "a message with this content was published a short time ago")
         case .invalidTopic(let topic): return ErrorAccount(MESHNET_ERROR_INVALID_TOPIC, "\"\(topic)\" is no topic name")
-        case .notSubscribed(let topic): return ErrorAccount(MESHNET_ERROR_NOT_SUBSCRIBED, "topic \"\(topic)\" is followed neither here nor by a connected peer")
+        case .notSubscribed(let topic):
+            return ErrorAccount(MESHNET_ERROR_NOT_SUBSCRIBED, "topic \"\(topic)\" is followed neither here nor by a connected peer")
         case .protocolNotSupported(let protocols):
             return ErrorAccount(MESHNET_ERROR_PROTOCOL_NOT_SUPPORTED, "the peer speaks none of \(protocols.joined(separator: ", "))")
         case .invalidProtocol(let text): return ErrorAccount(MESHNET_ERROR_INVALID_PROTOCOL, "\"\(text)\" is no protocol id")
@@ -108,7 +109,8 @@ extension DialError {
 extension HandshakeFailure {
     var words: String {
         switch self {
-        case .closedDuring(let stage): return "the peer closed the connection during \(stage.name): typical of another private network key, or of none"
+        case .closedDuring(let stage):
+            return "the peer closed the connection during \(stage.name): typical of another private network key, or of none"
         case .timedOut(let stage): return "no answer in time during \(stage.name)"
         case .noCommonProtocol(let stage): return "no protocol in common for \(stage.name)"
         case .malformed(let stage, let what): return "unexpected bytes during \(stage.name): \(what)"

@@ -19,7 +19,8 @@ static void connected_peers_are_listed(void) {
     REQUIRE(open_pair(&pair));
     REQUIRE_OK(meshnet_peers(pair.bob, &peers));
     REQUIRE(peers->count == 1 && strcmp(peers->items[0]->peer_id, pair.alice_id) == 0);
-    REQUIRE(peers->items[0]->direction == MESHNET_DIRECTION_OUTBOUND && strncmp(peers->items[0]->address, pair.alice_address, strlen(pair.alice_address)) == 0);
+    REQUIRE(peers->items[0]->direction == MESHNET_DIRECTION_OUTBOUND);
+    REQUIRE(strncmp(peers->items[0]->address, pair.alice_address, strlen(pair.alice_address)) == 0);
     meshnet_peer_list_free(peers);
     REQUIRE_OK(meshnet_peers(pair.alice, &peers));
     REQUIRE(peers->count == 1 && strcmp(peers->items[0]->peer_id, pair.bob_id) == 0 && peers->items[0]->direction == MESHNET_DIRECTION_INBOUND);
@@ -191,7 +192,8 @@ static void a_thousand_messages_come_once_and_in_batches(void) {
     REQUIRE(follow(&pair, "news"));
     for (sent = 0; sent < COUNT; sent++) {
         int32_t code;
-        while ((code = meshnet_publish(pair.bob, "news", (const uint8_t *)&sent, sizeof sent)) == MESHNET_ERROR_QUEUES_FULL && milliseconds_now() < deadline) {
+        while ((code = meshnet_publish(pair.bob, "news", (const uint8_t *)&sent, sizeof sent)) == MESHNET_ERROR_QUEUES_FULL
+               && milliseconds_now() < deadline) {
             meshnet_event_t *event;
             if (meshnet_next_event(pair.bob, 1, &event) == MESHNET_OK) meshnet_event_free(event);
         }

@@ -60,7 +60,8 @@ diff <(echo "$declared") <(echo "$listed") > "$work/log"; report $? "symbols: ea
 ! grep -v '^#' bindings/c/symbols.txt | grep -vE '^meshnet_[a-z0-9_]+ [0-9]+\.[0-9]+$'; report $? "symbols: each line has a name and a version"
 
 # Each declaration is preceded by a comment that says whether it blocks and since when; a row of twins shares one.
-awk '/Since [0-9]+\.[0-9]+\./ { documented = 1 } /^MESHNET_API/ && !documented { print; bad = 1 } /^$/ { documented = 0 } END { exit bad }' include/meshnet.h > "$work/log"
+awk '/Since [0-9]+\.[0-9]+\./ { documented = 1 } /^MESHNET_API/ && !documented { print; bad = 1 } /^$/ { documented = 0 }
+    END { exit bad }' include/meshnet.h > "$work/log"
 report $? "header: every function says since when it is there"; show "$work/log"
 
 # ---- The library, by programs ----
@@ -101,13 +102,13 @@ python3 -c 'import json, sys; [json.loads(line) for path in sys.argv[1:] for lin
 report $? "examples: the timeline is JSON lines"; show "$work/log"
 
 # ---- An installation ----
-scripts/install.sh "$work/root" /opt/meshnet > "$work/log" 2>&1; report $? "install: into DESTDIR"; show "$work/log"
+scripts/install.sh "$work/root" /usr/local > "$work/log" 2>&1; report $? "install: into DESTDIR"; show "$work/log"
 if command -v pkg-config > /dev/null; then
-    export PKG_CONFIG_PATH="$work/root/opt/meshnet/lib/pkgconfig" PKG_CONFIG_SYSROOT_DIR="$work/root"
+    export PKG_CONFIG_PATH="$work/root/usr/local/lib/pkgconfig" PKG_CONFIG_SYSROOT_DIR="$work/root"
     # shellcheck disable=SC2046
     gcc -std=c11 "${warnings[@]}" bindings/c/examples/hello.c $(pkg-config --cflags --libs meshnet) -o "$work/installed" 2> "$work/log"
     report $? "install: hello.c compiles by pkg-config"; show "$work/log"
-    [ "$(LD_LIBRARY_PATH="$work/root/opt/meshnet/lib" timeout 30 "$work/installed")" = "news: hello" ]; report $? "install: and runs"
+    [ "$(LD_LIBRARY_PATH="$work/root/usr/local/lib" timeout 30 "$work/installed")" = "news: hello" ]; report $? "install: and runs"
     [ "$(pkg-config --modversion meshnet)" = "$(sed -n 's/^#define MESHNET_VERSION_TEXT "\(.*\)"$/\1/p' include/meshnet.h)" ]
     report $? "install: pkg-config knows the version"
 else
