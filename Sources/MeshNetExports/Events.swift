@@ -42,8 +42,7 @@ extension NodeBox {
     fileprivate func nextEvent(_ timeout: Duration?) throws(Failure) -> UnsafeMutablePointer<meshnet_event_t>? {
         do {
             guard let item = try engine.queue.next(timeout: timeout) else { return nil }
-            if case .event(.streamOpened(let stream, _, _)) = item { handOut(stream) }
-            if case .completion(_, .success(.stream(let stream, _))) = item { handOut(stream) }
+            note(item)
             guard let event = makeEvent(item) else { throw Failure.noMemory }
             return event
         } catch let error as CallError {
@@ -51,6 +50,18 @@ extension NodeBox {
             return try made(makeClosedEvent())
         } catch {
             throw .noMemory
+        }
+    }
+
+    /// What reaches the application changes what it has.
+    private func note(_ item: QueueItem) {
+        switch item {
+        case .event(.streamOpened(let stream, _, _)): handOut(stream)
+        case .event: break
+        case .completion(_, .success(.stream(let stream, _))):
+            handOut(stream)
+            completionFetched()
+        case .completion: completionFetched()
         }
     }
 }

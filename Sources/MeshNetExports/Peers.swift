@@ -45,11 +45,11 @@ private func list(_ command: Command, of node: NodeBox,
 @c @implementation public func meshnet_peer_list_free(_ list: UnsafeMutablePointer<meshnet_peer_list_t>?) { free(list) }
 
 @c @implementation public func meshnet_add_bootstrap_peer(_ node: OpaquePointer?, _ address: UnsafePointer<CChar>?) -> Int32 {
-    answer(node) { node throws(Failure) in _ = try node.call(.addBootstrap(try multiaddr(address))) }
+    answer(node) { node throws(Failure) in _ = try node.call(.addBootstrap(try bootstrapAddress(address))) }
 }
 
 @c @implementation public func meshnet_remove_bootstrap_peer(_ node: OpaquePointer?, _ address: UnsafePointer<CChar>?) -> Int32 {
-    answer(node) { node throws(Failure) in _ = try node.call(.removeBootstrap(try multiaddr(address))) }
+    answer(node) { node throws(Failure) in _ = try node.call(.removeBootstrap(try bootstrapAddress(address))) }
 }
 
 @c @implementation public func meshnet_ping(_ node: OpaquePointer?, _ peer: UnsafePointer<CChar>?, _ timeout: Int32,

@@ -22,12 +22,12 @@ import MeshNetSwarm
 
 @c @implementation public func meshnet_add_bootstrap_peer_start(_ node: OpaquePointer?, _ address: UnsafePointer<CChar>?,
                                                                 _ ticket: UnsafeMutablePointer<meshnet_ticket_t>?) -> Int32 {
-    start(node, ticket) { () throws(Failure) in .addBootstrap(try multiaddr(address)) }
+    start(node, ticket) { () throws(Failure) in .addBootstrap(try bootstrapAddress(address)) }
 }
 
 @c @implementation public func meshnet_remove_bootstrap_peer_start(_ node: OpaquePointer?, _ address: UnsafePointer<CChar>?,
                                                                    _ ticket: UnsafeMutablePointer<meshnet_ticket_t>?) -> Int32 {
-    start(node, ticket) { () throws(Failure) in .removeBootstrap(try multiaddr(address)) }
+    start(node, ticket) { () throws(Failure) in .removeBootstrap(try bootstrapAddress(address)) }
 }
 
 @c @implementation public func meshnet_subscribe_start(_ node: OpaquePointer?, _ topic: UnsafePointer<CChar>?, _ ticket: UnsafeMutablePointer<meshnet_ticket_t>?) -> Int32 {

@@ -2,7 +2,7 @@
 
 Once `--peers` others follow the topic it publishes `--count` messages "hello K", and answers "hello K" of peer P by "echo K P", so that the
 round trip of each hello is known. It prints {"event":"done"} when it has `--count` hellos and echoes of each of the others, keeps answering until
-its standard input ends, and exits with 0 if it was done, else with 1.
+its standard input ends, and exits with 0 if it was done, else with 1. The same program in C is bindings/c/examples/node.c.
 """
 
 from __future__ import annotations
@@ -10,7 +10,9 @@ from __future__ import annotations
 import argparse
 import asyncio
 import json
+import os
 import sys
+import threading
 import time
 from collections import Counter
 from contextlib import suppress
@@ -103,13 +105,18 @@ def cause_text(cause: int) -> str:
 
 
 async def standard_input_ends() -> None:
-    reader = asyncio.StreamReader()
-    transport, _ = await asyncio.get_running_loop().connect_read_pipe(lambda: asyncio.StreamReaderProtocol(reader), sys.stdin)
-    try:
-        while await reader.read(4096):
+    ended = asyncio.Event()
+    loop = asyncio.get_running_loop()
+
+    def read() -> None:
+        # Not sys.stdin: its lock may not be held by a daemon thread when the interpreter ends.
+        while os.read(0, 4096):
             pass
-    finally:
-        transport.close()
+        with suppress(RuntimeError):
+            loop.call_soon_threadsafe(ended.set)
+
+    threading.Thread(target=read, daemon=True).start()
+    await ended.wait()
 
 
 async def main(options: argparse.Namespace) -> int:

@@ -85,6 +85,13 @@ extension Swarm {
         pumpGossip()
     }
 
+    /// A topic that neither we nor a connected peer follows is most likely a mistake, and told as one.
+    mutating func topicPeers(_ topic: String, ticket: Ticket) {
+        let followers = gossip.peers(topic: topic)
+        guard !followers.isEmpty || gossip.isSubscribed(topic: topic) else { return complete(ticket, .failure(.notSubscribed(topic: topic))) }
+        complete(ticket, .success(.topicPeers(followers)))
+    }
+
     mutating func publish(_ topic: String, _ data: [UInt8], ticket: Ticket) {
         do throws(GossipsubError) {
             try gossip.publish(topic: topic, data: data, now: now)
