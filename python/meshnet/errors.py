@@ -326,7 +326,7 @@ class MessageTooLargeError(_FixedTextError):
 
 
 class NotSubscribedError(MeshnetError):
-    """We do not follow the topic."""
+    """An unknown topic: neither we nor a connected peer follows it."""
 
     default_code = ErrorCode.NOT_SUBSCRIBED
 

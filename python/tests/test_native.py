@@ -199,10 +199,10 @@ def test_options_reach_the_library_and_mistakes_are_named() -> None:
         _meshnet.Node(object(), {})  # type: ignore[arg-type]
     with pytest.raises(TypeError):
         _meshnet.Keypair()
-    node = _meshnet.Node(keys, {"listens": False, "limits": {"topics": 1}})
-    assert node.subscribe("one") and node.listen_addresses() == ()
-    with pytest.raises(meshnet.LimitReachedError):
-        node.subscribe("two")
+    with pytest.raises(meshnet.InvalidArgument, match="maximum_message_size"):
+        _meshnet.Node(keys, {"gossipsub": {"maximum_message_size": 1}})
+    node = _meshnet.Node(keys, {"listens": False, "agent_version": "test", "pre_shared_key": bytearray(32), "ping_interval_ms": 0})
+    assert node.subscribe("one") and node.listen_addresses() == () and node.peer_id() == keys.peer_id()
     node.free()
 
 

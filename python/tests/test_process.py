@@ -10,12 +10,13 @@ import subprocess
 import sys
 import threading
 import time
+import tracemalloc
 from pathlib import Path
 
 import pytest
 
 import meshnet
-from support import PATIENCE, address_of, connected_pair, local, run_script
+from support import PATIENCE, address_of, connected_pair, local, next_of, run_script, topic_pair
 
 STALL = 5.0
 
@@ -210,6 +211,27 @@ def test_nothing_is_left_of_nodes_that_were_closed() -> None:
     assert (open_descriptors(), threads(), our_objects()) == before
     # 120 nodes with their buffers, if they stayed, would be far more.
     assert resident_bytes() - resident < 32 * 1024 * 1024
+
+
+async def test_messages_leave_no_memory_behind() -> None:
+    data = bytes(16 * 1024)
+    async with topic_pair() as (first, second):
+        events = second.events()
+
+        async def pass_messages(count: int) -> None:
+            for _ in range(count):
+                await first.publish("news", data + os.urandom(8))
+                await next_of(events, meshnet.Message)
+
+        tracemalloc.start()
+        try:
+            await pass_messages(50)
+            before = tracemalloc.get_traced_memory()[0]
+            await pass_messages(500)
+            # The messages are 8 MiB. What the extension module allocates is traced too.
+            assert tracemalloc.get_traced_memory()[0] - before < 256 * 1024
+        finally:
+            tracemalloc.stop()
 
 
 async def test_a_dropped_handle_closes_its_node() -> None:
