@@ -125,6 +125,7 @@ extension Swarm {
                 emit(.message(Message(topic: message.topic, origin: message.origin, receivedFrom: message.receivedFrom, data: message.data)))
             case .peerSubscribed(let peer, let topic): emit(.subscription(peer: peer, topic: topic, subscribed: true))
             case .peerUnsubscribed(let peer, let topic): emit(.subscription(peer: peer, topic: topic, subscribed: false))
+            case .dropped(.malformedRPC, let peer): resetPubSubInput(of: peer)
             case .peerExchange, .dropped: break
             }
         }
@@ -225,6 +226,17 @@ extension Swarm {
             connections[id]?.pipeline?.reset(stream)
         }
         pumpGossip()
+    }
+
+    /// Nothing that follows a malformed RPC can be trusted to be where it seems.
+    private mutating func resetPubSubInput(of peer: PeerID) {
+        for id in peers[peer]?.connections ?? [] {
+            guard let stream = connections[id]?.pubsubInput?.stream else { continue }
+            connections[id]?.pubsubInput = nil
+            connections[id]?.streams[stream] = nil
+            connections[id]?.pipeline?.reset(stream)
+            touch(id)
+        }
     }
 
     private mutating func addToGossip(_ peer: PeerID, protocolID: String, through id: ConnectionID) {
