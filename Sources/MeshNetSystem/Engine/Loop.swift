@@ -47,6 +47,8 @@ final class Loop {
     var abandoned: Set<Ticket> = []
     var requests: [Request] = []
     var nextRequest = 0
+    /// The last turn did not look for new requests.
+    var isInboxUnseen = false
 
     var ports: [StreamID: StreamPort] = [:]
     var filling: [StreamID] = []
@@ -104,7 +106,7 @@ final class Loop {
 
     /// Zero while work is left over from the last turn, nil when nothing is due.
     var wakeTime: Instant? {
-        if !carriedOver.isEmpty || nextRequest < requests.count { return .zero }
+        if !carriedOver.isEmpty || nextRequest < requests.count || isInboxUnseen { return .zero }
         var time = earlier(swarm.deadline, resolver.deadline(now: now))
         time = earlier(time, refreshAddressesAt)
         for listener in listeners { time = earlier(time, listener.resumesAt) }
