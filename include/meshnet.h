@@ -552,10 +552,12 @@ MESHNET_API MESHNET_CHECK int32_t meshnet_ping_start(meshnet_node_t *node, const
 MESHNET_API MESHNET_CHECK int32_t meshnet_perf_start(meshnet_node_t *node, const char *peer_id, uint64_t upload, uint64_t download,
                                                      meshnet_ticket_t *ticket); /* upload_ns download_ns */
 
-/* `buffer` is lent to the node until the completion is fetched or meshnet_node_close has returned. Completes with: length (0: the end). */
+/* `buffer` is lent to the node until the completion is fetched or meshnet_node_close has returned.
+   Completes with: length (0: the end). Since 0.1. */
 MESHNET_API MESHNET_CHECK int32_t meshnet_stream_read_start(meshnet_node_t *node, meshnet_stream_t stream, uint8_t *buffer, size_t capacity,
                                                             meshnet_ticket_t *ticket);
-/* `data` is lent to the node until the completion is fetched or meshnet_node_close has returned. Completes with: length (all of it). */
+/* `data` is lent to the node until the completion is fetched or meshnet_node_close has returned.
+   Completes with: length (all of it). Since 0.1. */
 MESHNET_API MESHNET_CHECK int32_t meshnet_stream_write_start(meshnet_node_t *node, meshnet_stream_t stream, const uint8_t *data, size_t length,
                                                              meshnet_ticket_t *ticket);
 
