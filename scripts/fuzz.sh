@@ -8,7 +8,7 @@ set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
 out=.build/fuzz
-smoke_runs=${SMOKE_RUNS:-20000}
+smoke_runs=${SMOKE_RUNS:-10000}
 seconds_each=${SECONDS_EACH:-60}
 # An input may take this long and this much memory, whatever it announces.
 limits=(-timeout=5 -rss_limit_mb=1024 -max_len=65536 -print_final_stats=0)

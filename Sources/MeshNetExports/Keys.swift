@@ -6,9 +6,8 @@ import MeshNetSystem
     produce(keypair) { () throws(Failure) in KeyPair.generate() }
 }
 
-@c @implementation
-public func meshnet_keypair_from_secret(_ secret: UnsafePointer<UInt8>?, _ length: Int,
-    _ keypair: UnsafeMutablePointer<OpaquePointer?>?) -> Int32 {
+@c @implementation public func meshnet_keypair_from_secret(_ secret: UnsafePointer<UInt8>?, _ length: Int,
+                                                           _ keypair: UnsafeMutablePointer<OpaquePointer?>?) -> Int32 {
     produce(keypair) { () throws(Failure) in
         guard let secret else { throw .argument("secret", "is NULL") }
         guard length == KeyPair.secretByteCount else {
@@ -20,8 +19,7 @@ public func meshnet_keypair_from_secret(_ secret: UnsafePointer<UInt8>?, _ lengt
     }
 }
 
-@c @implementation
-public func meshnet_keypair_load(_ path: UnsafePointer<CChar>?, _ keypair: UnsafeMutablePointer<OpaquePointer?>?) -> Int32 {
+@c @implementation public func meshnet_keypair_load(_ path: UnsafePointer<CChar>?, _ keypair: UnsafeMutablePointer<OpaquePointer?>?) -> Int32 {
     produce(keypair) { () throws(Failure) in
         let path = try text(path, "path")
         do throws(KeyFileError) { return try KeyFile.load(path) } catch { throw error.failure(path) }
@@ -36,8 +34,7 @@ public func meshnet_keypair_load(_ path: UnsafePointer<CChar>?, _ keypair: Unsaf
     }
 }
 
-@c @implementation
-public func meshnet_keypair_secret(_ keypair: OpaquePointer?, _ secret: UnsafeMutablePointer<UInt8>?, _ capacity: Int) -> Int32 {
+@c @implementation public func meshnet_keypair_secret(_ keypair: OpaquePointer?, _ secret: UnsafeMutablePointer<UInt8>?, _ capacity: Int) -> Int32 {
     answer { () throws(Failure) in
         let keyPair = try keyPair(keypair)
         let place = try result(secret, "secret")
@@ -46,8 +43,7 @@ public func meshnet_keypair_secret(_ keypair: OpaquePointer?, _ secret: UnsafeMu
     }
 }
 
-@c @implementation
-public func meshnet_keypair_peer_id(_ keypair: OpaquePointer?, _ text: UnsafeMutablePointer<CChar>?, _ capacity: Int) -> Int32 {
+@c @implementation public func meshnet_keypair_peer_id(_ keypair: OpaquePointer?, _ text: UnsafeMutablePointer<CChar>?, _ capacity: Int) -> Int32 {
     answer { () throws(Failure) in try write(try keyPair(keypair).peerID.description, to: text, capacity, "text") }
 }
 

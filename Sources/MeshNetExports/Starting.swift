@@ -4,15 +4,13 @@ import MeshNetSwarm
 
 // Each `_start` twin makes the command of its blocking call and leaves the answer to the event queue.
 
-@c @implementation
-public func meshnet_connect_start(_ node: OpaquePointer?, _ address: UnsafePointer<CChar>?,
-    _ ticket: UnsafeMutablePointer<meshnet_ticket_t>?) -> Int32 {
+@c @implementation public func meshnet_connect_start(_ node: OpaquePointer?, _ address: UnsafePointer<CChar>?,
+                                                     _ ticket: UnsafeMutablePointer<meshnet_ticket_t>?) -> Int32 {
     start(node, ticket) { () throws(Failure) in .connect(try multiaddr(address)) }
 }
 
-@c @implementation
-public func meshnet_disconnect_start(_ node: OpaquePointer?, _ peer: UnsafePointer<CChar>?,
-    _ ticket: UnsafeMutablePointer<meshnet_ticket_t>?) -> Int32 {
+@c @implementation public func meshnet_disconnect_start(_ node: OpaquePointer?, _ peer: UnsafePointer<CChar>?,
+                                                        _ ticket: UnsafeMutablePointer<meshnet_ticket_t>?) -> Int32 {
     start(node, ticket) { () throws(Failure) in .disconnect(try peerID(peer)) }
 }
 
@@ -20,8 +18,8 @@ public func meshnet_disconnect_start(_ node: OpaquePointer?, _ peer: UnsafePoint
     start(node, ticket) { .peers }
 }
 
-@c @implementation
-public func meshnet_address_problems_start(_ node: OpaquePointer?, _ ticket: UnsafeMutablePointer<meshnet_ticket_t>?) -> Int32 {
+@c @implementation public func meshnet_address_problems_start(_ node: OpaquePointer?,
+                                                              _ ticket: UnsafeMutablePointer<meshnet_ticket_t>?) -> Int32 {
     start(node, ticket) { .addressProblems }
 }
 
@@ -35,40 +33,34 @@ public func meshnet_address_problems_start(_ node: OpaquePointer?, _ ticket: Uns
     start(node, ticket) { () throws(Failure) in .removeBootstrap(try bootstrapAddress(address)) }
 }
 
-@c @implementation
-public func meshnet_subscribe_start(_ node: OpaquePointer?, _ topic: UnsafePointer<CChar>?,
-    _ ticket: UnsafeMutablePointer<meshnet_ticket_t>?) -> Int32 {
+@c @implementation public func meshnet_subscribe_start(_ node: OpaquePointer?, _ topic: UnsafePointer<CChar>?,
+                                                       _ ticket: UnsafeMutablePointer<meshnet_ticket_t>?) -> Int32 {
     start(node, ticket) { () throws(Failure) in .subscribe(try topicName(topic)) }
 }
 
-@c @implementation
-public func meshnet_unsubscribe_start(_ node: OpaquePointer?, _ topic: UnsafePointer<CChar>?,
-    _ ticket: UnsafeMutablePointer<meshnet_ticket_t>?) -> Int32 {
+@c @implementation public func meshnet_unsubscribe_start(_ node: OpaquePointer?, _ topic: UnsafePointer<CChar>?,
+                                                         _ ticket: UnsafeMutablePointer<meshnet_ticket_t>?) -> Int32 {
     start(node, ticket) { () throws(Failure) in .unsubscribe(try topicName(topic)) }
 }
 
-@c @implementation
-public func meshnet_publish_start(_ node: OpaquePointer?, _ topic: UnsafePointer<CChar>?, _ data: UnsafePointer<UInt8>?, _ length: Int,
+@c @implementation public func meshnet_publish_start(_ node: OpaquePointer?, _ topic: UnsafePointer<CChar>?, _ data: UnsafePointer<UInt8>?, _ length: Int,
                                                      _ ticket: UnsafeMutablePointer<meshnet_ticket_t>?) -> Int32 {
     start(node, ticket) { () throws(Failure) in try publication(topic, data, length) }
 }
 
-@c @implementation
-public func meshnet_topic_peers_start(_ node: OpaquePointer?, _ topic: UnsafePointer<CChar>?,
-    _ ticket: UnsafeMutablePointer<meshnet_ticket_t>?) -> Int32 {
+@c @implementation public func meshnet_topic_peers_start(_ node: OpaquePointer?, _ topic: UnsafePointer<CChar>?,
+                                                         _ ticket: UnsafeMutablePointer<meshnet_ticket_t>?) -> Int32 {
     start(node, ticket) { () throws(Failure) in .topicPeers(try topicName(topic)) }
 }
 
-@c @implementation
-public func meshnet_stream_open_start(_ node: OpaquePointer?, _ peer: UnsafePointer<CChar>?,
-    _ protocols: UnsafePointer<UnsafePointer<CChar>?>?,
+@c @implementation public func meshnet_stream_open_start(_ node: OpaquePointer?, _ peer: UnsafePointer<CChar>?,
+                                                         _ protocols: UnsafePointer<UnsafePointer<CChar>?>?,
                                                          _ protocolCount: Int, _ ticket: UnsafeMutablePointer<meshnet_ticket_t>?) -> Int32 {
     start(node, ticket) { () throws(Failure) in .openStream(try peerID(peer), protocols: try protocolNames(protocols, protocolCount)) }
 }
 
-@c @implementation
-public func meshnet_accept_start(_ node: OpaquePointer?, _ protocolID: UnsafePointer<CChar>?,
-    _ ticket: UnsafeMutablePointer<meshnet_ticket_t>?) -> Int32 {
+@c @implementation public func meshnet_accept_start(_ node: OpaquePointer?, _ protocolID: UnsafePointer<CChar>?,
+                                                    _ ticket: UnsafeMutablePointer<meshnet_ticket_t>?) -> Int32 {
     start(node, ticket) { () throws(Failure) in .accept(try protocolName(protocolID)) }
 }
 
@@ -77,20 +69,17 @@ public func meshnet_accept_start(_ node: OpaquePointer?, _ protocolID: UnsafePoi
     start(node, ticket) { () throws(Failure) in .stopAccepting(try protocolName(protocolID)) }
 }
 
-@c @implementation
-public func meshnet_ping_start(_ node: OpaquePointer?, _ peer: UnsafePointer<CChar>?,
-    _ ticket: UnsafeMutablePointer<meshnet_ticket_t>?) -> Int32 {
+@c @implementation public func meshnet_ping_start(_ node: OpaquePointer?, _ peer: UnsafePointer<CChar>?,
+                                                  _ ticket: UnsafeMutablePointer<meshnet_ticket_t>?) -> Int32 {
     start(node, ticket) { () throws(Failure) in .ping(try peerID(peer)) }
 }
 
-@c @implementation
-public func meshnet_perf_start(_ node: OpaquePointer?, _ peer: UnsafePointer<CChar>?, _ upload: UInt64, _ download: UInt64,
+@c @implementation public func meshnet_perf_start(_ node: OpaquePointer?, _ peer: UnsafePointer<CChar>?, _ upload: UInt64, _ download: UInt64,
                                                   _ ticket: UnsafeMutablePointer<meshnet_ticket_t>?) -> Int32 {
     start(node, ticket) { () throws(Failure) in .perf(try peerID(peer), upload: upload, download: download) }
 }
 
-@c @implementation
-public func meshnet_stream_read_start(_ node: OpaquePointer?, _ stream: meshnet_stream_t, _ buffer: UnsafeMutablePointer<UInt8>?,
+@c @implementation public func meshnet_stream_read_start(_ node: OpaquePointer?, _ stream: meshnet_stream_t, _ buffer: UnsafeMutablePointer<UInt8>?,
                                                          _ capacity: Int, _ ticket: UnsafeMutablePointer<meshnet_ticket_t>?) -> Int32 {
     transfer(node, ticket) { node throws(Failure) in try node.startRead(StreamID(rawValue: stream.id), into: try readBuffer(buffer, capacity)) }
 }

@@ -31,6 +31,7 @@ __all__ = [
     "Direction",
     "DisconnectCause",
     "Disconnected",
+    "DuplicateMessageError",
     "ErrorCode",
     "Event",
     "Events",

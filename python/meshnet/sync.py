@@ -423,7 +423,7 @@ class SyncNode(NodeOptions):
         self._call("publish_start", topic, data)
 
     def topic_peers(self, topic: str) -> list[Peer]:
-        """The connected peers that follow a topic. We must follow it too: `NotSubscribedError`."""
+        """The connected peers that follow a topic. `NotSubscribedError`: neither we nor any of them do."""
         return peers_of(self._call("topic_peers_start", topic))
 
     # Streams

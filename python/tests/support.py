@@ -84,6 +84,6 @@ async def topic_pair(topic: str = "news", **options: Any) -> AsyncIterator[tuple
 
 
 def run_script(script: str, *arguments: str, warnings: str = "error", timeout: float = PATIENCE) -> subprocess.CompletedProcess[str]:
-    """Runs a program in a process of its own."""
-    command = [sys.executable, "-W", warnings, "-X", "faulthandler", "-c", script, *arguments]
+    """Runs a program in a process of its own, isolated: not with the sources of the package that lie here, but with the one installed."""
+    command = [sys.executable, "-I", "-W", warnings, "-X", "faulthandler", "-c", script, *arguments]
     return subprocess.run(command, capture_output=True, text=True, timeout=timeout)

@@ -63,6 +63,8 @@ final class Loop {
         _ configuration: Configuration, mailbox: Mailbox, queue: EventQueue, listeners: [Listener], system: SystemCalls, nameServers: String?
     ) throws(SystemError) {
         now = .now()
+        var configuration = configuration
+        configuration.firstSequenceNumber = WallClock.nanoseconds()
         swarm = Swarm(configuration: configuration, seed: Entropy.bytes(RandomSource.seedByteCount), now: now)
         self.mailbox = mailbox
         self.queue = queue
