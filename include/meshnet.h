@@ -431,7 +431,8 @@ MESHNET_API const char *meshnet_dial_cause_name(int32_t cause);
 
 /* Connects with the peer at a multiaddr (read as bootstrap peers are), or finds that it is connected.
    `peer_id` (may be NULL with capacity 0) gets the text of the peer's id.
-   The connection stays until meshnet_disconnect or until it breaks; it is not dialled again by itself: that is what bootstrap peers are for. When the time is over the attempt goes on without you. Blocks: up to timeout_ms.
+   The connection stays until meshnet_disconnect or until it breaks; it is not dialled again by itself: that is what bootstrap peers are for.
+   When the time is over the attempt goes on without you. Blocks: up to timeout_ms.
    Errors: INVALID_ARGUMENT, INVALID_HANDLE, INVALID_ADDRESS, BUFFER_TOO_SMALL, CLOSED, TIMED_OUT, CANCELLED, LIMIT_REACHED, REFUSED, UNREACHABLE,
    UNRESOLVED, UNSUPPORTED_ADDRESS, WRONG_PEER, SELF_DIAL, HANDSHAKE_FAILED, NO_ADDRESSES. Since 0.1. */
 MESHNET_API MESHNET_CHECK int32_t meshnet_connect(meshnet_node_t *node, const char *address, int32_t timeout_ms,
