@@ -60,7 +60,8 @@ diff <(echo "$declared") <(echo "$listed") > "$work/log"; report $? "symbols: ea
 ! grep -v '^#' bindings/c/symbols.txt | grep -vE '^meshnet_[a-z0-9_]+ [0-9]+\.[0-9]+$'; report $? "symbols: each line has a name and a version"
 
 # Each declaration is preceded by a comment that says whether it blocks and since when; a row of twins shares one.
-awk '/Since [0-9]+\.[0-9]+\./ { documented = 1 } /^MESHNET_API/ && !documented { print; bad = 1 } /^$/ { documented = 0 } END { exit bad }' include/meshnet.h > "$work/log"
+awk '/Since [0-9]+\.[0-9]+\./ { documented = 1 } /^MESHNET_API/ && !documented { print; bad = 1 } /^$/ { documented = 0 } END { exit bad }' \
+    include/meshnet.h > "$work/log"
 report $? "header: every function says since when it is there"; show "$work/log"
 
 # ---- The library, by programs ----
