@@ -33,8 +33,12 @@ let package = Package(
         .target(name: "CAllocationCounter", path: "Tests/CAllocationCounter"),
         .target(name: "TestSupport", dependencies: ["MeshNetProtocol"], path: "Tests/TestSupport", swiftSettings: settings),
         .testTarget(name: "MeshNetProtocolTests", dependencies: ["MeshNetProtocol", "TestSupport"], swiftSettings: settings),
-        .testTarget(name: "MeshNetSwarmTests", dependencies: ["MeshNetSwarm", "MeshNetSimulator", "TestSupport", "CAllocationCounter"], swiftSettings: settings),
-        .testTarget(name: "MeshNetSystemTests", dependencies: ["MeshNetSystem", "MeshNetSwarm", "MeshNetProtocol", "CSystem", "TestSupport"], swiftSettings: settings),
+        .testTarget(
+            name: "MeshNetSwarmTests", dependencies: ["MeshNetSwarm", "MeshNetSimulator", "TestSupport", "CAllocationCounter"],
+            swiftSettings: settings),
+        .testTarget(
+            name: "MeshNetSystemTests", dependencies: ["MeshNetSystem", "MeshNetSwarm", "MeshNetProtocol", "CSystem", "TestSupport"],
+            swiftSettings: settings),
         .testTarget(name: "MeshNetTests", dependencies: ["MeshNet", "TestSupport"], swiftSettings: settings),
     ]
 )

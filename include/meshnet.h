@@ -221,7 +221,8 @@ typedef struct meshnet_node meshnet_node_t;
    the bootstrap peers, multiaddrs such as "/ip4/10.0.0.1/tcp/4001" or "/dns4/host/tcp/4001/p2p/12D3KooW…".
    All arguments are required; bootstrap_peers may be NULL with bootstrap_peer_count 0.
    A bootstrap address that cannot be used does not stop the node: it is reported by MESHNET_EVENT_ADDRESS_PROBLEM and by
-   meshnet_address_problems. A host name where an IP address belongs, "/ip4/host/tcp/4001", is reported and read as "/dns4/host/tcp/4001". The node keeps the key pair: it may be freed at once. Blocks: no.
+   meshnet_address_problems. A host name where an IP address belongs, "/ip4/host/tcp/4001", is reported and read as "/dns4/host/tcp/4001".
+   The node keeps the key pair: it may be freed at once. Blocks: no.
    Errors: INVALID_ARGUMENT, INVALID_HANDLE, PORT_IN_USE, LISTEN_FAILED, LIMIT_REACHED (of descriptors or threads). Since 0.1. */
 MESHNET_API MESHNET_CHECK int32_t meshnet_node_new(const meshnet_keypair_t *identity,
                                                    const char *const *bootstrap_peers,
@@ -552,10 +553,12 @@ MESHNET_API MESHNET_CHECK int32_t meshnet_ping_start(meshnet_node_t *node, const
 MESHNET_API MESHNET_CHECK int32_t meshnet_perf_start(meshnet_node_t *node, const char *peer_id, uint64_t upload, uint64_t download,
                                                      meshnet_ticket_t *ticket); /* upload_ns download_ns */
 
-/* `buffer` is lent to the node until the completion is fetched or meshnet_node_close has returned. Completes with: length (0: the end). */
+/* `buffer` is lent to the node until the completion is fetched or meshnet_node_close has returned.
+   Completes with: length (0: the end). Since 0.1. */
 MESHNET_API MESHNET_CHECK int32_t meshnet_stream_read_start(meshnet_node_t *node, meshnet_stream_t stream, uint8_t *buffer, size_t capacity,
                                                             meshnet_ticket_t *ticket);
-/* `data` is lent to the node until the completion is fetched or meshnet_node_close has returned. Completes with: length (all of it). */
+/* `data` is lent to the node until the completion is fetched or meshnet_node_close has returned.
+   Completes with: length (all of it). Since 0.1. */
 MESHNET_API MESHNET_CHECK int32_t meshnet_stream_write_start(meshnet_node_t *node, meshnet_stream_t stream, const uint8_t *data, size_t length,
                                                              meshnet_ticket_t *ticket);
 

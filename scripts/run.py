@@ -66,7 +66,8 @@ def programs(peers: list[str]) -> list[Program]:
     found = []
     for name, command in commands.items():
         others = peers or [f"/ip4/127.0.0.1/tcp/{port}" for other, port in ports.items() if other != name]
-        options = ["--name", name, "--port", str(ports[name]), "--bootstrap", ",".join(others), "--count", str(HELLOS)]
+        port, bootstrap = ("--listen-port", "--bootstrap-peers") if name == "swift" else ("--port", "--bootstrap")
+        options = ["--name", name, port, str(ports[name]), bootstrap, ",".join(others), "--count", str(HELLOS)]
         found.append(Program(name, [*command, *options, "--peers", str(len(commands) - 1), "--seconds", str(SECONDS_MAX)]))
     return found
 

@@ -92,7 +92,7 @@ class Suite:
 # Steps that suites need and that are no tests; each runs once, when the first suite asks for it.
 STEPS: dict[str, list[str]] = {
     "library": ["scripts/build-library.sh"],
-    "command": ["swift", "build", "-c", "release", "--product", "meshnet-cli"],
+    "command": ["scripts/build-command.sh"],
     "package": [
         *(str(PYTHON), "-m", "pip", "install", "--quiet", "--disable-pip-version-check"),
         *("--no-build-isolation", "--force-reinstall", "--no-deps", "./python"),

@@ -32,7 +32,8 @@ private func waitForFollower(of topic: String, _ node: Node, seconds: Int) async
     }
     defer { timer.cancel() }
     guard await waiting.value else {
-        throw Failure("nobody who follows \"\(topic)\" within \(seconds) s", remedy: "Name a node to begin with by --bootstrap-peers, or wait longer by --seconds.")
+        throw Failure("nobody who follows \"\(topic)\" within \(seconds) s",
+            remedy: "Name a node to begin with by --bootstrap-peers, or wait longer by --seconds.")
     }
 }
 

@@ -65,7 +65,9 @@ func texts(_ pointer: UnsafePointer<UnsafePointer<CChar>?>?, _ count: Int, _ nam
            _ code: meshnet_error = MESHNET_ERROR_INVALID_ARGUMENT) throws(Failure) -> [String] {
     if count == 0 { return [] }
     guard let pointer else { throw .argument(name, "is NULL with a count of \(count)") }
-    guard count > 0, count <= largestTextCount else { throw .argument(name, "has a count of \(UInt(bitPattern: count)); at most \(largestTextCount) are taken") }
+    guard count > 0, count <= largestTextCount else {
+        throw .argument(name, "has a count of \(UInt(bitPattern: count)); at most \(largestTextCount) are taken")
+    }
     var texts: [String] = []
     for index in 0..<count { texts.append(try text(pointer[index], name, code)) }
     return texts

@@ -10,7 +10,8 @@ import MeshNetSystem
     return fetch(node, timeout, event, "event", 1, &count)
 }
 
-@c @implementation public func meshnet_next_events(_ node: OpaquePointer?, _ timeout: Int32, _ events: UnsafeMutablePointer<UnsafeMutablePointer<meshnet_event_t>?>?,
+@c @implementation public func meshnet_next_events(_ node: OpaquePointer?, _ timeout: Int32,
+                                                   _ events: UnsafeMutablePointer<UnsafeMutablePointer<meshnet_event_t>?>?,
                                                    _ capacity: Int, _ count: UnsafeMutablePointer<Int>?) -> Int32 {
     count?.pointee = 0
     guard let count else { return refuse(.argument("count", "is NULL")) }

@@ -104,11 +104,11 @@ package struct YamuxSession {
         if !isUnknown { _ = enqueue(ControlFrame(kind: .reset, stream: id)) }
     }
 
-    /// Ends the session: one go-away behind the control frames that wait, then nothing more.
+    /// Ends the session: one go-away behind the control frames that wait, then nothing more, not even of an end that was not reported yet.
     package mutating func goAway(_ code: YamuxGoAway) {
+        notices.removeAll()
         guard state == .open else { return }
         control.append(ControlFrame(kind: .goAway, stream: 0, value: code.rawValue))
-        notices.removeAll()
         endSession()
     }
 

@@ -1,7 +1,7 @@
 package import MeshNetProtocol
 
-/// A binary heap of deadlines. Entries are never removed early: whoever is called looks at its own state and may find
-/// nothing to do. Equal deadlines fire in the order they were set, so that a run replays.
+/// A binary heap of deadlines. Entries are not taken out when they lose their meaning: whoever is called looks at its own state and may
+/// find nothing to do. `removeAll(where:)` sweeps now and then. Equal deadlines fire in the order they were set, so that a run replays.
 package struct TimerQueue<Key> {
     private struct Entry {
         var deadline: Instant
@@ -36,6 +36,13 @@ package struct TimerQueue<Key> {
             siftDown(0)
         }
         return first.key
+    }
+
+    /// Takes entries out whose owner is gone. The order of the others stays.
+    package mutating func removeAll(where isDead: (Key) -> Bool) {
+        heap.removeAll { isDead($0.key) }
+        // A sorted array is a heap.
+        heap.sort { $0.isBefore($1) }
     }
 
     private mutating func siftUp(_ start: Int) {

@@ -18,6 +18,10 @@ package struct ConnectionPipeline {
     /// An orderly close waits so long for its last bytes to be sent.
     package static let lingerTime: Duration = .seconds(1)
 
+    /// Bytes that wait for the socket while it takes none end the connection after this: the peer does not read. go-yamux: 10 s; longer here, because
+    /// a path may fail for a while. The peer that answers pings but does not read is not found otherwise.
+    package static let stallTime: Duration = .seconds(30)
+
     static let securityProtocol = "/noise"
     static let muxerProtocol = "/yamux/1.0.0"
 
@@ -36,6 +40,8 @@ package struct ConnectionPipeline {
     var handshakeDeadline: Instant?
     var closeDeadline: Instant?
     var socketEnd: SocketEnd?
+    /// Since when the socket took none of the bytes that wait.
+    var stalledSince: Instant?
 
     var input: PipelineInput
     var output: PipelineOutput
@@ -126,13 +132,23 @@ package struct ConnectionPipeline {
         if stage == .over { return }
         if let closeDeadline, now >= closeDeadline, case .closing(let cause) = stage { return finish(.closed(cause)) }
         if let handshakeDeadline, now >= handshakeDeadline { return failHandshake(.timedOut(handshakeStage)) }
+        if let stallDeadline, now >= stallDeadline { return finish(.closed(.timedOut)) }
         while let oldest = negotiations.first, now >= oldest.deadline { abandonNegotiation(at: 0, .negotiationTimedOut) }
     }
 
-    /// When `handleTimeout` wants to be called: handshake, stream negotiations, a close that does not drain.
+    /// When `handleTimeout` wants to be called: handshake, stream negotiations, a peer that does not read, a close that does not drain.
     package var deadline: Instant? {
         if stage == .over { return nil }
-        return earlier(closeDeadline, earlier(handshakeDeadline, negotiations.deadline))
+        return earlier(earlier(closeDeadline, stallDeadline), earlier(handshakeDeadline, negotiations.deadline))
+    }
+
+    private var stallDeadline: Instant? { isEstablished ? stalledSince.map { $0 + Self.stallTime } : nil }
+
+    /// `flush` left something for `poll`, or a deadline before the one that the owner knows.
+    func needsPoll(before known: Instant?) -> Bool {
+        if !actions.isEmpty || session.hasInput || output.failure != nil { return true }
+        guard let deadline else { return false }
+        return known.map { deadline < $0 } ?? true
     }
 
     /// What happened next; nil when there is nothing more to know.
@@ -164,6 +180,12 @@ package struct ConnectionPipeline {
         }
     }
 
+    /// `poll` has something to say although nothing came in. After `flush`: a stream whose turn it was to write did not, and others wait.
+    package var needsPoll: Bool {
+        if !actions.isEmpty || session.hasInput || output.failure != nil { return stage != .over || !actions.isEmpty }
+        return stage == .open && turns.hasRoom(free: limits.sendBuffer - output.queuedBytes, capacity: limits.sendBuffer)
+    }
+
     // MARK: Output
 
     /// Sealed bytes wait for the socket.
@@ -184,6 +206,7 @@ package struct ConnectionPipeline {
         self.now = now
         bytesSent += UInt64(count)
         output.didTransmit(count)
+        if count > 0 { stalledSince = output.sealedBytes > 0 ? now : nil }
     }
 
     /// Seals what waits and gives back the receive buffer if nothing in it waits. Called at the end of a turn of the loop, so that the small frames
@@ -196,6 +219,7 @@ package struct ConnectionPipeline {
             writeControl()
         }
         output.seal()
+        if stalledSince == nil, output.sealedBytes > 0 { stalledSince = now }
         input.releaseIfEmpty()
     }
 
@@ -233,6 +257,7 @@ package struct ConnectionPipeline {
 
     /// Ends our half, behind everything written. `streamClosed` follows once the peer ended its half too.
     package mutating func closeWrite(_ stream: PipelineStream) {
+        turns.forget(stream.rawValue)
         if let at = negotiations.find(stream.rawValue), negotiations[at].lazyProtocol == nil {
             negotiations[at].endsOurHalf = true
         } else {

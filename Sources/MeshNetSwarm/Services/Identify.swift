@@ -66,6 +66,14 @@ extension Swarm {
         emit(.identified(identity))
     }
 
+    /// Signed once for each list of addresses: a peer that asks again and again shall not make us sign again and again.
+    private mutating func ownRecord() -> [UInt8] {
+        if let sealedRecord { return sealedRecord }
+        let record = PeerRecord.sealed(by: configuration.identity, sequence: recordSequence, addresses: listenAddresses)
+        sealedRecord = record
+        return record
+    }
+
     private mutating func identifyFrame(for id: ConnectionID) -> [UInt8] {
         var message = IdentifyMessage()
         message.protocolVersion = "ipfs/0.1.0"
@@ -74,7 +82,7 @@ extension Swarm {
         message.listenAddresses = listenAddresses
         message.observedAddress = connections[id]?.remote
         message.protocols = protocols
-        message.signedPeerRecord = PeerRecord.sealed(by: configuration.identity, sequence: recordSequence, addresses: listenAddresses)
+        message.signedPeerRecord = ownRecord()
         return message.frames
     }
 }

@@ -22,6 +22,8 @@ struct PingState {
     var lastAnswer: Instant?
     var roundTrip: Duration?
     var nextPing: Instant = .zero
+    /// The timer that counts; others that stand in the queue are of the past.
+    var timerSetFor: Instant?
 
     mutating func begin(_ bytes: [UInt8], now: Instant) {
         inFlight = (bytes, now)
@@ -44,7 +46,17 @@ extension Swarm {
     mutating func startPings(_ id: ConnectionID) {
         guard configuration.pingInterval > .zero else { return }
         connections[id]?.ping.nextPing = now + configuration.pingInterval
-        timers.set(.ping(id), at: now + configuration.pingInterval)
+        setPingTimer(id)
+    }
+
+    /// At the nearer of the next ping and the end of our patience with the one in flight, unless a timer stands that is as near.
+    private mutating func setPingTimer(_ id: ConnectionID) {
+        guard let state = connections[id]?.ping else { return }
+        let next = configuration.pingInterval > .zero ? state.nextPing : nil
+        guard let due = earlier(next, state.inFlight.map { $0.sentAt + configuration.pingTimeout }) else { return }
+        if let set = state.timerSetFor, set <= due { return }
+        connections[id]?.ping.timerSetFor = due
+        timers.set(.ping(id), at: due)
     }
 
     mutating func ping(_ peer: PeerID, ticket: Ticket) {
@@ -60,7 +72,9 @@ extension Swarm {
         if case .call(let ticket) = purpose { connections[id]?.ping.waiting.append(ticket) }
         guard connections[id]?.ping.inFlight == nil, connections[id]?.ping.isUnsupported == false else { return }
         if connections[id]?.ping.stream == nil {
-            guard let stream = try? connections[id]?.pipeline?.openStream([PingState.protocolID], now: now) else { return failPingCalls(id, .limitReached("streamsPerConnection")) }
+            guard let stream = try? connections[id]?.pipeline?.openStream([PingState.protocolID], now: now) else {
+                return failPingCalls(id, .limitReached("streamsPerConnection"))
+            }
             connections[id]?.ping.stream = stream
             use(stream, for: .pingOut, on: id)
         }
@@ -68,7 +82,7 @@ extension Swarm {
         let bytes = random.bytes(PingState.byteCount)
         connections[id]?.ping.begin(bytes, now: now)
         send(bytes, on: stream, of: id, thenClose: false)
-        timers.set(.ping(id), at: now + configuration.pingTimeout)
+        setPingTimer(id)
     }
 
     /// Bytes of the echo. Anything else than what was sent breaks the protocol.
@@ -90,13 +104,16 @@ extension Swarm {
     /// Due for the next ping, or the one in flight got no answer.
     mutating func pingTimer(_ id: ConnectionID) {
         guard let state = connections[id]?.ping, connections[id]?.phase == .established else { return }
+        guard let set = state.timerSetFor, set <= now else { return }
+        connections[id]?.ping.timerSetFor = nil
         if let (_, sentAt) = state.inFlight {
             if now - sentAt >= configuration.pingTimeout { return lost(id) }
         }
-        guard configuration.pingInterval > .zero, state.nextPing <= now else { return }
-        connections[id]?.ping.nextPing = now + configuration.pingInterval
-        timers.set(.ping(id), at: now + configuration.pingInterval)
-        sendPing(id, for: .liveness)
+        if configuration.pingInterval > .zero, state.nextPing <= now {
+            connections[id]?.ping.nextPing = now + configuration.pingInterval
+            sendPing(id, for: .liveness)
+        }
+        setPingTimer(id)
     }
 
     private mutating func lost(_ id: ConnectionID) { close(id, cause: .timedOut) }

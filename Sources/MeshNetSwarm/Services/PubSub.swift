@@ -8,6 +8,8 @@ struct PubSubLink {
     static let maximumQueuedMessages = 5_000
     /// Frames with control only. rust: 20,000.
     static let maximumQueuedControl = 20_000
+    /// Bytes of these. Every heartbeat announces ids anew, so that little is lost with what does not fit.
+    static let maximumQueuedControlBytes = 4 << 20
     /// A peer that ends our stream again and again is left alone after this.
     static let maximumReopenings = 5
 
@@ -24,32 +26,38 @@ struct PubSubLink {
     var forward = Fifo<[UInt8]>()
     var current: [UInt8] = []
     var written = 0
+    /// Bytes of messages, and of control.
     var queuedBytes = 0
+    var queuedControlBytes = 0
 
     /// False when there is no room.
     mutating func enqueue(_ frame: [UInt8], _ priority: GossipsubPriority) -> Bool {
         switch priority {
         case .control:
-            guard control.count < Self.maximumQueuedControl else { return false }
+            guard control.count < Self.maximumQueuedControl, queuedControlBytes + frame.count <= Self.maximumQueuedControlBytes else { return false }
             control.append(frame)
+            queuedControlBytes += frame.count
         case .own, .forward:
             guard own.count + forward.count < Self.maximumQueuedMessages, queuedBytes + frame.count <= Self.maximumQueuedBytes else { return false }
             if priority == .own { own.append(frame) } else { forward.append(frame) }
+            queuedBytes += frame.count
         }
-        queuedBytes += frame.count
         return true
     }
 
     /// Puts the next frame in hand; false when none waits.
     mutating func advance() -> Bool {
-        guard let next = control.popFirst() ?? own.popFirst() ?? forward.popFirst() else {
+        written = 0
+        if let next = control.popFirst() {
+            current = next
+            queuedControlBytes -= next.count
+        } else if let next = own.popFirst() ?? forward.popFirst() {
+            current = next
+            queuedBytes -= next.count
+        } else {
             current = []
-            written = 0
             return false
         }
-        current = next
-        written = 0
-        queuedBytes -= next.count
         return true
     }
 
@@ -125,6 +133,7 @@ extension Swarm {
                 emit(.message(Message(topic: message.topic, origin: message.origin, receivedFrom: message.receivedFrom, data: message.data)))
             case .peerSubscribed(let peer, let topic): emit(.subscription(peer: peer, topic: topic, subscribed: true))
             case .peerUnsubscribed(let peer, let topic): emit(.subscription(peer: peer, topic: topic, subscribed: false))
+            case .dropped(.malformedRPC, let peer): resetPubSubInput(of: peer)
             case .peerExchange, .dropped: break
             }
         }
@@ -203,6 +212,15 @@ extension Swarm {
             connections[id]?.pipeline?.reset(stream)
             return
         }
+        // Gossip with a peer needs a stream each way: one that ended ours gets a new one, but not for ever.
+        if peers[peer]?.pubsub.stream == nil {
+            guard let reopenings = peers[peer]?.pubsub.reopenings, reopenings < PubSubLink.maximumReopenings else {
+                connections[id]?.pipeline?.reset(stream)
+                return
+            }
+            peers[peer]?.pubsub.reopenings += 1
+            openPubSub(to: peer)
+        }
         if let old = connections[id]?.pubsubInput?.stream {
             connections[id]?.streams[old] = nil
             connections[id]?.pipeline?.reset(old)
@@ -227,6 +245,17 @@ extension Swarm {
         pumpGossip()
     }
 
+    /// Nothing that follows a malformed RPC can be trusted to be where it seems.
+    private mutating func resetPubSubInput(of peer: PeerID) {
+        for id in peers[peer]?.connections ?? [] {
+            guard let stream = connections[id]?.pubsubInput?.stream else { continue }
+            connections[id]?.pubsubInput = nil
+            connections[id]?.streams[stream] = nil
+            connections[id]?.pipeline?.reset(stream)
+            touch(id)
+        }
+    }
+
     private mutating func addToGossip(_ peer: PeerID, protocolID: String, through id: ConnectionID) {
         guard peers[peer]?.pubsub.isAdded == false, let connection = connections[id] else { return }
         peers[peer]?.pubsub.isAdded = true
@@ -235,7 +264,9 @@ extension Swarm {
     }
 
     private mutating func removeFromGossip(_ peer: PeerID) {
+        let reopenings = peers[peer]?.pubsub.reopenings ?? 0
         peers[peer]?.pubsub = PubSubLink()
+        peers[peer]?.pubsub.reopenings = reopenings
         gossip.removePeer(peer, now: now)
         pumpGossip()
     }

@@ -21,6 +21,8 @@ struct Dial {
 
     struct Lookup {
         let query: UInt64
+        let host: String
+        let family: AddressFamily
         let port: UInt16
     }
 
@@ -33,10 +35,17 @@ struct Dial {
     var verdict: DialError { failures.max { $0.weight < $1.weight } ?? .noAddresses }
 }
 
+/// What makes two wishes one: the peer asked for, or the address where none is named.
+enum DialKey: Hashable {
+    case peer(PeerID)
+    case address(Multiaddr)
+
+    init(_ target: Multiaddr) { self = target.peerID.map(DialKey.peer) ?? .address(target) }
+}
+
 extension DialError {
     fileprivate var weight: Int {
         switch self {
-        case .selfDial: 9
         case .wrongPeer: 8
         case .handshakeFailed: 7
         case .limitReached: 6
@@ -45,7 +54,9 @@ extension DialError {
         case .unreachable: 3
         case .unresolved: 2
         case .unsupportedAddress: 1
-        case .cancelled, .noAddresses: 0
+        // One of many addresses may lead back here (a loopback address that a peer announced); it counts when all do.
+        case .selfDial: 0
+        case .cancelled, .noAddresses: -1
         }
     }
 }

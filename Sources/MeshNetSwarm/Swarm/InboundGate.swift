@@ -10,6 +10,8 @@ struct InboundGate {
     private var bySource: [[UInt8]: Int] = [:]
     private(set) var pending = 0
     private(set) var refused = 0
+    /// Addresses with connections.
+    var sourceCount: Int { bySource.count }
 
     init(limits: Limits) {
         perSource = limits.inboundConnectionsPerAddress

@@ -10,6 +10,15 @@ struct BootstrapEntry {
     var isDialling = false
     /// The address turned out to be our own, the entry was removed, or the application disconnected the peer.
     var isSuspended = false
+    /// When the next dial is due; nil when none is.
+    var dueAt: Instant?
+
+    /// Every address led to this node. That may change where a name stands for it, or where another peer is asked for.
+    var mayLeadElsewhere: Bool {
+        isPeerConfigured || addresses.contains { address in
+            if case .name = DialTarget(address) { true } else { false }
+        }
+    }
 }
 
 // Bootstrap peers are dialled for ever, with jittered backoff, whenever they are not connected.
@@ -37,37 +46,46 @@ extension Swarm {
                 text: address.description, reason: "no transport here dials it: use /ip4, /ip6, /dns4, /dns6 or /dns with /tcp", usedInstead: nil))
             return false
         }
-        if let index = bootstrap.firstIndex(where: { $0.addresses.contains(address) }) {
+        if let index = bootstrapIndex[.address(address)] {
             guard bootstrap[index].isSuspended else { return false }
             bootstrap[index].isSuspended = false
             dialBootstrap(index)
             return true
         }
-        if let peer = address.peerID, let index = bootstrap.firstIndex(where: { $0.isPeerConfigured && $0.peer == peer }) {
+        if let peer = address.peerID, let index = bootstrapIndex[.peer(peer)] {
+            bootstrapIndex[.address(address)] = index
+            bootstrap[index].isSuspended = false
             bootstrap[index].addresses.append(address)
             dialBootstrap(index)
             return true
         }
         let backoff = Backoff(first: configuration.backoffFirst, cap: configuration.backoffCap)
         bootstrap.append(BootstrapEntry(addresses: [address], peer: address.peerID, isPeerConfigured: address.peerID != nil, backoff: backoff))
+        bootstrapIndex[.address(address)] = bootstrap.count - 1
+        bootstrapIndex[DialKey(address)] = bootstrap.count - 1
         dialBootstrap(bootstrap.count - 1)
         return true
     }
 
     mutating func removeBootstrap(_ address: Multiaddr) -> Bool {
-        guard let index = bootstrap.firstIndex(where: { $0.addresses.contains(address) && !($0.isSuspended && $0.addresses.isEmpty) }) else { return false }
+        guard let index = bootstrapIndex.removeValue(forKey: .address(address)) else { return false }
         bootstrap[index].addresses.removeAll { $0 == address }
         if bootstrap[index].addresses.isEmpty { bootstrap[index].isSuspended = true }
         return true
     }
 
-    mutating func bootstrapTimer(_ index: Int) { dialBootstrap(index) }
+    /// Only the last delay that was set counts: a peer that comes and goes does not add dials.
+    mutating func bootstrapTimer(_ index: Int) {
+        guard let due = bootstrap[index].dueAt, due <= now else { return }
+        dialBootstrap(index)
+    }
 
     private mutating func dialBootstrap(_ index: Int) {
         let entry = bootstrap[index]
         guard !isShuttingDown, !entry.isSuspended, !entry.isDialling else { return }
         if let peer = entry.peer, peers[peer] != nil { return }
         bootstrap[index].isDialling = true
+        bootstrap[index].dueAt = nil
         for address in entry.addresses { dial(address, ticket: nil, bootstrap: index) }
     }
 
@@ -75,7 +93,7 @@ extension Swarm {
     mutating func bootstrapFailed(_ index: Int, _ error: DialError) -> Duration? {
         bootstrap[index].isDialling = false
         switch error {
-        case .selfDial:
+        case .selfDial where !bootstrap[index].mayLeadElsewhere || bootstrap[index].peer == localPeer:
             bootstrap[index].isSuspended = true
             return nil
         case .cancelled: return nil
@@ -110,6 +128,7 @@ extension Swarm {
 
     private mutating func scheduleBootstrap(_ index: Int) -> Duration {
         let delay = bootstrap[index].backoff.next(&random)
+        bootstrap[index].dueAt = now + delay
         timers.set(.bootstrap(index), at: now + delay)
         return delay
     }

@@ -31,6 +31,7 @@ extension Swarm {
         for address in addresses where !listenAddresses.contains(address) { emit(.listening(address)) }
         listenAddresses = addresses
         recordSequence &+= 1
+        sealedRecord = nil
         pushIdentify()
     }
 

@@ -5,12 +5,17 @@ extension Swarm {
     /// A socket was accepted. nil: a limit refuses it, close the socket.
     package mutating func accepted(from remote: SocketAddress, to local: SocketAddress, now: Instant) -> ConnectionID? {
         self.now = now
-        guard !isShuttingDown, connections.count < configuration.limits.connections, inboundGate.admit(remote) else { return nil }
+        guard !isShuttingDown, connections.count < inboundLimit, inboundGate.admit(remote) else { return nil }
         let id = connections.insert { id in
             Connection(id: id, direction: .inbound, remoteSocket: remote, remote: remote.multiaddr, dial: nil, phase: .handshaking)
         }
         startPipeline(id, role: .inbound, expectedPeer: nil)
         return id
+    }
+
+    /// Inbound connections leave room for our own dials: a flood must not cut the node off from the peers that it chose.
+    private var inboundLimit: Int {
+        configuration.limits.connections - min(configuration.limits.pendingOutboundConnections, configuration.limits.connections / 4)
     }
 
     /// The TCP connection asked for by `.connect` stands.
@@ -95,7 +100,7 @@ extension Swarm {
         guard peer != localPeer else {
             close(id, cause: .closedByUs)
             attemptFailed(connection, .selfDial)
-            return
+            return startQueuedDials()
         }
         if connection.direction == .outbound { addressBook.add(connection.remote, for: peer) }
         if peers[peer] == nil {
@@ -112,6 +117,7 @@ extension Swarm {
         dialSucceeded(connection.dial, peer: peer)
         cancelAttempts(to: peer)
         bootstrapConnected(peer)
+        startQueuedDials()
     }
 
     private mutating func handshakeFailed(_ id: ConnectionID, _ failure: HandshakeFailure) {
@@ -167,8 +173,9 @@ extension Swarm {
             if connection.phase == .handshaking { inboundGate.handshakeEnded() }
         } else if connection.phase == .connecting || connection.phase == .handshaking {
             outboundAttempts -= 1
-            startQueuedDials()
         }
+        startQueuedDials()
+        sweepTimers()
         return connection
     }
 

@@ -6,13 +6,15 @@ extension Swarm {
     mutating func dial(_ target: Multiaddr, ticket: Ticket?, bootstrap: Int? = nil) {
         let peer = target.peerID
         if peer == localPeer { return refuse(target, .selfDial, ticket: ticket, bootstrap: bootstrap) }
-        if let running = runningDial(peer: peer, target: target) {
+        if let running = dialIndex[DialKey(target)] {
             if let ticket { dials[running]?.tickets.append(ticket) }
             if let bootstrap, dials[running]?.bootstrap == nil { dials[running]?.bootstrap = bootstrap }
-            return addTarget(target, to: running)
+            addTarget(target, to: running)
+            return continueDial(running)
         }
         let id = DialID(rawValue: nextDialID)
         nextDialID += 1
+        dialIndex[DialKey(target)] = id
         dials[id] = Dial(id: id, peer: peer, target: target, nextAttempt: now, tickets: ticket.map { [$0] } ?? [], bootstrap: bootstrap)
         addTarget(target, to: id)
         if let peer {
@@ -49,9 +51,7 @@ extension Swarm {
         if dial.isExhausted { return failDial(id, dial.verdict) }
         guard !dial.candidates.isEmpty, dial.attempts.count < configuration.limits.dialsPerPeer else { return }
         guard dial.nextAttempt <= now || dial.attempts.isEmpty else { return timers.set(.dial(id), at: dial.nextAttempt) }
-        guard outboundAttempts < configuration.limits.pendingOutboundConnections,
-            connections.count < configuration.limits.connections
-        else {
+        guard hasRoomForAttempt else {
             dials[id]?.isQueued = true
             queuedDials.append(id)
             return
@@ -61,8 +61,13 @@ extension Swarm {
         if dials[id]?.candidates.isEmpty == false { timers.set(.dial(id), at: now + Dial.stagger) }
     }
 
+    private var hasRoomForAttempt: Bool {
+        outboundAttempts < configuration.limits.pendingOutboundConnections && connections.count < configuration.limits.connections
+    }
+
+    /// Called whenever an attempt or a connection made room.
     mutating func startQueuedDials() {
-        while outboundAttempts < configuration.limits.pendingOutboundConnections, let id = queuedDials.popFirst() {
+        while hasRoomForAttempt, let id = queuedDials.popFirst() {
             dials[id]?.isQueued = false
             continueDial(id)
         }
@@ -100,7 +105,6 @@ extension Swarm {
         guard let id = connection.dial, dials[id] != nil else { return }
         dials[id]?.attempts.removeAll { $0 == connection.id }
         dials[id]?.failures.append(error)
-        if error == .selfDial { dials[id]?.candidates.removeAll() }
         dials[id]?.nextAttempt = now
         continueDial(id)
     }
@@ -113,12 +117,9 @@ extension Swarm {
 
     /// The peer is connected, whoever dialled: other attempts to reach it are of no use.
     mutating func cancelAttempts(to peer: PeerID) {
-        let same = dials.keys.filter { dials[$0]?.peer == peer }.sorted { $0.rawValue < $1.rawValue }
-        for id in same {
-            guard let dial = endDial(id) else { continue }
-            if let index = dial.bootstrap { bootstrapReached(index, peer) }
-            answer(dial, with: peer)
-        }
+        guard let id = dialIndex[.peer(peer)], let dial = endDial(id) else { return }
+        if let index = dial.bootstrap { bootstrapReached(index, peer) }
+        answer(dial, with: peer)
     }
 
     mutating func failDial(_ id: DialID, _ error: DialError) {
@@ -143,6 +144,7 @@ extension Swarm {
     /// Takes a dial out of the books and ends its unfinished attempts.
     private mutating func endDial(_ id: DialID) -> Dial? {
         guard let dial = dials.removeValue(forKey: id) else { return nil }
+        dialIndex[DialKey(dial.target)] = nil
         for lookup in dial.resolving { queries[lookup.query] = nil }
         for attempt in dial.attempts where connections[attempt]?.isUnfinished == true {
             drop(attempt)
@@ -153,22 +155,15 @@ extension Swarm {
 
     // MARK: - Candidates
 
-    private func runningDial(peer: PeerID?, target: Multiaddr) -> DialID? {
-        let same = dials.keys.filter { id in
-            guard let dial = dials[id] else { return false }
-            return peer == nil ? dial.target == target : dial.peer == peer
-        }
-        return same.min { $0.rawValue < $1.rawValue }
-    }
-
     private mutating func addTarget(_ address: Multiaddr, to id: DialID) {
         switch DialTarget(address) {
         case .socket(let socket): addCandidate(socket, to: id)
         case .name(let host, let family, let port):
+            if dials[id]?.resolving.contains(where: { $0.host == host && $0.family == family && $0.port == port }) == true { return }
             let query = nextQuery
             nextQuery += 1
             queries[query] = id
-            dials[id]?.resolving.append(Dial.Lookup(query: query, port: port))
+            dials[id]?.resolving.append(Dial.Lookup(query: query, host: host, family: family, port: port))
             actions.append(.resolve(query: query, host: host, family: family))
         case .peerOnly: break
         case .unsupported: dials[id]?.failures.append(.unsupportedAddress)

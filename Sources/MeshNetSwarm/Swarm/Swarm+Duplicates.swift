@@ -15,7 +15,8 @@ extension Swarm {
     mutating func settleDuplicate(of peer: PeerID, newcomer: ConnectionID) {
         guard let known = peers[peer]?.primary, known != newcomer, let old = connections[known], let new = connections[newcomer] else { return }
         if (peers[peer]?.connections.count ?? 0) > configuration.limits.connectionsPerPeer, let oldest = peers[peer]?.connections.first {
-            close(oldest == known ? newcomer : oldest, cause: .limitReached("connectionsPerPeer"))
+            guard oldest != known else { return close(newcomer, cause: .limitReached("connectionsPerPeer")) }
+            close(oldest, cause: .limitReached("connectionsPerPeer"))
         }
         if Self.keepsOld(old: old.direction, new: new.direction, local: localPeer, remote: peer) {
             connections[newcomer]?.drainingSince = now

@@ -29,7 +29,8 @@ extension Swarm {
     /// The application is done with the stream: our half ends in order, what still arrives is thrown away.
     package mutating func closeStream(_ stream: StreamID, now: Instant) {
         self.now = now
-        guard let place = streams.removeValue(forKey: stream) else { return }
+        guard let place = agreedPlace(of: stream) else { return }
+        streams[stream] = nil
         connections[place.connection]?.streams[place.stream] = .finished
         connections[place.connection]?.pipeline?.closeWrite(place.stream)
         touch(place.connection)
@@ -37,10 +38,17 @@ extension Swarm {
 
     package mutating func resetStream(_ stream: StreamID, now: Instant) {
         self.now = now
-        guard let place = streams.removeValue(forKey: stream) else { return }
+        guard let place = agreedPlace(of: stream) else { return }
+        streams[stream] = nil
         connections[place.connection]?.streams[place.stream] = nil
         connections[place.connection]?.pipeline?.reset(place.stream)
         touch(place.connection)
+    }
+
+    /// A stream that the application was told of; one that is still being opened has a ticket that waits for it.
+    private func agreedPlace(of stream: StreamID) -> StreamLocation? {
+        guard let place = streams[stream], case .application? = connections[place.connection]?.streams[place.stream] else { return nil }
+        return place
     }
 
     mutating func openStream(to peer: PeerID, protocols: [String], ticket: Ticket) {
@@ -63,6 +71,10 @@ extension Swarm {
     // MARK: - What the pipeline reports of streams
 
     mutating func inboundStream(_ stream: PipelineStream, protocolID: String, on id: ConnectionID) {
+        if let service = Self.boundedService(protocolID), let limit = Self.inboundLimit(of: protocolID), inboundCount(of: service, on: id) >= limit {
+            connections[id]?.pipeline?.reset(stream)
+            return
+        }
         switch protocolID {
         case IdentifyMessage.identifyProtocol: answerIdentify(stream, on: id)
         case IdentifyMessage.pushProtocol: receiveIdentifyPush(stream, on: id)
@@ -70,6 +82,38 @@ extension Swarm {
         case PerfTransfer.protocolID: servePerf(stream, on: id)
         case let pubsub where Gossipsub.protocols.contains(pubsub): acceptPubSub(stream, protocolID: pubsub, on: id)
         default: acceptApplicationStream(stream, protocolID: protocolID, on: id)
+        }
+    }
+
+    /// Streams that one peer may have open to a service of ours, over all its connections; further ones are reset.
+    static func inboundLimit(of protocolID: String) -> Int? {
+        switch protocolID {
+        // go-libp2p: 16 for each peer.
+        case IdentifyMessage.identifyProtocol: 16
+        // Each may hold what ten messages say; a peer has one change to tell at a time, and perhaps the next one.
+        case IdentifyMessage.pushProtocol: 2
+        // libp2p specs, ping: "MUST NOT keep more than one outbound stream", listeners accept two.
+        case PingState.protocolID: 2
+        // Each may ask for bytes without end. One does for a measurement, a few for parallel ones.
+        case PerfTransfer.protocolID: 4
+        default: nil
+        }
+    }
+
+    private static func boundedService(_ protocolID: String) -> StreamUse? {
+        switch protocolID {
+        case IdentifyMessage.identifyProtocol: .identifyAnswer
+        case IdentifyMessage.pushProtocol: .identifyPushIn
+        case PingState.protocolID: .pingIn
+        case PerfTransfer.protocolID: .perfServer
+        default: nil
+        }
+    }
+
+    private func inboundCount(of service: StreamUse, on id: ConnectionID) -> Int {
+        guard let peer = connections[id]?.peer else { return 0 }
+        return (peers[peer]?.connections ?? [id]).reduce(0) { count, each in
+            count + (connections[each]?.streams.values.count { $0 == service } ?? 0)
         }
     }
 

@@ -15,6 +15,8 @@ package struct Swarm {
 
     var actions = Fifo<SwarmAction>()
     var timers = TimerQueue<TimerKey>()
+    /// So many timers make a sweep worth it.
+    private var timerSweepCount = Self.minimumTimerSweep
     /// Pipelines that may have actions, and those that may hold unsealed bytes.
     var dirty = Fifo<ConnectionID>()
     var unflushed: [ConnectionID] = []
@@ -24,15 +26,21 @@ package struct Swarm {
     var addressBook: AddressBook
     var listenAddresses: [Multiaddr] = []
     var recordSequence: UInt64
+    /// Our signed peer record, once somebody asked for it.
+    var sealedRecord: [UInt8]?
     var inboundGate: InboundGate
 
     var dials: [DialID: Dial] = [:]
+    /// Finds the dial to a peer or an address that is under way.
+    var dialIndex: [DialKey: DialID] = [:]
     var nextDialID: UInt64 = 1
     var nextQuery: UInt64 = 1
     var queries: [UInt64: DialID] = [:]
     var queuedDials = Fifo<DialID>()
     var outboundAttempts = 0
     var bootstrap: [BootstrapEntry] = []
+    /// Finds the entry of an address, and of a configured peer.
+    var bootstrapIndex: [DialKey: Int] = [:]
     var addressProblems: [AddressProblem] = []
 
     var acceptedProtocols: [String] = []
@@ -51,12 +59,35 @@ package struct Swarm {
         localPeer = configuration.identity.peerID
         random = RandomSource(seed: seed)
         addressBook = AddressBook(limits: configuration.limits)
-        recordSequence = configuration.peerRecordSequence
+        recordSequence = configuration.firstSequenceNumber ?? 1
         inboundGate = InboundGate(limits: configuration.limits)
         gossip = Gossipsub(
-            configuration: configuration.gossipsub, identity: configuration.identity, random: random.fork(), now: now)
+            configuration: configuration.gossipsub, identity: configuration.identity, random: random.fork(), now: now,
+            sequenceNumber: configuration.firstSequenceNumber)
         refreshProtocols()
         loadBootstrap()
+    }
+
+    /// Timers below which no sweep is made. 24 bytes and a key each.
+    private static var minimumTimerSweep: Int { 1_024 }
+
+    /// Takes timers of connections and dials that are gone out of the queue once they may be half of it, so that coming and going fills nothing.
+    mutating func sweepTimers() {
+        guard timers.count >= timerSweepCount else { return }
+        var queue = timers
+        timers = TimerQueue()
+        queue.removeAll { !isLive($0) }
+        timers = queue
+        timerSweepCount = max(Self.minimumTimerSweep, 2 * timers.count)
+    }
+
+    private func isLive(_ key: TimerKey) -> Bool {
+        switch key {
+        case .pipeline(let id), .closing(let id), .ping(let id), .duplicate(let id): connections[id] != nil
+        case .connect(let id): connections[id].map { $0.phase == .connecting || $0.phase == .handshaking } ?? false
+        case .dial(let id): dials[id] != nil
+        case .bootstrap(let index): bootstrap[index].dueAt != nil
+        }
     }
 
     /// TCP connections of every phase.
@@ -97,6 +128,8 @@ package struct Swarm {
             connections[id]?.isUnflushed = false
             connections[id]?.pipeline?.flush(now: now)
             if connections[id]?.pipeline?.hasOutput == true { actions.append(.transmit(id)) }
+            // Sealing may end a connection, and bytes that wait for the socket have a deadline.
+            if connections[id]?.pipeline?.needsPoll(before: connections[id]?.timerSetFor) == true { markDirty(id) }
         }
     }
 
@@ -111,14 +144,17 @@ package struct Swarm {
     /// Marks a connection as one whose pipeline was touched: it is polled, then flushed at the end of the turn.
     mutating func touch(_ id: ConnectionID) {
         guard connections[id]?.pipeline != nil else { return }
-        if connections[id]?.isDirty == false {
-            connections[id]?.isDirty = true
-            dirty.append(id)
-        }
+        markDirty(id)
         if connections[id]?.isUnflushed == false {
             connections[id]?.isUnflushed = true
             unflushed.append(id)
         }
+    }
+
+    private mutating func markDirty(_ id: ConnectionID) {
+        guard connections[id]?.isDirty == false else { return }
+        connections[id]?.isDirty = true
+        dirty.append(id)
     }
 
     mutating func emit(_ event: Event) { actions.append(.event(event)) }
@@ -139,6 +175,7 @@ package struct Swarm {
     private mutating func fire(_ key: TimerKey) {
         switch key {
         case .pipeline(let id):
+            guard let set = connections[id]?.timerSetFor, set <= now else { return }
             connections[id]?.timerSetFor = nil
             connections[id]?.pipeline?.handleTimeout(now: now)
             touch(id)

@@ -13,6 +13,15 @@ extension Instant {
     }
 }
 
+package enum WallClock {
+    /// Since 1970. It may be set back: for numbers that should grow from run to run, and nothing else.
+    package static func nanoseconds() -> UInt64 {
+        var time = timespec()
+        clock_gettime(CLOCK_REALTIME, &time)
+        return UInt64(clamping: Int64(time.tv_sec) &* 1_000_000_000 &+ Int64(time.tv_nsec))
+    }
+}
+
 package enum Entropy {
     /// Bytes from the kernel's generator; blocks only before it was seeded at boot.
     package static func bytes(_ count: Int) -> [UInt8] {
