@@ -19,6 +19,7 @@ class FromSwarm:
 
     __slots__ = ("_fields",)
     __match_args__: tuple[str, ...] = ()
+    _fields: tuple[Any, ...]
 
     def _set(self, *fields: object) -> None:
         object.__setattr__(self, "_fields", fields)

@@ -59,6 +59,7 @@ async def connected_pair(**options: Any) -> AsyncIterator[tuple[meshnet.Node, me
         arrivals = first.events()
         assert await second.connect(address_of(first), timeout=PATIENCE) == first.peer_id
         await next_of(arrivals, meshnet.Connected)
+        del arrivals
         yield first, second
 
 
@@ -68,6 +69,7 @@ def sync_connected_pair(**options: Any) -> Iterator[tuple[meshnet.SyncNode, mesh
         arrivals = first.events()
         assert second.connect(address_of(first), timeout=PATIENCE) == first.peer_id
         sync_next_of(arrivals, meshnet.Connected)
+        del arrivals
         yield first, second
 
 
@@ -80,6 +82,7 @@ async def topic_pair(topic: str = "news", **options: Any) -> AsyncIterator[tuple
             assert await node.subscribe(topic)
         for events in heard:
             await next_of(events, meshnet.Subscription, lambda event: event.topic == topic and event.subscribed)
+        del heard, events  # nobody reads them any more
         yield first, second
 
 
