@@ -23,7 +23,7 @@ public struct Configuration: Sendable {
     public var pingTimeout: Duration = .seconds(20)
     /// One TCP connection attempt including its handshake. Default 10 s.
     public var dialTimeout: Duration = .seconds(10)
-    /// Backoff of bootstrap peers: full jitter below first, doubled up to the cap, for ever.
+    /// Delays between dials of a bootstrap peer: doubled from first up to the cap, the upper half of each random, for ever.
     public var backoffFirst: Duration = .milliseconds(500)
     public var backoffCap: Duration = .seconds(30)
 
