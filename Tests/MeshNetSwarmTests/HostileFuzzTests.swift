@@ -12,13 +12,14 @@ import Testing
     @Test(arguments: 0..<20 as Range<UInt64>) func randomAttackersAndCommands(seed: UInt64) {
         var random = RandomSource(testSeed: seed ^ 0xa77ac)
         let siege = Siege(seed: seed, bootstrap: ["/ip4/9.9.9.9/tcp/1", "/dns/name.example/tcp/1"]) {
-            $0.limits.connections = 40
-            $0.limits.pendingOutboundConnections = 4
+            $0.limits.connections = 12
+            $0.limits.pendingOutboundConnections = 3
+            $0.limits.inboundConnectionsPerAddress = 100
             $0.limits.streamsPerConnection = 32
             if seed % 4 == 0 { $0.pingInterval = .seconds(2); $0.pingTimeout = .seconds(1) }
         }
         var attack = RandomAttack(siege: siege, random: random.fork())
-        for _ in 0..<400 { attack.step() }
+        for _ in 0..<600 { attack.step() }
         attack.withdraw()
         #expect(siege.remains == [], "seed \(seed)")
         for ticket in attack.tickets { #expect(siege.completions[ticket]?.count == 1, "seed \(seed), ticket \(ticket.rawValue)") }

@@ -16,17 +16,10 @@ import Testing
         return Varint.encoded(UInt64(writer.bytes.count)) + writer.bytes
     }
 
-    /// Agrees to the victim's pubsub stream, as a peer that speaks 1.1.
-    private func agree(_ peer: RawPeer) {
-        for (header, body) in peer.frames where String(decoding: body, as: UTF8.self).contains("/meshsub/1.2.0") {
-            peer.seal(RawPeer.data(header.streamID, peer.line("/multistream/1.0.0") + peer.line("/meshsub/1.2.0")))
-        }
-    }
-
     private func member(_ siege: Siege, topic: String = "t") throws -> RawPeer {
         let peer = try #require(RawPeer(dialling: siege))
         siege.pass(.milliseconds(1))
-        agree(peer)
+        peer.agreeToPubSub()
         peer.open("/meshsub/1.2.0", subscription([topic]))
         siege.pass(.milliseconds(1))
         return peer

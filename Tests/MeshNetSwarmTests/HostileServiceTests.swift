@@ -59,10 +59,11 @@ import Testing
     }
 
     @Test func answersThatAreNotReadEndTheConnection() throws {
-        let (siege, peer) = try attacked()
+        let (siege, peer) = try attacked { $0.limits.streamsPerConnection = 8 }
         peer.reads = false
         peer.fillControlQueue()
-        for _ in 0..<20 { peer.fillOutput() }
+        #expect(!peer.isCutOff)
+        peer.seal(RawPeer.encode(YamuxHeader(.ping, .syn, stream: 0, length: 0)))
         siege.pass(.seconds(2))
         #expect(peer.isCutOff)
         #expect(siege.remains == [])
