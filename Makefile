@@ -25,7 +25,7 @@ lib: setup
 	@scripts/build-library.sh
 
 build: lib
-	@swift build -c release --product meshnet-cli
+	@scripts/build-command.sh
 
 run: build
 	@$(PYTHON) scripts/run.py $(if $(PEERS),--peers '$(PEERS)')

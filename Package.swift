@@ -23,18 +23,22 @@ let package = Package(
 
         .target(name: "MeshNetProtocol", dependencies: ["CSodium", "COpenSSL"], swiftSettings: settings),
         .target(name: "MeshNetSwarm", dependencies: ["MeshNetProtocol"], swiftSettings: settings),
-        .target(name: "MeshNetSystem", dependencies: ["MeshNetSwarm", "MeshNetProtocol", "CSodium", "CSystem"], swiftSettings: settings),
+        .target(name: "MeshNetSystem", dependencies: ["MeshNetSwarm", "MeshNetProtocol", "CSodium", "COpenSSL", "CSystem"], swiftSettings: settings),
         .target(name: "MeshNetSimulator", dependencies: ["MeshNetSwarm", "MeshNetProtocol"], swiftSettings: settings),
         .target(name: "MeshNet", dependencies: ["MeshNetSystem", "MeshNetSwarm", "MeshNetProtocol"], swiftSettings: settings),
         .target(name: "MeshNetExports", dependencies: ["MeshNetSystem", "MeshNetSwarm", "MeshNetProtocol", "CMeshNet"],
                 exclude: ["meshnet.map"], swiftSettings: settings),
-        .executableTarget(name: "MeshNetCommand", dependencies: ["MeshNet"], swiftSettings: settings),
+        .executableTarget(name: "MeshNetCommand", dependencies: ["MeshNet", "CSystem"], swiftSettings: settings),
 
         .target(name: "CAllocationCounter", path: "Tests/CAllocationCounter"),
         .target(name: "TestSupport", dependencies: ["MeshNetProtocol"], path: "Tests/TestSupport", swiftSettings: settings),
         .testTarget(name: "MeshNetProtocolTests", dependencies: ["MeshNetProtocol", "TestSupport"], swiftSettings: settings),
-        .testTarget(name: "MeshNetSwarmTests", dependencies: ["MeshNetSwarm", "MeshNetSimulator", "TestSupport", "CAllocationCounter"], swiftSettings: settings),
-        .testTarget(name: "MeshNetSystemTests", dependencies: ["MeshNetSystem", "MeshNetSwarm", "MeshNetProtocol", "CSystem", "TestSupport"], swiftSettings: settings),
+        .testTarget(
+            name: "MeshNetSwarmTests", dependencies: ["MeshNetSwarm", "MeshNetSimulator", "TestSupport", "CAllocationCounter"],
+            swiftSettings: settings),
+        .testTarget(
+            name: "MeshNetSystemTests", dependencies: ["MeshNetSystem", "MeshNetSwarm", "MeshNetProtocol", "CSystem", "TestSupport"],
+            swiftSettings: settings),
         .testTarget(name: "MeshNetTests", dependencies: ["MeshNet", "TestSupport"], swiftSettings: settings),
     ]
 )

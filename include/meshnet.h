@@ -138,7 +138,7 @@ enum meshnet_error {
     MESHNET_ERROR_NO_PEERS_SUBSCRIBED = -80,    /* nobody we are connected with follows the topic */
     MESHNET_ERROR_QUEUES_FULL = -81,            /* every peer that would get the message is too slow */
     MESHNET_ERROR_MESSAGE_TOO_LARGE = -82,      /* larger than maximum_message_size */
-    MESHNET_ERROR_NOT_SUBSCRIBED = -83,         /* we do not follow the topic */
+    MESHNET_ERROR_NOT_SUBSCRIBED = -83,         /* unknown topic: followed neither by us nor by a connected peer */
     MESHNET_ERROR_DUPLICATE_MESSAGE = -84,      /* the same message was published before (only where ids are made from the content) */
 
     /* Streams. */
@@ -221,7 +221,8 @@ typedef struct meshnet_node meshnet_node_t;
    the bootstrap peers, multiaddrs such as "/ip4/10.0.0.1/tcp/4001" or "/dns4/host/tcp/4001/p2p/12D3KooW…".
    All arguments are required; bootstrap_peers may be NULL with bootstrap_peer_count 0.
    A bootstrap address that cannot be used does not stop the node: it is reported by MESHNET_EVENT_ADDRESS_PROBLEM and by
-   meshnet_address_problems. The node keeps the key pair: it may be freed at once. Blocks: no.
+   meshnet_address_problems. A host name where an IP address belongs, "/ip4/host/tcp/4001", is reported and read as "/dns4/host/tcp/4001".
+   The node keeps the key pair: it may be freed at once. Blocks: no.
    Errors: INVALID_ARGUMENT, INVALID_HANDLE, PORT_IN_USE, LISTEN_FAILED, LIMIT_REACHED (of descriptors or threads). Since 0.1. */
 MESHNET_API MESHNET_CHECK int32_t meshnet_node_new(const meshnet_keypair_t *identity,
                                                    const char *const *bootstrap_peers,
@@ -428,9 +429,10 @@ MESHNET_API const char *meshnet_dial_cause_name(int32_t cause);
 
 /* ---- 6 Peers --------------------------------------------------------------------------------------------------------------- */
 
-/* Connects with the peer at a multiaddr, or finds that it is connected. `peer_id` (may be NULL with capacity 0) gets the text of
-   the peer's id. The connection stays until meshnet_disconnect or until it breaks; it is not dialled again by itself: that is what
-   bootstrap peers are for. When the time is over the attempt goes on without you. Blocks: up to timeout_ms.
+/* Connects with the peer at a multiaddr (read as bootstrap peers are), or finds that it is connected.
+   `peer_id` (may be NULL with capacity 0) gets the text of the peer's id.
+   The connection stays until meshnet_disconnect or until it breaks; it is not dialled again by itself: that is what bootstrap peers are for.
+   When the time is over the attempt goes on without you. Blocks: up to timeout_ms.
    Errors: INVALID_ARGUMENT, INVALID_HANDLE, INVALID_ADDRESS, BUFFER_TOO_SMALL, CLOSED, TIMED_OUT, CANCELLED, LIMIT_REACHED, REFUSED, UNREACHABLE,
    UNRESOLVED, UNSUPPORTED_ADDRESS, WRONG_PEER, SELF_DIAL, HANDSHAKE_FAILED, NO_ADDRESSES. Since 0.1. */
 MESHNET_API MESHNET_CHECK int32_t meshnet_connect(meshnet_node_t *node, const char *address, int32_t timeout_ms,
@@ -467,8 +469,8 @@ MESHNET_API int32_t meshnet_unsubscribe(meshnet_node_t *node, const char *topic,
    DUPLICATE_MESSAGE. Since 0.1. */
 MESHNET_API MESHNET_CHECK int32_t meshnet_publish(meshnet_node_t *node, const char *topic, const uint8_t *data, size_t length);
 
-/* The connected peers that follow a topic (peer_id alone is set), ordered by peer id. We must follow it too. Blocks: one turn.
-   Errors: INVALID_ARGUMENT, INVALID_HANDLE, INVALID_TOPIC, NOT_SUBSCRIBED, CLOSED. Since 0.1. */
+/* The connected peers that follow a topic (peer_id alone is set), ordered by peer id. Blocks: one turn.
+   Errors: INVALID_ARGUMENT, INVALID_HANDLE, INVALID_TOPIC, NOT_SUBSCRIBED (neither we nor anyone connected follows it), CLOSED. Since 0.1. */
 MESHNET_API MESHNET_CHECK int32_t meshnet_topic_peers(meshnet_node_t *node, const char *topic, meshnet_peer_list_t **peers);
 
 /* ---- 8 Streams ------------------------------------------------------------------------------------------------------------- */
@@ -531,7 +533,7 @@ MESHNET_API MESHNET_CHECK int32_t meshnet_perf(meshnet_node_t *node, const char 
    the code that the blocking call would have returned and, in the fields named here, its results; another thread may fetch it before
    this call has returned. An error means that none will come.
    There is no time limit but that of the node's options: meshnet_cancel ends a call that you no longer wait for.
-   Blocks: no. Errors: INVALID_ARGUMENT, INVALID_HANDLE, CLOSED, LIMIT_REACHED (too many calls wait), and those of the blocking call that
+   Blocks: no. Errors: INVALID_ARGUMENT, INVALID_HANDLE, CLOSED, LIMIT_REACHED (65,536 completions unfetched), and those of the blocking call that
    can be told at once: INVALID_ADDRESS, INVALID_PEER_ID, INVALID_TOPIC, INVALID_PROTOCOL, NO_SUCH_STREAM, BUSY. Since 0.1. */
 MESHNET_API MESHNET_CHECK int32_t meshnet_connect_start(meshnet_node_t *node, const char *address, meshnet_ticket_t *ticket); /* peer_id address direction */
 MESHNET_API MESHNET_CHECK int32_t meshnet_disconnect_start(meshnet_node_t *node, const char *peer_id, meshnet_ticket_t *ticket);
@@ -552,10 +554,12 @@ MESHNET_API MESHNET_CHECK int32_t meshnet_ping_start(meshnet_node_t *node, const
 MESHNET_API MESHNET_CHECK int32_t meshnet_perf_start(meshnet_node_t *node, const char *peer_id, uint64_t upload, uint64_t download,
                                                      meshnet_ticket_t *ticket); /* upload_ns download_ns */
 
-/* `buffer` is lent to the node until the completion is fetched or meshnet_node_close has returned. Completes with: length (0: the end). */
+/* `buffer` is lent to the node until the completion is fetched or meshnet_node_close has returned.
+   Completes with: length (0: the end). Since 0.1. */
 MESHNET_API MESHNET_CHECK int32_t meshnet_stream_read_start(meshnet_node_t *node, meshnet_stream_t stream, uint8_t *buffer, size_t capacity,
                                                             meshnet_ticket_t *ticket);
-/* `data` is lent to the node until the completion is fetched or meshnet_node_close has returned. Completes with: length (all of it). */
+/* `data` is lent to the node until the completion is fetched or meshnet_node_close has returned.
+   Completes with: length (all of it). Since 0.1. */
 MESHNET_API MESHNET_CHECK int32_t meshnet_stream_write_start(meshnet_node_t *node, meshnet_stream_t stream, const uint8_t *data, size_t length,
                                                              meshnet_ticket_t *ticket);
 
@@ -575,7 +579,7 @@ enum meshnet_signing_policy {
 typedef struct meshnet_gossipsub_options {
     uint32_t struct_size;
     int32_t signing_policy;          /* enum meshnet_signing_policy; STRICT_SIGN */
-    uint32_t maximum_message_size;   /* bytes; 8,388,608. Everybody on a topic should agree on it */
+    uint32_t maximum_message_size;   /* bytes with topic and signature; 8,388,608. Everybody on a topic should agree on it */
     uint32_t heartbeat_interval_ms;  /* 1,000 */
     uint32_t mesh_degree;            /* D, 6 */
     uint32_t mesh_degree_low;        /* D_lo, 5 */

@@ -12,12 +12,8 @@ import subprocess
 from pathlib import Path
 
 from setuptools import Extension, setup
+from setuptools.command.bdist_wheel import bdist_wheel
 from setuptools.command.build_ext import build_ext
-
-try:
-    from setuptools.command.bdist_wheel import bdist_wheel
-except ImportError:  # setuptools before 70.1
-    from wheel.bdist_wheel import bdist_wheel
 
 CHECKOUT = Path(__file__).resolve().parent.parent
 HEADER = CHECKOUT / "include" / "meshnet.h"
@@ -45,7 +41,7 @@ class BuildExtension(build_ext):
         shared = library()
         ext.extra_link_args += [str(shared), "-Wl,-rpath,$ORIGIN"]
         super().build_extension(ext)
-        # Resolved through a link that an install may have left there: never write through it.
+        # A file of its own: what stood there may be in use, or a link.
         target = Path(self.get_ext_fullpath(ext.name)).parent / LIBRARY_NAME
         target.unlink(missing_ok=True)
         shutil.copyfile(shared, target)

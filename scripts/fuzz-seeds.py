@@ -55,10 +55,17 @@ def seeds() -> dict[str, list[bytes]]:
         "multiaddr-text": texts + [bytes.fromhex(text) for text in addresses["no_crash_text"]],
         "bootstrap-address": texts,
         "multiaddr-bytes": binary + [bytes.fromhex(row) for row in addresses["no_crash_bytes"]],
-        "multistream": [b"\x07" + value for value in hexes(multistream)],
-        "yamux": [b"\x07" + value for value in hexes(yamux)],
-        "gossipsub": hexes(gossip),
-        "noise-handshake": hexes(load("noise_xx.json")),
+        **{f"multistream-{side}": [b"\x07" + value for value in hexes(multistream)] for side in ("listener", "dialer", "lazy-dialer")},
+        "yamux-bytes": [side + value for value in hexes(yamux) for side in (b"\x0e", b"\x0f")],
+        # The steps of the gossipsub targets: 0x10 says that peer 0 sends an RPC, 0xe0 lets time pass.
+        **{
+            f"gossipsub-{policy}": [b"\x10" + bytes([len(value)]) + value + b"\xe0\xe0" for value in hexes(gossip) if len(value) < 256]
+            for policy in ("signed", "unsigned")
+        },
+        **{
+            f"noise-{role}": [bytes([len(value)]) + value for value in hexes(load("noise_xx.json")) if len(value) < 256]
+            for role in ("responder", "initiator")
+        },
     }
 
 

@@ -8,7 +8,7 @@ set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
 out=.build/fuzz
-smoke_runs=${SMOKE_RUNS:-20000}
+smoke_runs=${SMOKE_RUNS:-10000}
 seconds_each=${SECONDS_EACH:-60}
 # An input may take this long and this much memory, whatever it announces.
 limits=(-timeout=5 -rss_limit_mb=1024 -max_len=65536 -print_final_stats=0)
@@ -48,12 +48,14 @@ fuzz() {
     MESHNET_FUZZ_TARGET=$target "$out/meshnet-fuzz" "${limits[@]}" -artifact_prefix="$out/found/$target-" "$@"
 }
 
-rm -rf "$out/seeds"
+# Named after their contents: writing them again changes nothing.
 scripts/fuzz-seeds.py "$out/seeds"
+# The folders that a target starts from.
+inputs_of() { find "Tests/Fuzz/Regressions/$1" "$out/seeds/$1" -maxdepth 0 -type d 2>/dev/null || true; }
 targets=$(MESHNET_FUZZ_TARGET=list "$out/meshnet-fuzz")
 
 smoke() {
-    local target passed=0 failed=0 log regressions
+    local target passed=0 failed=0 log inputs
     # A target that must crash: if it does not, the other results mean nothing.
     if fuzz canary -runs="$smoke_runs" -seed=1 >"$out/smoke-canary.log" 2>&1; then
         echo "the canary was not found: the fuzzer does not see crashes"
@@ -66,10 +68,10 @@ smoke() {
         log=$out/smoke-$target.log
         # The same seed each time: a smoke run that fails once fails again.
         # An empty folder comes first: libFuzzer writes what it finds there, and the run starts from the others.
-        rm -rf "$out/smoke-corpus" && mkdir -p "$out/smoke-corpus" "$out/seeds/$target" "Tests/Fuzz/Regressions/$target"
-        if fuzz "$target" -runs=0 "Tests/Fuzz/Regressions/$target" >"$log" 2>&1 &&
-            fuzz "$target" -runs="$smoke_runs" -seed=1 "$out/smoke-corpus" "Tests/Fuzz/Regressions/$target" "$out/seeds/$target" \
-                >>"$log" 2>&1; then
+        rm -rf "$out/smoke-corpus" && mkdir -p "$out/smoke-corpus"
+        mapfile -t inputs < <(inputs_of "$target")
+        if fuzz "$target" -runs=0 "$out/smoke-corpus" "${inputs[@]}" >"$log" 2>&1 &&
+            fuzz "$target" -runs="$smoke_runs" -seed=1 "$out/smoke-corpus" "${inputs[@]}" >>"$log" 2>&1; then
             passed=$((passed + 1))
         else
             failed=$((failed + 1))
@@ -85,8 +87,8 @@ case ${1:-} in
 smoke) smoke ;;
 run)
     for target in ${2:-$targets}; do
-        mkdir -p "$out/seeds/$target" "Tests/Fuzz/Regressions/$target"
-        fuzz "$target" -max_total_time="$seconds_each" "$out/corpus/$target" "Tests/Fuzz/Regressions/$target" "$out/seeds/$target"
+        mapfile -t inputs < <(inputs_of "$target")
+        fuzz "$target" -max_total_time="$seconds_each" "$out/corpus/$target" "${inputs[@]}"
     done
     ;;
 *)

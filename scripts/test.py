@@ -92,7 +92,7 @@ class Suite:
 # Steps that suites need and that are no tests; each runs once, when the first suite asks for it.
 STEPS: dict[str, list[str]] = {
     "library": ["scripts/build-library.sh"],
-    "command": ["swift", "build", "-c", "release", "--product", "meshnet-cli"],
+    "command": ["scripts/build-command.sh"],
     "package": [
         *(str(PYTHON), "-m", "pip", "install", "--quiet", "--disable-pip-version-check"),
         *("--no-build-isolation", "--force-reinstall", "--no-deps", "./python"),
@@ -103,6 +103,7 @@ SUITES = [
     Suite("swift", ["swift", "test"], swift_counts),
     Suite("checks", pytest("Tests/checks"), pytest_counts, needs=("library",)),
     Suite("c", ["bash", "bindings/c/tests/run.sh"], plain_counts, lambda: holds_files("bindings/c"), ("library",)),
+    Suite("command", pytest("Tests/command"), pytest_counts, needs=("command",)),
     Suite("python", pytest("python/tests"), pytest_counts, lambda: holds_files("python"), ("library", "package")),
     Suite("interop", pytest("Tests/interop"), pytest_counts, needs=("library", "package")),
     Suite("docs", pytest("Tests/docs"), pytest_counts, needs=("library", "package", "command")),

@@ -11,6 +11,7 @@
 #include <linux/rtnetlink.h>
 #include <netdb.h>
 #include <ares.h>
+#include <getopt.h>
 
 int accept4(int, struct sockaddr *__restrict, socklen_t *__restrict, int);
 int pthread_setname_np(pthread_t, const char *);

@@ -86,7 +86,8 @@ struct Block {
     mutating func problems(_ problems: [ProblemRow]) -> meshnet_address_problem_list_t {
         let items = pointers(problems.count) { block, index in
             let problem = problems[index]
-            return meshnet_address_problem_t(text: block.text(problem.text), reason: block.text(problem.reason), used_instead: block.text(problem.usedInstead))
+            return meshnet_address_problem_t(
+                text: block.text(problem.text), reason: block.text(problem.reason), used_instead: block.text(problem.usedInstead))
         }
         return meshnet_address_problem_list_t(count: problems.count, items: items)
     }

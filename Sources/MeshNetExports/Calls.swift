@@ -65,7 +65,9 @@ func texts(_ pointer: UnsafePointer<UnsafePointer<CChar>?>?, _ count: Int, _ nam
            _ code: meshnet_error = MESHNET_ERROR_INVALID_ARGUMENT) throws(Failure) -> [String] {
     if count == 0 { return [] }
     guard let pointer else { throw .argument(name, "is NULL with a count of \(count)") }
-    guard count > 0, count <= largestTextCount else { throw .argument(name, "has a count of \(UInt(bitPattern: count)); at most \(largestTextCount) are taken") }
+    guard count > 0, count <= largestTextCount else {
+        throw .argument(name, "has a count of \(UInt(bitPattern: count)); at most \(largestTextCount) are taken")
+    }
     var texts: [String] = []
     for index in 0..<count { texts.append(try text(pointer[index], name, code)) }
     return texts
@@ -74,9 +76,20 @@ func texts(_ pointer: UnsafePointer<UnsafePointer<CChar>?>?, _ count: Int, _ nam
 /// Texts in one argument: far above any use, far below a count that was never set.
 let largestTextCount = 65_536
 
-func multiaddr(_ pointer: UnsafePointer<CChar>?, _ name: StaticString = "address") throws(Failure) -> Multiaddr {
-    let words = try text(pointer, name, MESHNET_ERROR_INVALID_ADDRESS)
-    do { return try Multiaddr(words) } catch { throw .text(MESHNET_ERROR_INVALID_ADDRESS, name, "\"\(words)\": \(error)") }
+/// An address to dial. As forgiving as the list of bootstrap peers: a host name under /ip4 is read as /dns4.
+func multiaddr(_ pointer: UnsafePointer<CChar>?) throws(Failure) -> Multiaddr {
+    let words = try text(pointer, "address", MESHNET_ERROR_INVALID_ADDRESS)
+    // What the bootstrap list calls unusable may be a good address of a transport that we lack: the dial tells so.
+    if let address = try? Multiaddr(words) { return address }
+    return try bootstrapAddress(pointer)
+}
+
+/// An address to be dialled for ever: one that never can be is refused here.
+func bootstrapAddress(_ pointer: UnsafePointer<CChar>?) throws(Failure) -> Multiaddr {
+    switch BootstrapAddress(parsing: try text(pointer, "address", MESHNET_ERROR_INVALID_ADDRESS)) {
+    case .address(let address), .reinterpreted(let address, _): return address
+    case .unusable(let reason): throw .text(MESHNET_ERROR_INVALID_ADDRESS, "address", reason)
+    }
 }
 
 func peerID(_ pointer: UnsafePointer<CChar>?) throws(Failure) -> PeerID {

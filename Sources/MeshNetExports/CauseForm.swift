@@ -65,6 +65,7 @@ private func name(_ number: Int32, in names: [StaticString]) -> UnsafePointer<CC
 
 @c @implementation public func meshnet_event_type_name(_ type: Int32) -> UnsafePointer<CChar>? { name(type, in: eventTypeNames) }
 
-@c @implementation public func meshnet_disconnect_cause_name(_ cause: Int32) -> UnsafePointer<CChar>? { name(cause, in: disconnectCauseNames) }
+@c @implementation
+public func meshnet_disconnect_cause_name(_ cause: Int32) -> UnsafePointer<CChar>? { name(cause, in: disconnectCauseNames) }
 
 @c @implementation public func meshnet_dial_cause_name(_ cause: Int32) -> UnsafePointer<CChar>? { name(cause, in: dialCauseNames) }

@@ -103,7 +103,7 @@ struct ErrorRow {
         ErrorRow(MESHNET_ERROR_MESSAGE_TOO_LARGE, "MESHNET_ERROR_MESSAGE_TOO_LARGE",
                  "the message is too large", "Send less at once, use a stream, or raise maximum_message_size on every node."),
         ErrorRow(MESHNET_ERROR_NOT_SUBSCRIBED, "MESHNET_ERROR_NOT_SUBSCRIBED",
-                 "the topic is not followed", "Subscribe to the topic first."),
+                 "unknown topic", "Check the name of the topic; subscribe to it first, or wait until a peer follows it."),
         ErrorRow(MESHNET_ERROR_DUPLICATE_MESSAGE, "MESHNET_ERROR_DUPLICATE_MESSAGE",
                  "the same message was published before", "Add something that differs, such as a counter, or have the messages signed."),
     ]

@@ -10,7 +10,8 @@ import MeshNetSystem
     return fetch(node, timeout, event, "event", 1, &count)
 }
 
-@c @implementation public func meshnet_next_events(_ node: OpaquePointer?, _ timeout: Int32, _ events: UnsafeMutablePointer<UnsafeMutablePointer<meshnet_event_t>?>?,
+@c @implementation public func meshnet_next_events(_ node: OpaquePointer?, _ timeout: Int32,
+                                                   _ events: UnsafeMutablePointer<UnsafeMutablePointer<meshnet_event_t>?>?,
                                                    _ capacity: Int, _ count: UnsafeMutablePointer<Int>?) -> Int32 {
     count?.pointee = 0
     guard let count else { return refuse(.argument("count", "is NULL")) }
@@ -42,8 +43,7 @@ extension NodeBox {
     fileprivate func nextEvent(_ timeout: Duration?) throws(Failure) -> UnsafeMutablePointer<meshnet_event_t>? {
         do {
             guard let item = try engine.queue.next(timeout: timeout) else { return nil }
-            if case .event(.streamOpened(let stream, _, _)) = item { handOut(stream) }
-            if case .completion(_, .success(.stream(let stream, _))) = item { handOut(stream) }
+            note(item)
             guard let event = makeEvent(item) else { throw Failure.noMemory }
             return event
         } catch let error as CallError {
@@ -51,6 +51,18 @@ extension NodeBox {
             return try made(makeClosedEvent())
         } catch {
             throw .noMemory
+        }
+    }
+
+    /// What reaches the application changes what it has.
+    private func note(_ item: QueueItem) {
+        switch item {
+        case .event(.streamOpened(let stream, _, _)): handOut(stream)
+        case .event: break
+        case .completion(_, .success(.stream(let stream, _))):
+            handOut(stream)
+            completionFetched()
+        case .completion: completionFetched()
         }
     }
 }

@@ -66,10 +66,11 @@ extension CallError {
         case .noPeersSubscribed(let topic): return ErrorAccount(MESHNET_ERROR_NO_PEERS_SUBSCRIBED, "no connected peer follows topic \"\(topic)\"")
         case .allQueuesFull(let topic): return ErrorAccount(MESHNET_ERROR_QUEUES_FULL, "every peer that follows topic \"\(topic)\" has a full queue")
         case .messageTooLarge(let size, let limit):
-            return ErrorAccount(MESHNET_ERROR_MESSAGE_TOO_LARGE, "the message has \(size) bytes with its envelope; the limit is \(limit)")
+            return ErrorAccount(MESHNET_ERROR_MESSAGE_TOO_LARGE, "the message has \(size) bytes; at most \(limit) fit")
         case .duplicateMessage: return ErrorAccount(MESHNET_ERROR_DUPLICATE_MESSAGE, "a message with this content was published a short time ago")
         case .invalidTopic(let topic): return ErrorAccount(MESHNET_ERROR_INVALID_TOPIC, "\"\(topic)\" is no topic name")
-        case .notSubscribed(let topic): return ErrorAccount(MESHNET_ERROR_NOT_SUBSCRIBED, "topic \"\(topic)\" is not followed")
+        case .notSubscribed(let topic):
+            return ErrorAccount(MESHNET_ERROR_NOT_SUBSCRIBED, "topic \"\(topic)\" is followed neither here nor by a connected peer")
         case .protocolNotSupported(let protocols):
             return ErrorAccount(MESHNET_ERROR_PROTOCOL_NOT_SUPPORTED, "the peer speaks none of \(protocols.joined(separator: ", "))")
         case .invalidProtocol(let text): return ErrorAccount(MESHNET_ERROR_INVALID_PROTOCOL, "\"\(text)\" is no protocol id")
@@ -108,7 +109,8 @@ extension DialError {
 extension HandshakeFailure {
     var words: String {
         switch self {
-        case .closedDuring(let stage): return "the peer closed the connection during \(stage.name): typical of another private network key, or of none"
+        case .closedDuring(let stage):
+            return "the peer closed the connection during \(stage.name): typical of another private network key, or of none"
         case .timedOut(let stage): return "no answer in time during \(stage.name)"
         case .noCommonProtocol(let stage): return "no protocol in common for \(stage.name)"
         case .malformed(let stage, let what): return "unexpected bytes during \(stage.name): \(what)"

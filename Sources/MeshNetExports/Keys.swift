@@ -6,7 +6,8 @@ import MeshNetSystem
     produce(keypair) { () throws(Failure) in KeyPair.generate() }
 }
 
-@c @implementation public func meshnet_keypair_from_secret(_ secret: UnsafePointer<UInt8>?, _ length: Int, _ keypair: UnsafeMutablePointer<OpaquePointer?>?) -> Int32 {
+@c @implementation public func meshnet_keypair_from_secret(_ secret: UnsafePointer<UInt8>?, _ length: Int,
+                                                           _ keypair: UnsafeMutablePointer<OpaquePointer?>?) -> Int32 {
     produce(keypair) { () throws(Failure) in
         guard let secret else { throw .argument("secret", "is NULL") }
         guard length == KeyPair.secretByteCount else {

@@ -1,19 +1,23 @@
 import CMeshNet
 import MeshNetSwarm
 
-@c @implementation public func meshnet_subscribe(_ node: OpaquePointer?, _ topic: UnsafePointer<CChar>?, _ changed: UnsafeMutablePointer<Bool>?) -> Int32 {
+@c @implementation
+public func meshnet_subscribe(_ node: OpaquePointer?, _ topic: UnsafePointer<CChar>?, _ changed: UnsafeMutablePointer<Bool>?) -> Int32 {
     change(node, changed) { () throws(Failure) in .subscribe(try topicName(topic)) }
 }
 
-@c @implementation public func meshnet_unsubscribe(_ node: OpaquePointer?, _ topic: UnsafePointer<CChar>?, _ changed: UnsafeMutablePointer<Bool>?) -> Int32 {
+@c @implementation
+public func meshnet_unsubscribe(_ node: OpaquePointer?, _ topic: UnsafePointer<CChar>?, _ changed: UnsafeMutablePointer<Bool>?) -> Int32 {
     change(node, changed) { () throws(Failure) in .unsubscribe(try topicName(topic)) }
 }
 
-@c @implementation public func meshnet_publish(_ node: OpaquePointer?, _ topic: UnsafePointer<CChar>?, _ data: UnsafePointer<UInt8>?, _ length: Int) -> Int32 {
+@c @implementation
+public func meshnet_publish(_ node: OpaquePointer?, _ topic: UnsafePointer<CChar>?, _ data: UnsafePointer<UInt8>?, _ length: Int) -> Int32 {
     answer(node) { node throws(Failure) in _ = try node.call(try publication(topic, data, length)) }
 }
 
-@c @implementation public func meshnet_accept(_ node: OpaquePointer?, _ protocolID: UnsafePointer<CChar>?, _ changed: UnsafeMutablePointer<Bool>?) -> Int32 {
+@c @implementation
+public func meshnet_accept(_ node: OpaquePointer?, _ protocolID: UnsafePointer<CChar>?, _ changed: UnsafeMutablePointer<Bool>?) -> Int32 {
     change(node, changed) { () throws(Failure) in .accept(try protocolName(protocolID)) }
 }
 

@@ -4,7 +4,8 @@ import MeshNetProtocol
 import MeshNetSwarm
 import MeshNetSystem
 
-@c @implementation public func meshnet_node_new(_ identity: OpaquePointer?, _ bootstrapPeers: UnsafePointer<UnsafePointer<CChar>?>?, _ bootstrapPeerCount: Int,
+@c @implementation
+public func meshnet_node_new(_ identity: OpaquePointer?, _ bootstrapPeers: UnsafePointer<UnsafePointer<CChar>?>?, _ bootstrapPeerCount: Int,
                                                 _ listenPort: UInt16, _ node: UnsafeMutablePointer<OpaquePointer?>?) -> Int32 {
     node?.pointee = nil
     return answer { () throws(Failure) in
@@ -17,7 +18,8 @@ import MeshNetSystem
     }
 }
 
-@c @implementation public func meshnet_node_open(_ config: UnsafePointer<meshnet_config_t>?, _ node: UnsafeMutablePointer<OpaquePointer?>?) -> Int32 {
+@c @implementation
+public func meshnet_node_open(_ config: UnsafePointer<meshnet_config_t>?, _ node: UnsafeMutablePointer<OpaquePointer?>?) -> Int32 {
     node?.pointee = nil
     return answer { () throws(Failure) in
         let place = try result(node, "node")
@@ -43,7 +45,8 @@ import MeshNetSystem
     }
 }
 
-@c @implementation public func meshnet_node_peer_id(_ node: OpaquePointer?, _ text: UnsafeMutablePointer<CChar>?, _ capacity: Int) -> Int32 {
+@c @implementation
+public func meshnet_node_peer_id(_ node: OpaquePointer?, _ text: UnsafeMutablePointer<CChar>?, _ capacity: Int) -> Int32 {
     answer(node) { node throws(Failure) in try write(node.engine.localPeer.description, to: text, capacity, "text") }
 }
 
@@ -71,7 +74,8 @@ import MeshNetSystem
 
 @c @implementation public func meshnet_string_list_free(_ list: UnsafeMutablePointer<meshnet_string_list_t>?) { free(list) }
 
-@c @implementation public func meshnet_address_problem_list_free(_ list: UnsafeMutablePointer<meshnet_address_problem_list_t>?) { free(list) }
+@c @implementation
+public func meshnet_address_problem_list_free(_ list: UnsafeMutablePointer<meshnet_address_problem_list_t>?) { free(list) }
 
 /// What `Block.make` made.
 func made<T>(_ block: UnsafeMutablePointer<T>?) throws(Failure) -> UnsafeMutablePointer<T> {

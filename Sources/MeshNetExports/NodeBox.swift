@@ -6,7 +6,8 @@ import Synchronization
 
 /// What stands behind a node handle: the engine, the calls that were started on it, and the streams that were handed out.
 final class NodeBox: Sendable {
-    /// Started calls whose completion has not been posted; one more is refused. Each costs about 100 bytes here and an item in the queue.
+    /// Started calls whose completion the application has not fetched; one more is refused. Completions are never dropped from the queue, so
+    /// this bounds them there. Far above what a loop that fetches its events has under way; some 100 bytes each.
     static let startedCallLimit = 65_536
 
     let engine: Engine
@@ -18,6 +19,7 @@ final class NodeBox: Sendable {
     private struct State {
         var lastTicket: UInt64 = 0
         var started: [UInt64: Started] = [:]
+        var unfetched = 0
         var streams: [UInt64: StreamUse] = [:]
     }
 
@@ -104,12 +106,13 @@ final class NodeBox: Sendable {
     private func register(_ call: Started) throws(Failure) -> UInt64 {
         if isClosed { throw .call(.closed) }
         let id = state.withLock { state -> UInt64? in
-            guard state.started.count < Self.startedCallLimit else { return nil }
+            guard state.unfetched < Self.startedCallLimit else { return nil }
+            state.unfetched += 1
             state.lastTicket += 1
             state.started[state.lastTicket] = call
             return state.lastTicket
         }
-        guard let id else { throw .call(.limitReached("\(Self.startedCallLimit) started calls without completion")) }
+        guard let id else { throw .call(.limitReached("\(Self.startedCallLimit) started calls whose completion was not fetched")) }
         return id
     }
 
@@ -132,6 +135,11 @@ final class NodeBox: Sendable {
             end(direction, on: stream)
             if settle(id) { engine.queue.post(Ticket(rawValue: id), result.map(Outcome.transferred)) }
         }
+    }
+
+    /// The application has the completion of a started call.
+    func completionFetched() {
+        state.withLock { $0.unfetched -= 1 }
     }
 
     /// False when the call was cancelled before.

@@ -6,7 +6,8 @@ import MeshNetSwarm
     answer { () throws(Failure) in try put(meshnet_config_t.defaults, in: config, structSize, "config", smallest: smallestConfig) }
 }
 
-@c @implementation public func meshnet_gossipsub_options_default(_ options: UnsafeMutablePointer<meshnet_gossipsub_options_t>?, _ structSize: Int) -> Int32 {
+@c @implementation
+public func meshnet_gossipsub_options_default(_ options: UnsafeMutablePointer<meshnet_gossipsub_options_t>?, _ structSize: Int) -> Int32 {
     answer { () throws(Failure) in try put(meshnet_gossipsub_options_t.defaults, in: options, structSize, "options", smallest: smallestOptions) }
 }
 

@@ -22,7 +22,8 @@ import MeshNetSwarm
     answer(node) { node throws(Failure) in _ = try node.call(.disconnect(try peerID(peer))) }
 }
 
-@c @implementation public func meshnet_peers(_ node: OpaquePointer?, _ peers: UnsafeMutablePointer<UnsafeMutablePointer<meshnet_peer_list_t>?>?) -> Int32 {
+@c @implementation
+public func meshnet_peers(_ node: OpaquePointer?, _ peers: UnsafeMutablePointer<UnsafeMutablePointer<meshnet_peer_list_t>?>?) -> Int32 {
     peers?.pointee = nil
     return answer(node) { node throws(Failure) in try list(.peers, of: node, into: try result(peers, "peers")) }
 }
@@ -45,11 +46,11 @@ private func list(_ command: Command, of node: NodeBox,
 @c @implementation public func meshnet_peer_list_free(_ list: UnsafeMutablePointer<meshnet_peer_list_t>?) { free(list) }
 
 @c @implementation public func meshnet_add_bootstrap_peer(_ node: OpaquePointer?, _ address: UnsafePointer<CChar>?) -> Int32 {
-    answer(node) { node throws(Failure) in _ = try node.call(.addBootstrap(try multiaddr(address))) }
+    answer(node) { node throws(Failure) in _ = try node.call(.addBootstrap(try bootstrapAddress(address))) }
 }
 
 @c @implementation public func meshnet_remove_bootstrap_peer(_ node: OpaquePointer?, _ address: UnsafePointer<CChar>?) -> Int32 {
-    answer(node) { node throws(Failure) in _ = try node.call(.removeBootstrap(try multiaddr(address))) }
+    answer(node) { node throws(Failure) in _ = try node.call(.removeBootstrap(try bootstrapAddress(address))) }
 }
 
 @c @implementation public func meshnet_ping(_ node: OpaquePointer?, _ peer: UnsafePointer<CChar>?, _ timeout: Int32,
@@ -62,7 +63,8 @@ private func list(_ command: Command, of node: NodeBox,
     }
 }
 
-@c @implementation public func meshnet_perf(_ node: OpaquePointer?, _ peer: UnsafePointer<CChar>?, _ upload: UInt64, _ download: UInt64, _ timeout: Int32,
+@c @implementation
+public func meshnet_perf(_ node: OpaquePointer?, _ peer: UnsafePointer<CChar>?, _ upload: UInt64, _ download: UInt64, _ timeout: Int32,
                                             _ uploadTime: UnsafeMutablePointer<Int64>?, _ downloadTime: UnsafeMutablePointer<Int64>?) -> Int32 {
     uploadTime?.pointee = 0
     downloadTime?.pointee = 0

@@ -4,11 +4,13 @@ import MeshNetSwarm
 
 // Each `_start` twin makes the command of its blocking call and leaves the answer to the event queue.
 
-@c @implementation public func meshnet_connect_start(_ node: OpaquePointer?, _ address: UnsafePointer<CChar>?, _ ticket: UnsafeMutablePointer<meshnet_ticket_t>?) -> Int32 {
+@c @implementation public func meshnet_connect_start(_ node: OpaquePointer?, _ address: UnsafePointer<CChar>?,
+                                                     _ ticket: UnsafeMutablePointer<meshnet_ticket_t>?) -> Int32 {
     start(node, ticket) { () throws(Failure) in .connect(try multiaddr(address)) }
 }
 
-@c @implementation public func meshnet_disconnect_start(_ node: OpaquePointer?, _ peer: UnsafePointer<CChar>?, _ ticket: UnsafeMutablePointer<meshnet_ticket_t>?) -> Int32 {
+@c @implementation public func meshnet_disconnect_start(_ node: OpaquePointer?, _ peer: UnsafePointer<CChar>?,
+                                                        _ ticket: UnsafeMutablePointer<meshnet_ticket_t>?) -> Int32 {
     start(node, ticket) { () throws(Failure) in .disconnect(try peerID(peer)) }
 }
 
@@ -16,25 +18,28 @@ import MeshNetSwarm
     start(node, ticket) { .peers }
 }
 
-@c @implementation public func meshnet_address_problems_start(_ node: OpaquePointer?, _ ticket: UnsafeMutablePointer<meshnet_ticket_t>?) -> Int32 {
+@c @implementation public func meshnet_address_problems_start(_ node: OpaquePointer?,
+                                                              _ ticket: UnsafeMutablePointer<meshnet_ticket_t>?) -> Int32 {
     start(node, ticket) { .addressProblems }
 }
 
 @c @implementation public func meshnet_add_bootstrap_peer_start(_ node: OpaquePointer?, _ address: UnsafePointer<CChar>?,
                                                                 _ ticket: UnsafeMutablePointer<meshnet_ticket_t>?) -> Int32 {
-    start(node, ticket) { () throws(Failure) in .addBootstrap(try multiaddr(address)) }
+    start(node, ticket) { () throws(Failure) in .addBootstrap(try bootstrapAddress(address)) }
 }
 
 @c @implementation public func meshnet_remove_bootstrap_peer_start(_ node: OpaquePointer?, _ address: UnsafePointer<CChar>?,
                                                                    _ ticket: UnsafeMutablePointer<meshnet_ticket_t>?) -> Int32 {
-    start(node, ticket) { () throws(Failure) in .removeBootstrap(try multiaddr(address)) }
+    start(node, ticket) { () throws(Failure) in .removeBootstrap(try bootstrapAddress(address)) }
 }
 
-@c @implementation public func meshnet_subscribe_start(_ node: OpaquePointer?, _ topic: UnsafePointer<CChar>?, _ ticket: UnsafeMutablePointer<meshnet_ticket_t>?) -> Int32 {
+@c @implementation public func meshnet_subscribe_start(_ node: OpaquePointer?, _ topic: UnsafePointer<CChar>?,
+                                                       _ ticket: UnsafeMutablePointer<meshnet_ticket_t>?) -> Int32 {
     start(node, ticket) { () throws(Failure) in .subscribe(try topicName(topic)) }
 }
 
-@c @implementation public func meshnet_unsubscribe_start(_ node: OpaquePointer?, _ topic: UnsafePointer<CChar>?, _ ticket: UnsafeMutablePointer<meshnet_ticket_t>?) -> Int32 {
+@c @implementation public func meshnet_unsubscribe_start(_ node: OpaquePointer?, _ topic: UnsafePointer<CChar>?,
+                                                         _ ticket: UnsafeMutablePointer<meshnet_ticket_t>?) -> Int32 {
     start(node, ticket) { () throws(Failure) in .unsubscribe(try topicName(topic)) }
 }
 
@@ -43,16 +48,19 @@ import MeshNetSwarm
     start(node, ticket) { () throws(Failure) in try publication(topic, data, length) }
 }
 
-@c @implementation public func meshnet_topic_peers_start(_ node: OpaquePointer?, _ topic: UnsafePointer<CChar>?, _ ticket: UnsafeMutablePointer<meshnet_ticket_t>?) -> Int32 {
+@c @implementation public func meshnet_topic_peers_start(_ node: OpaquePointer?, _ topic: UnsafePointer<CChar>?,
+                                                         _ ticket: UnsafeMutablePointer<meshnet_ticket_t>?) -> Int32 {
     start(node, ticket) { () throws(Failure) in .topicPeers(try topicName(topic)) }
 }
 
-@c @implementation public func meshnet_stream_open_start(_ node: OpaquePointer?, _ peer: UnsafePointer<CChar>?, _ protocols: UnsafePointer<UnsafePointer<CChar>?>?,
+@c @implementation public func meshnet_stream_open_start(_ node: OpaquePointer?, _ peer: UnsafePointer<CChar>?,
+                                                         _ protocols: UnsafePointer<UnsafePointer<CChar>?>?,
                                                          _ protocolCount: Int, _ ticket: UnsafeMutablePointer<meshnet_ticket_t>?) -> Int32 {
     start(node, ticket) { () throws(Failure) in .openStream(try peerID(peer), protocols: try protocolNames(protocols, protocolCount)) }
 }
 
-@c @implementation public func meshnet_accept_start(_ node: OpaquePointer?, _ protocolID: UnsafePointer<CChar>?, _ ticket: UnsafeMutablePointer<meshnet_ticket_t>?) -> Int32 {
+@c @implementation public func meshnet_accept_start(_ node: OpaquePointer?, _ protocolID: UnsafePointer<CChar>?,
+                                                    _ ticket: UnsafeMutablePointer<meshnet_ticket_t>?) -> Int32 {
     start(node, ticket) { () throws(Failure) in .accept(try protocolName(protocolID)) }
 }
 
@@ -61,7 +69,8 @@ import MeshNetSwarm
     start(node, ticket) { () throws(Failure) in .stopAccepting(try protocolName(protocolID)) }
 }
 
-@c @implementation public func meshnet_ping_start(_ node: OpaquePointer?, _ peer: UnsafePointer<CChar>?, _ ticket: UnsafeMutablePointer<meshnet_ticket_t>?) -> Int32 {
+@c @implementation public func meshnet_ping_start(_ node: OpaquePointer?, _ peer: UnsafePointer<CChar>?,
+                                                  _ ticket: UnsafeMutablePointer<meshnet_ticket_t>?) -> Int32 {
     start(node, ticket) { () throws(Failure) in .ping(try peerID(peer)) }
 }
 

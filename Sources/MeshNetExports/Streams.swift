@@ -3,7 +3,8 @@ import MeshNetProtocol
 import MeshNetSwarm
 import MeshNetSystem
 
-@c @implementation public func meshnet_stream_open(_ node: OpaquePointer?, _ peer: UnsafePointer<CChar>?, _ protocols: UnsafePointer<UnsafePointer<CChar>?>?,
+@c @implementation
+public func meshnet_stream_open(_ node: OpaquePointer?, _ peer: UnsafePointer<CChar>?, _ protocols: UnsafePointer<UnsafePointer<CChar>?>?,
                                                    _ protocolCount: Int, _ timeout: Int32, _ stream: UnsafeMutablePointer<meshnet_stream_t>?,
                                                    _ protocolIndex: UnsafeMutablePointer<Int>?) -> Int32 {
     stream?.pointee = meshnet_stream_t(id: 0)
@@ -26,7 +27,8 @@ func protocolNames(_ protocols: UnsafePointer<UnsafePointer<CChar>?>?, _ count: 
     return names
 }
 
-@c @implementation public func meshnet_stream_read(_ node: OpaquePointer?, _ stream: meshnet_stream_t, _ buffer: UnsafeMutablePointer<UInt8>?, _ capacity: Int,
+@c @implementation
+public func meshnet_stream_read(_ node: OpaquePointer?, _ stream: meshnet_stream_t, _ buffer: UnsafeMutablePointer<UInt8>?, _ capacity: Int,
                                                    _ timeout: Int32, _ count: UnsafeMutablePointer<Int>?) -> Int32 {
     count?.pointee = 0
     return answer(node) { node throws(Failure) in
@@ -46,7 +48,8 @@ func readBuffer(_ buffer: UnsafeMutablePointer<UInt8>?, _ capacity: Int) throws(
     return UnsafeMutableRawBufferPointer(start: buffer, count: capacity)
 }
 
-@c @implementation public func meshnet_stream_write(_ node: OpaquePointer?, _ stream: meshnet_stream_t, _ data: UnsafePointer<UInt8>?, _ length: Int,
+@c @implementation
+public func meshnet_stream_write(_ node: OpaquePointer?, _ stream: meshnet_stream_t, _ data: UnsafePointer<UInt8>?, _ length: Int,
                                                     _ timeout: Int32) -> Int32 {
     answer(node) { node throws(Failure) in
         let memory = try bytes(data, length, "data")

@@ -224,7 +224,9 @@ import TestSupport
         var bench = try bench()
         let stranger = KeyPair.test(60)
         var message = OwnedRPC.Message.signed([1], topic: "t", by: author, sequence: 1)
-        message.signature = stranger.sign(Array("libp2p-pubsub:".utf8) + OwnedRPC.Message(from: message.from, data: message.data, sequence: message.sequence, topic: message.topic).encoded)
+        var bare = message
+        bare.signature = nil
+        message.signature = stranger.sign(Array("libp2p-pubsub:".utf8) + bare.encoded)
         message.key = stranger.publicKey.protobuf
         bench.receive(from: attacker) { $0.messages = [message] }
         #expect(bench.delivered.isEmpty && bench.machine.counters[.keyMismatch] == 1)
@@ -301,6 +303,30 @@ import TestSupport
         open.machine.setApplicationScore(10, of: attacker)
         open.receive(from: attacker, offer)
         #expect(open.offered == [GossipBench.peer(9)])
+    }
+
+    @Test func offeredRecordsMustBeThePeersOwn() throws {
+        var bench = try bench { $0.acceptsPeerExchange = true }
+        bench.machine.setApplicationScore(10, of: attacker)
+        func prune(_ peer: PeerID, _ record: [UInt8]) -> [UInt8] {
+            var writer = ProtobufWriter()
+            writer.message(3) {
+                $0.message(4) {
+                    $0.text(1, "t")
+                    $0.message(2) {
+                        $0.bytes(1, peer.multihash)
+                        $0.bytes(2, record)
+                    }
+                }
+            }
+            return writer.bytes
+        }
+        let record = PeerRecord.sealed(by: .test(9), sequence: 1, addresses: [])
+        bench.receive(prune(GossipBench.peer(10), record), from: attacker)
+        bench.receive(prune(GossipBench.peer(9), Array(record.dropLast())), from: attacker)
+        #expect(bench.offered.isEmpty && bench.machine.counters[.peerExchangeIgnored] == 2)
+        bench.receive(prune(GossipBench.peer(9), record), from: attacker)
+        #expect(bench.offered == [GossipBench.peer(9)])
     }
 
     @Test func strangersAndOversizedRPCsAreRefused() throws {

@@ -118,7 +118,10 @@ import TestSupport
             let messages = decoded["publish"] as? [[String: Any]] ?? []
             #expect(rpc.messages.count == messages.count, "\(name)")
             for (message, want) in zip(rpc.messages, messages) {
-                for (field, value) in [("from", message.from), ("data", message.data), ("seqno", message.sequence), ("signature", message.signature), ("key", message.key)] {
+                let fields = [
+                    ("from", message.from), ("data", message.data), ("seqno", message.sequence), ("signature", message.signature), ("key", message.key),
+                ]
+                for (field, value) in fields {
                     #expect(value?.hex == want[field] as? String, "\(name) \(field)")
                 }
                 #expect(message.topic.map { String(decoding: $0, as: UTF8.self) } == want["topic"] as? String, "\(name)")

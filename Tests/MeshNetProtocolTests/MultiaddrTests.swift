@@ -73,6 +73,26 @@ import Testing
         }
     }
 
+    /// RUSTSEC-2020-0068 / CVE-2020-35909: a cut multihash made the parser panic, here inside an address.
+    @Test func truncatedMultihashesInsideAreErrors_RUSTSEC_2020_0068() throws {
+        let hash = [UInt8](hex: "1220c3ab8ff13720e8ad9047dd39466b3c8974e592c2fa383d4a3960714caef0c4f2")!
+        for code in [AddressProtocol.certhash, .p2p] {
+            let prefix = Varint.encoded(code.rawValue)
+            #expect(try Multiaddr(bytes: prefix + [UInt8(hash.count)] + hash).components.count == 1)
+            for count in 0..<hash.count {
+                #expect(throws: MultiaddrError.self) { try Multiaddr(bytes: prefix + [UInt8(count)] + hash[..<count]) }
+                #expect(throws: MultiaddrError.self) { try Multiaddr(bytes: prefix + [UInt8(hash.count)] + hash[..<count]) }
+            }
+        }
+    }
+
+    @Test func errorsStayOneShortLine() {
+        #expect("a\nb\u{7f}".quoted == "\"a\u{fffd}b\u{fffd}\"")
+        #expect(String(repeating: "x", count: 201).quoted == "\"" + String(repeating: "x", count: 200) + "…\"")
+        let combining = "e" + String(repeating: "\u{301}", count: 1_000)
+        #expect(combining.quoted.utf8.count < 500)
+    }
+
     @Test func nothingStandsBehindAUnixPath() {
         #expect(throws: MultiaddrError.behindUnixPath) { try Multiaddr(bytes: [UInt8](hex: "9003022f61060050")!) }
     }

@@ -9,7 +9,7 @@ import Testing
 
     @Test func connectionsOfTheNodeAreBounded() {
         let siege = Siege { $0.limits.connections = 40; $0.limits.inboundConnectionsPerAddress = 1_000 }
-        let attackers = (0..<200).compactMap { RawPeer(dialling: siege, from: [1, 2, 3, UInt8($0 % 250)]) }
+        let attackers = (0..<200).compactMap { SiegePeer(dialling: siege, from: [1, 2, 3, UInt8($0 % 250)]) }
         #expect(siege.swarm.connections.count <= 40)
         #expect(attackers.count <= 40)
         #expect(attackers.filter(\.isEstablished).count == attackers.count)
@@ -17,7 +17,7 @@ import Testing
 
     @Test func inboundFloodsLeaveRoomForOurOwnDials() throws {
         let siege = Siege { $0.limits.connections = 40; $0.limits.inboundConnectionsPerAddress = 1_000 }
-        for index in 0..<200 { _ = RawPeer(dialling: siege, from: [1, 2, 3, UInt8(index)]) }
+        for index in 0..<200 { _ = SiegePeer(dialling: siege, from: [1, 2, 3, UInt8(index)]) }
         siege.perform(.connect(try Multiaddr("/ip4/9.9.9.9/tcp/1")))
         #expect(siege.connects.count == 1)
     }
@@ -68,7 +68,7 @@ import Testing
 
     @Test(arguments: 0..<64) func garbageInsideTheChannelEndsOneConnection(seed: UInt64) throws {
         let siege = Siege(seed: seed)
-        let good = try #require(RawPeer(dialling: siege)), bad = try #require(RawPeer(dialling: siege))
+        let good = try #require(SiegePeer(dialling: siege)), bad = try #require(SiegePeer(dialling: siege))
         #expect(good.isEstablished && bad.isEstablished)
         if seed % 2 == 0 {
             bad.seal(siege.random.bytes(Int.random(in: 1...20_000, using: &siege.random)), frame: Int.random(in: 1...3_000, using: &siege.random))
@@ -90,7 +90,7 @@ import Testing
         for round in 0..<10_000 {
             // Every twentieth comes as far as a peer, the others stop before.
             if round % 20 == 0 {
-                let peer = try #require(RawPeer(dialling: siege, identity: identities[round / 20 % 8]))
+                let peer = try #require(SiegePeer(dialling: siege, identity: identities[round / 20 % 8]))
                 #expect(peer.isEstablished)
                 siege.end(peer.connection, round % 40 == 0 ? .endOfStream : .failed(errno: 104))
             } else {
@@ -107,7 +107,7 @@ import Testing
 
     @Test func pingStormsDoNotFillTheTimerQueue() throws {
         let siege = Siege()
-        let peer = try #require(RawPeer(dialling: siege))
+        let peer = try #require(SiegePeer(dialling: siege))
         siege.pass(.milliseconds(10))
         for _ in 0..<2_000 {
             let ticket = siege.perform(.ping(peer.peer))
@@ -127,7 +127,7 @@ import Testing
     @Test func connectionsOfOnePeerAreBounded() throws {
         let siege = Siege()
         let identity = KeyPair(random: &siege.random)
-        for _ in 0..<50 { _ = try #require(RawPeer(dialling: siege, identity: identity)) }
+        for _ in 0..<50 { _ = try #require(SiegePeer(dialling: siege, identity: identity)) }
         #expect(try #require(siege.swarm.peers[identity.peerID]).connections.count <= 8)
         siege.pass(.seconds(3))
         #expect(siege.swarm.connections.count == 1)
@@ -139,7 +139,7 @@ import Testing
         let siege = Siege { $0.limits.connectionsPerPeer = 1 }
         let identity = KeyPair(random: &siege.random)
         for _ in 0..<5 {
-            _ = try #require(RawPeer(dialling: siege, identity: identity))
+            _ = try #require(SiegePeer(dialling: siege, identity: identity))
             let primary = try #require(siege.swarm.peers[identity.peerID]).primary
             #expect(siege.swarm.connections[primary]?.phase == .established)
         }
@@ -155,7 +155,7 @@ import Testing
         var identity = KeyPair(random: &siege.random)
         while identity.peerID < siege.swarm.localPeer { identity = KeyPair(random: &siege.random) }
         siege.perform(.connect(try Multiaddr("/ip4/9.9.9.9/tcp/1")))
-        let first = try #require(RawPeer(answering: siege, identity: identity))
+        let first = try #require(SiegePeer(answering: siege, identity: identity))
         siege.pass(.milliseconds(1))
         first.agreeToPubSub()
         siege.perform(.ping(identity.peerID))
@@ -164,7 +164,7 @@ import Testing
         first.reads = false
         first.fillControlQueue()
         #expect(siege.swarm.connections[first.connection]?.pipeline?.session.control.count == 4_096)
-        let second = try #require(RawPeer(dialling: siege, identity: identity))
+        let second = try #require(SiegePeer(dialling: siege, identity: identity))
         siege.pass(.milliseconds(2_100))
         #expect(siege.swarm.peers[identity.peerID]?.primary == second.connection)
         first.send([0])
@@ -176,7 +176,7 @@ import Testing
 
     @Test func aPeerThatStopsReadingIsLetGo() throws {
         let siege = Siege { $0.pingInterval = .zero }
-        let peer = try #require(RawPeer(dialling: siege))
+        let peer = try #require(SiegePeer(dialling: siege))
         siege.pass(.milliseconds(10))
         peer.reads = false
         for _ in 0..<200 { peer.open("/ipfs/id/1.0.0", ends: true) }
@@ -188,20 +188,20 @@ import Testing
 
     @Test func aPeerThatIsCutOffButNeverReadsIsForgotten() throws {
         let siege = Siege { $0.pingInterval = .zero }
-        let peer = try #require(RawPeer(dialling: siege))
+        let peer = try #require(SiegePeer(dialling: siege))
         // Until every timer of the connection's youth is gone.
         siege.pass(.seconds(200))
         peer.reads = false
         peer.fillOutput()
         // The greeting of a negotiation, owed at the end of the turn, is what does not fit any more.
-        peer.seal(RawPeer.data(peer.newStream(), [], .syn))
+        peer.seal(SiegePeer.data(peer.newStream(), [], .syn))
         siege.pass(.seconds(60))
         #expect(peer.isCutOff)
         #expect(siege.remains == [])
     }
 }
 
-extension RawPeer {
+extension SiegePeer {
     /// Sends back what the victim pings with.
     func echoPings() {
         let hello = line("/multistream/1.0.0") + line("/ipfs/ping/1.0.0")

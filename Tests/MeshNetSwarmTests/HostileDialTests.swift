@@ -31,14 +31,14 @@ import Testing
     @Test func dialsThatSucceedLetTheQueuedOnesGo() throws {
         let siege = Siege { $0.limits.pendingOutboundConnections = 1 }
         let tickets = try (0..<5).map { siege.perform(.connect(try Multiaddr("/ip4/9.9.9.\($0)/tcp/1"))) }
-        for _ in 0..<5 { #expect(try #require(RawPeer(answering: siege)).isEstablished) }
+        for _ in 0..<5 { #expect(try #require(SiegePeer(answering: siege)).isEstablished) }
         for ticket in tickets { #expect(siege.completions[ticket]?.count == 1) }
         #expect(siege.connected.count == 5)
     }
 
     @Test func dialsOfAFullNodeWaitAndGoOnWithoutSpinning() throws {
         let siege = Siege { $0.limits.connections = 8; $0.limits.inboundConnectionsPerAddress = 100 }
-        let peers = (0..<6).compactMap { RawPeer(dialling: siege, from: [1, 1, 1, UInt8($0)]) }
+        let peers = (0..<6).compactMap { SiegePeer(dialling: siege, from: [1, 1, 1, UInt8($0)]) }
         #expect(peers.count == 6)
         let tickets = try (0..<6).map { siege.perform(.connect(try Multiaddr("/ip4/9.9.9.\($0)/tcp/1"))) }
         #expect(siege.connects.count == 2)
@@ -72,10 +72,10 @@ import Testing
     @Test func aFlappingBootstrapPeerIsDialledNoMoreOftenThanADeadOne() throws {
         let siege = Siege(bootstrap: ["/ip4/9.9.9.9/tcp/1"])
         let identity = KeyPair(random: &siege.random)
-        let first = try #require(RawPeer(answering: siege, identity: identity))
+        let first = try #require(SiegePeer(answering: siege, identity: identity))
         siege.end(first.connection)
         for _ in 0..<200 {
-            let peer = try #require(RawPeer(dialling: siege, identity: identity))
+            let peer = try #require(SiegePeer(dialling: siege, identity: identity))
             siege.end(peer.connection)
         }
         var dials = 0
@@ -149,7 +149,7 @@ import Testing
         siege.settle()
         try connectToOurselves(siege)
         siege.pass(.milliseconds(300))
-        let other = try #require(RawPeer(answering: siege))
+        let other = try #require(SiegePeer(answering: siege))
         #expect(siege.connected == [other.peer])
         #expect(siege.dialFailures.isEmpty)
     }
@@ -158,7 +158,7 @@ import Testing
     @Test func anAddressOfOursInAPeersListDoesNotEndItsDials() throws {
         let identity = KeyPair(secret: [UInt8](repeating: 3, count: 32))!
         let siege = Siege(bootstrap: ["/ip4/9.9.9.9/tcp/1/p2p/\(identity.peerID)"])
-        let first = try #require(RawPeer(answering: siege, identity: identity))
+        let first = try #require(SiegePeer(answering: siege, identity: identity))
         var message = IdentifyMessage()
         message.listenAddresses = [siege.address.multiaddr, try Multiaddr("/ip4/9.9.9.9/tcp/1")]
         first.open("/ipfs/id/push/1.0.0", message.frames, ends: true)
@@ -210,7 +210,7 @@ import Testing
         let siege = Siege()
         let wanted = KeyPair(random: &siege.random).peerID
         let ticket = siege.perform(.connect(try Multiaddr("/ip4/9.9.9.9/tcp/1/p2p/\(wanted)")))
-        let stranger = try #require(RawPeer(answering: siege))
+        let stranger = try #require(SiegePeer(answering: siege))
         guard case .failure(.dial(.wrongPeer(expected: wanted, actual: stranger.peer)))? = siege.completions[ticket]?.first else {
             Issue.record("\(String(describing: siege.completions[ticket]))")
             return

@@ -103,7 +103,7 @@ import Testing
 struct RandomAttack {
     let siege: Siege
     var random: RandomSource
-    var peers: [RawPeer] = []
+    var peers: [SiegePeer] = []
     var sockets: [ConnectionID] = []
     var tickets: [Ticket] = []
     let identities: [KeyPair]
@@ -121,7 +121,7 @@ struct RandomAttack {
     mutating func step() {
         peers.removeAll(where: \.isCutOff)
         switch draw(0...11) {
-        case 0: if let peer = RawPeer(dialling: siege, identity: identity()) { peers.append(peer) }
+        case 0: if let peer = SiegePeer(dialling: siege, identity: identity()) { peers.append(peer) }
         case 1: comeByHalf()
         case 2: answerDials()
         case 3...6: if !peers.isEmpty { misbehave(peers[draw(0...peers.count - 1)]) }
@@ -149,7 +149,7 @@ struct RandomAttack {
             siege.connects.removeFirst()
             siege.swarm.connectFailed(next.id, errno: Int32(draw(100...125)), now: siege.now)
             siege.settle()
-        case 1: if let peer = RawPeer(answering: siege, identity: identity()) { peers.append(peer) }
+        case 1: if let peer = SiegePeer(answering: siege, identity: identity()) { peers.append(peer) }
         default: siege.connects.removeFirst()
         }
     }
@@ -175,33 +175,33 @@ struct RandomAttack {
         return .ping(peer)
     }
 
-    private mutating func misbehave(_ peer: RawPeer) {
+    private mutating func misbehave(_ peer: SiegePeer) {
         let ids = ["/ipfs/id/1.0.0", "/ipfs/id/push/1.0.0", "/ipfs/ping/1.0.0", "/perf/1.0.0", "/meshsub/1.1.0", "/app/0", "/none"]
         switch draw(0...13) {
         case 0: peer.send(random.bytes(draw(1...300)))
         case 1: peer.seal(random.bytes(draw(1...300)))
         case 2: peer.reads.toggle()
         case 3: siege.end(peer.connection, draw(0...1) == 0 ? .endOfStream : .failed(errno: 104))
-        case 4: for _ in 0..<draw(1...60) { peer.seal(RawPeer.data(peer.newStream(), [], .syn)) }
+        case 4: for _ in 0..<draw(1...60) { peer.seal(SiegePeer.data(peer.newStream(), [], .syn)) }
         case 5: answer(peer)
         case 6: peer.echoPings()
         case 7: peer.grantCredit()
         case 8:
             let header = YamuxHeader(
                 draw(0...1) == 0 ? .data : .windowUpdate, YamuxHeader.Flags(rawValue: UInt16(draw(0...15))), stream: UInt32(draw(0...40)), length: UInt32(draw(0...50)))
-            peer.seal(RawPeer.encode(header, header.type == .data ? random.bytes(Int(header.length)) : []))
-        case 9: peer.seal(RawPeer.encode(YamuxHeader(draw(0...1) == 0 ? .ping : .goAway, .syn, stream: 0, length: 7)))
+            peer.seal(SiegePeer.encode(header, header.type == .data ? random.bytes(Int(header.length)) : []))
+        case 9: peer.seal(SiegePeer.encode(YamuxHeader(draw(0...1) == 0 ? .ping : .goAway, .syn, stream: 0, length: 7)))
         default: peer.open(ids[draw(0...6)], random.bytes(draw(0...1) == 0 ? draw(0...64) : draw(0...100_000)), ends: draw(0...1) == 0)
         }
     }
 
     /// Says yes, no or nonsense to what the victim proposed.
-    private mutating func answer(_ peer: RawPeer) {
+    private mutating func answer(_ peer: SiegePeer) {
         for (header, body) in peer.frames where header.streamID % 2 == (peer.dials ? 0 : 1) && !body.isEmpty {
             let lines = String(decoding: body, as: UTF8.self).split(separator: "\n").map { String($0.drop { $0 != "/" }) }
             let proposal = lines.last { $0.hasPrefix("/") && !$0.hasPrefix("/multistream") } ?? "na"
             let reply = [proposal, "na", "nonsense"][draw(0...2)]
-            peer.seal(RawPeer.data(header.streamID, peer.line("/multistream/1.0.0") + peer.line(reply) + random.bytes(draw(0...40))))
+            peer.seal(SiegePeer.data(header.streamID, peer.line("/multistream/1.0.0") + peer.line(reply) + random.bytes(draw(0...40))))
         }
         peer.frames.removeAll()
     }

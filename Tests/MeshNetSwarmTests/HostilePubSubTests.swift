@@ -16,8 +16,8 @@ import Testing
         return Varint.encoded(UInt64(writer.bytes.count)) + writer.bytes
     }
 
-    private func member(_ siege: Siege, topic: String = "t") throws -> RawPeer {
-        let peer = try #require(RawPeer(dialling: siege))
+    private func member(_ siege: Siege, topic: String = "t") throws -> SiegePeer {
+        let peer = try #require(SiegePeer(dialling: siege))
         siege.pass(.milliseconds(1))
         peer.agreeToPubSub()
         peer.open("/meshsub/1.2.0", subscription([topic]))
@@ -27,7 +27,7 @@ import Testing
 
     @Test func hugeFramesAreRefusedByTheirLength() throws {
         let siege = Siege()
-        let peer = try #require(RawPeer(dialling: siege))
+        let peer = try #require(SiegePeer(dialling: siege))
         for length in [UInt64(8 << 20) + 1, UInt64(UInt32.max), UInt64(Int64.max)] {
             peer.frames.removeAll()
             let id = peer.open("/meshsub/1.1.0", Varint.encoded(length))
@@ -42,14 +42,14 @@ import Testing
 
     @Test func anAnnouncedFrameTakesNoMemoryBeforeItsBytesCome() throws {
         let siege = Siege()
-        let peer = try #require(RawPeer(dialling: siege))
+        let peer = try #require(SiegePeer(dialling: siege))
         peer.open("/meshsub/1.1.0", Varint.encoded(8 << 20) + [1, 2, 3])
         #expect(try #require(siege.swarm.connections[peer.connection]?.pubsubInput).frames.capacity <= 2_048)
     }
 
     @Test func aSecondPubSubStreamTakesThePlaceOfTheFirst() throws {
         let siege = Siege()
-        let peer = try #require(RawPeer(dialling: siege))
+        let peer = try #require(SiegePeer(dialling: siege))
         let ids = (0..<50).map { _ in peer.open("/meshsub/1.1.0") }
         siege.pass(.milliseconds(1))
         #expect(peer.resets == Array(ids.dropLast()))
@@ -64,11 +64,11 @@ import Testing
         let frame = subscription(topics)
         for start in stride(from: 0, to: frame.count, by: 60_000) {
             guard let id = siege.swarm.connections[peer.connection]?.pubsubInput?.stream.rawValue else { break }
-            peer.seal(RawPeer.data(id, Array(frame[start..<min(frame.count, start + 60_000)])))
+            peer.seal(SiegePeer.data(id, Array(frame[start..<min(frame.count, start + 60_000)])))
         }
         for start in stride(from: 0, to: topics.count, by: 90) {
             guard let id = siege.swarm.connections[peer.connection]?.pubsubInput?.stream.rawValue else { break }
-            peer.seal(RawPeer.data(id, subscription(Array(topics[start..<min(topics.count, start + 90)]))))
+            peer.seal(SiegePeer.data(id, subscription(Array(topics[start..<min(topics.count, start + 90)]))))
         }
         let subscriptions = siege.events.filter { if case .subscription = $0 { true } else { false } }
         #expect(subscriptions.count <= 2 * siege.swarm.configuration.limits.topics)
@@ -133,11 +133,11 @@ import Testing
     @Test func framesAreNotQueuedForAPeerThatTakesNoStream() throws {
         let siege = Siege()
         siege.perform(.subscribe("t"))
-        let peer = try #require(RawPeer(dialling: siege))
+        let peer = try #require(SiegePeer(dialling: siege))
         for _ in 0..<40 {
             siege.pass(.milliseconds(5))
             for (header, body) in peer.frames where header.streamID % 2 == 0 && String(decoding: body, as: UTF8.self).contains("/meshsub/1.2.0") {
-                peer.seal(RawPeer.data(header.streamID, [], .rst))
+                peer.seal(SiegePeer.data(header.streamID, [], .rst))
             }
             peer.frames.removeAll()
             peer.open("/meshsub/1.2.0", subscription(["t"]))
@@ -157,7 +157,7 @@ import Testing
         for _ in 0..<50 {
             guard let id = siege.swarm.connections[peer.connection]?.pubsubInput?.stream.rawValue else { break }
             let body = random.bytes(Int.random(in: 0...300, using: &random))
-            peer.seal(RawPeer.data(id, Varint.encoded(UInt64(body.count)) + body))
+            peer.seal(SiegePeer.data(id, Varint.encoded(UInt64(body.count)) + body))
         }
         siege.pass(.seconds(5))
         siege.end(peer.connection)
@@ -166,7 +166,7 @@ import Testing
     }
 }
 
-extension RawPeer {
+extension SiegePeer {
     /// Opens the window of every stream of the victim again.
     func grantCredit() {
         let streams = Set(frames.filter { $0.header.streamID % 2 == 0 && $0.header.type == .data }.map(\.header.streamID))

@@ -5,15 +5,15 @@ import Testing
 
 /// Abuse of streams and of what the node answers by itself: identify, ping, perf.
 @Suite struct HostileServiceTests {
-    private func attacked(_ seed: UInt64 = 1, configure: (inout Configuration) -> Void = { _ in }) throws -> (Siege, RawPeer) {
+    private func attacked(_ seed: UInt64 = 1, configure: (inout Configuration) -> Void = { _ in }) throws -> (Siege, SiegePeer) {
         let siege = Siege(seed: seed, configure: configure)
-        let peer = try #require(RawPeer(dialling: siege))
+        let peer = try #require(SiegePeer(dialling: siege))
         siege.pass(.milliseconds(10))
         peer.frames.removeAll()
         return (siege, peer)
     }
 
-    private func uses(_ siege: Siege, _ peer: RawPeer, _ use: StreamUse) -> Int {
+    private func uses(_ siege: Siege, _ peer: SiegePeer, _ use: StreamUse) -> Int {
         siege.swarm.connections[peer.connection]?.streams.values.filter { $0 == use }.count ?? 0
     }
 
@@ -32,7 +32,7 @@ import Testing
 
     @Test func streamsThatAreNeverNegotiatedAreBoundedAndReset() throws {
         let (siege, peer) = try attacked()
-        for _ in 0..<200 { peer.seal(RawPeer.data(peer.newStream(), [], .syn)) }
+        for _ in 0..<200 { peer.seal(SiegePeer.data(peer.newStream(), [], .syn)) }
         siege.pass(.milliseconds(10))
         #expect(peer.resets.count == 200 - ConnectionPipeline.maximumNegotiatingStreams)
         siege.pass(.seconds(11))
@@ -47,7 +47,7 @@ import Testing
         for protocolID in ["/app", "/ipfs/id/1.0.0", "/ipfs/ping/1.0.0", "/perf/1.0.0", "/meshsub/1.1.0", "/none"] {
             for _ in 0..<500 {
                 let id = peer.open(protocolID, [0, 0, 0, 0, 0, 0, 0, 9])
-                peer.seal(RawPeer.data(id, [], .rst))
+                peer.seal(SiegePeer.data(id, [], .rst))
             }
         }
         siege.pass(.milliseconds(10))
@@ -63,7 +63,7 @@ import Testing
         peer.reads = false
         peer.fillControlQueue()
         #expect(!peer.isCutOff)
-        peer.seal(RawPeer.encode(YamuxHeader(.ping, .syn, stream: 0, length: 0)))
+        peer.seal(SiegePeer.encode(YamuxHeader(.ping, .syn, stream: 0, length: 0)))
         siege.pass(.seconds(2))
         #expect(peer.isCutOff)
         #expect(siege.remains == [])
@@ -117,7 +117,7 @@ import Testing
     @Test func theAddressBookForgetsTheOldestOfTooManyPeers() throws {
         let siege = Siege { $0.limits.addressBookPeers = 10 }
         for index in 0..<40 {
-            let peer = try #require(RawPeer(dialling: siege))
+            let peer = try #require(SiegePeer(dialling: siege))
             var message = IdentifyMessage()
             message.listenAddresses = [try Multiaddr("/ip4/1.1.1.\(index)/tcp/1")]
             peer.open("/ipfs/id/push/1.0.0", message.frames, ends: true)
@@ -139,7 +139,7 @@ import Testing
 
     @Test func aPeerHasTwoPingStreams() throws {
         let (siege, peer) = try attacked()
-        let second = try #require(RawPeer(dialling: siege, identity: peer.identity))
+        let second = try #require(SiegePeer(dialling: siege, identity: peer.identity))
         let ids = (0..<5).map { _ in peer.open("/ipfs/ping/1.0.0", [UInt8](repeating: 5, count: 32)) }
         siege.pass(.milliseconds(10))
         #expect(uses(siege, peer, .pingIn) == 2)
@@ -149,7 +149,7 @@ import Testing
         second.open("/ipfs/ping/1.0.0")
         #expect(uses(siege, second, .pingIn) == 0)
         // A stream that ended makes room.
-        peer.seal(RawPeer.data(ids[0], [], .fin))
+        peer.seal(SiegePeer.data(ids[0], [], .fin))
         peer.open("/ipfs/ping/1.0.0")
         #expect(uses(siege, peer, .pingIn) == 2)
     }
@@ -175,9 +175,9 @@ import Testing
         let ping = try #require(peer.frames.last { $0.body.count >= 32 })
         let hello = peer.line("/multistream/1.0.0") + peer.line("/ipfs/ping/1.0.0"), id = ping.header.streamID
         switch kind {
-        case 0: peer.seal(RawPeer.data(id, hello + [UInt8](repeating: 0, count: 32)))
-        case 1: peer.seal(RawPeer.data(id, hello + ping.body.suffix(32) + [0]))
-        default: peer.seal(RawPeer.data(id, hello) + RawPeer.data(id, [], .rst))
+        case 0: peer.seal(SiegePeer.data(id, hello + [UInt8](repeating: 0, count: 32)))
+        case 1: peer.seal(SiegePeer.data(id, hello + ping.body.suffix(32) + [0]))
+        default: peer.seal(SiegePeer.data(id, hello) + SiegePeer.data(id, [], .rst))
         }
         #expect(siege.completions[ticket]?.count == 1)
         peer.frames.removeAll()
@@ -226,7 +226,7 @@ import Testing
             siege.pass(.milliseconds(1))
             let id = try #require(peer.frames.last { $0.body.count >= 8 && $0.header.streamID % 2 == 0 }).header.streamID
             let hello = peer.line("/multistream/1.0.0") + peer.line("/perf/1.0.0")
-            peer.seal(RawPeer.data(id, hello + [UInt8](repeating: 0, count: extra ? 11 : 9), .fin))
+            peer.seal(SiegePeer.data(id, hello + [UInt8](repeating: 0, count: extra ? 11 : 9), .fin))
             guard case .failure(.streamReset)? = siege.completions[ticket]?.first else {
                 Issue.record("\(String(describing: siege.completions[ticket]))")
                 return
@@ -240,7 +240,7 @@ import Testing
         let siege = Siege()
         siege.perform(.accept("/app"))
         for round in 0..<50 {
-            let peer = try #require(RawPeer(dialling: siege))
+            let peer = try #require(SiegePeer(dialling: siege))
             for protocolID in ["/app", "/ipfs/id/1.0.0", "/meshsub/1.1.0", "/perf/1.0.0"] { peer.open(protocolID, [0], ends: round % 2 == 0) }
             let tickets = [siege.perform(.ping(peer.peer)), siege.perform(.perf(peer.peer, upload: 1, download: 1)), siege.perform(.disconnect(peer.peer))]
             peer.open("/app")
@@ -254,7 +254,7 @@ import Testing
 
     @Test func shutdownInTheMiddleOfEverythingEndsEverything() throws {
         let siege = Siege(bootstrap: ["/ip4/9.9.9.9/tcp/1", "/dns4/example.org/tcp/1"])
-        let peers = (0..<10).compactMap { _ in RawPeer(dialling: siege) }
+        let peers = (0..<10).compactMap { _ in SiegePeer(dialling: siege) }
         _ = siege.accept(from: [1, 1, 1, 1])
         let tickets = peers.flatMap { [siege.perform(.ping($0.peer)), siege.perform(.openStream($0.peer, protocols: ["/a", "/b"]))] }
             + [siege.perform(.connect(try Multiaddr("/ip4/8.8.8.8/tcp/1")))]

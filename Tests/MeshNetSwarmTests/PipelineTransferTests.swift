@@ -118,6 +118,45 @@ import Testing
         #expect(pair.pool.outstanding == 0)
     }
 
+    @Test func bulkReadsGetLargeBuffersAndQuietOnesSmall() throws {
+        var pair = PipelinePair()
+        #expect(pair.handshake() == true)
+        func space() -> Int {
+            defer { pair.server.pipeline.receive(count: 0, now: pair.now) }
+            return pair.server.pipeline.receiveSpace().count
+        }
+        #expect(space() == BufferPool.Size.frame.byteCount)
+        let stream = try pair.open("/sink")
+        pair.client.outgoing.append((stream, [UInt8](repeating: 1, count: 500_000), 0, false))
+        pair.run { $0.server.receivedCount[stream, default: 0] > 100_000 }
+        pair.server.pipeline.flush(now: pair.now)
+        #expect(space() >= 262_144)
+        pair.run()
+        #expect(pair.client.put([1], stream) == 1)
+        pair.run()
+        #expect(space() == BufferPool.Size.frame.byteCount)
+    }
+
+    /// The turn of a stream that does not come passes to the next, also when nothing is left to be sent.
+    @Test func anUnusedTurnPassesOn() throws {
+        var pair = PipelinePair()
+        #expect(pair.handshake() == true)
+        let streams = try (0..<7).map { _ in try pair.open("/sink") }
+        pair.run()
+        // The first fills the send buffer; four of the others are told when it has drained, and do not come.
+        let data = [UInt8](repeating: 1, count: 262_000)
+        for stream in streams { _ = pair.client.put(data, stream) }
+        var told: [PipelineStream] = []
+        for _ in 0..<10 {
+            pair.client.pipeline.flush(now: pair.now)
+            while pair.client.pipeline.hasOutput { _ = pair.client.transmit(limit: .max, now: pair.now) }
+            while pair.client.pipeline.needsPoll, let action = pair.client.pipeline.poll() {
+                if case .streamWritable(let stream) = action { told.append(stream) }
+            }
+        }
+        #expect(told == Array(streams[1...]))
+    }
+
     /// The window follows the path: at 100 ms it must grow far beyond its first size.
     @Test func windowsGrowWithTheRoundTrip() throws {
         var pair = PipelinePair()

@@ -17,7 +17,7 @@ final class Siege {
     var closedSockets: Set<ConnectionID> = []
     /// Closed sockets are forgotten in long runs.
     var keepsHistory = true
-    private var attackers: [RawPeer] = []
+    private var attackers: [SiegePeer] = []
     private var unread: [(StreamID, Int)] = []
     private var lastTicket: UInt64 = 0
     private var lastPort: UInt16 = 1_024
@@ -124,7 +124,7 @@ final class Siege {
         exchange()
     }
 
-    func join(_ attacker: RawPeer) { attackers.append(attacker) }
+    func join(_ attacker: SiegePeer) { attackers.append(attacker) }
 
     private func exchange() {
         attackers.removeAll { swarm.connections[$0.connection] == nil }

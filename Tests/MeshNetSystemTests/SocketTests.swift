@@ -15,7 +15,8 @@ extension SystemTests {
 
         /// IPv6 sockets can be bound here.
         static let hasIPv6: Bool = {
-            if case .success = Listener.open(SocketAddress(ip: [UInt8](repeating: 0, count: 15) + [1], port: 0), system: .kernel) { true } else { false }
+            let loopback = SocketAddress(ip: [UInt8](repeating: 0, count: 15) + [1], port: 0)
+            return if case .success = Listener.open(loopback, system: .kernel) { true } else { false }
         }()
 
         @Test func addressesSurviveTheKernelsForm() {

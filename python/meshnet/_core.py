@@ -6,16 +6,13 @@ import atexit
 import weakref
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from . import _meshnet
 from .errors import ClosedError, InvalidArgument, MeshnetError
 from .events import Event, Message, MessagesDropped, StreamOpened, event_of
 from .keys import Keypair
 from .options import Gossipsub, Limits, _addresses, _native
-
-if TYPE_CHECKING:
-    from ._stream import StreamBase
 
 #: Events that one turn fetches at most, so that a flood of messages leaves room for others.
 BATCH = 256
@@ -162,7 +159,7 @@ class Completion:
 class Core:
     """Turns batches of the extension module into results, events and streams. Not thread-safe: its owner is."""
 
-    def __init__(self, native: _meshnet.Node, make_stream: Callable[[int, str, str], StreamBase]) -> None:
+    def __init__(self, native: _meshnet.Node, make_stream: Callable[[int, str, str], Any]) -> None:
         self.native = native
         self.make_stream = make_stream
         self.pending: dict[int, Completion] = {}

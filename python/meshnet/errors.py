@@ -18,6 +18,7 @@ __all__ = [
     "CallCancelledError",
     "ClosedError",
     "DialError",
+    "DuplicateMessageError",
     "ErrorCode",
     "HandshakeFailedError",
     "InvalidAddress",
@@ -88,6 +89,7 @@ class ErrorCode(IntEnum):
     QUEUES_FULL = _meshnet.ERROR_QUEUES_FULL
     MESSAGE_TOO_LARGE = _meshnet.ERROR_MESSAGE_TOO_LARGE
     NOT_SUBSCRIBED = _meshnet.ERROR_NOT_SUBSCRIBED
+    DUPLICATE_MESSAGE = _meshnet.ERROR_DUPLICATE_MESSAGE
     PROTOCOL_NOT_SUPPORTED = _meshnet.ERROR_PROTOCOL_NOT_SUPPORTED
     NO_SUCH_STREAM = _meshnet.ERROR_NO_SUCH_STREAM
     STREAM_RESET = _meshnet.ERROR_STREAM_RESET
@@ -324,9 +326,15 @@ class MessageTooLargeError(_FixedTextError):
 
 
 class NotSubscribedError(MeshnetError):
-    """We do not follow the topic."""
+    """An unknown topic: neither we nor a connected peer follows it."""
 
     default_code = ErrorCode.NOT_SUBSCRIBED
+
+
+class DuplicateMessageError(MeshnetError, ValueError):
+    """The same message was published before, on a network where the content names the message."""
+
+    default_code = ErrorCode.DUPLICATE_MESSAGE
 
 
 # Streams.

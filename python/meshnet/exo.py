@@ -3,90 +3,95 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, ClassVar
+from typing import Any, NoReturn
 
+from . import events
 from ._core import CONSUMER_EVENTS, open_native
 from ._loop import Events, LoopDriver
-from .events import Connected, Disconnected, Message
 from .keys import Keypair
 from .node import Stream
 
 __all__ = ["FromSwarm", "NetworkingHandle"]
 
 
-class _Frozen:
-    """Read-only fields, in the order of `__match_args__`."""
+class FromSwarm:
+    """What `NetworkingHandle.recv` gives: `FromSwarm.Connection` or `FromSwarm.Message`. Read-only, equal when the fields are."""
 
-    __slots__ = ()
-    __match_args__: ClassVar[tuple[str, ...]] = ()
+    __slots__ = ("_fields",)
+    __match_args__: tuple[str, ...] = ()
+    _fields: tuple[Any, ...]
 
-    def __setattr__(self, name: str, value: object) -> None:
-        raise AttributeError(f"{type(self).__name__}.{name} is read-only")
+    def _set(self, *fields: object) -> None:
+        object.__setattr__(self, "_fields", fields)
 
-    def __delattr__(self, name: str) -> None:
-        raise AttributeError(f"{type(self).__name__}.{name} is read-only")
+    def __setattr__(self, name: str, value: object) -> NoReturn:
+        raise AttributeError(f"{type(self).__qualname__}.{name} is read-only")
 
-    def _fields(self) -> tuple[Any, ...]:
-        return tuple(getattr(self, name) for name in self.__match_args__)
+    def __delattr__(self, name: str) -> NoReturn:
+        raise AttributeError(f"{type(self).__qualname__}.{name} is read-only")
 
     def __eq__(self, other: object) -> bool:
-        return type(other) is type(self) and isinstance(other, _Frozen) and other._fields() == self._fields()
+        return isinstance(other, FromSwarm) and type(other) is type(self) and other._fields == self._fields
 
     def __hash__(self) -> int:
-        return hash((type(self), self._fields()))
+        return hash((type(self), self._fields))
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return type(self), self._fields()
+        return type(self), self._fields
 
     def __repr__(self) -> str:
-        fields = ", ".join(f"{name}={getattr(self, name)!r}" for name in self.__match_args__)
+        fields = ", ".join(f"{name}={value!r}" for name, value in zip(self.__match_args__, self._fields))
         return f"{type(self).__qualname__}({fields})"
 
 
-class FromSwarm(_Frozen):
-    """What `NetworkingHandle.recv` gives: `FromSwarm.Connection` or `FromSwarm.Message`."""
-
-    __slots__ = ()
-
-    # Set below: they are subclasses of this class.
-    Connection: ClassVar[type[_Connection]]
-    Message: ClassVar[type[_Message]]
+def _member_of_from_swarm(member: type[FromSwarm]) -> type[FromSwarm]:
+    """Gives the class its place: a member of the class that it derives from."""
+    name = member.__name__.removeprefix("_")
+    member.__name__, member.__qualname__ = name, f"FromSwarm.{name}"
+    setattr(FromSwarm, name, member)
+    return member
 
 
+@_member_of_from_swarm
 class _Connection(FromSwarm):
     """A peer is connected now, or no longer is."""
 
-    __slots__ = ("connected", "peer_id")
+    __slots__ = ()
     __match_args__ = ("peer_id", "connected")
 
-    peer_id: str
-    connected: bool
-
     def __init__(self, peer_id: str, connected: bool) -> None:
-        object.__setattr__(self, "peer_id", peer_id)
-        object.__setattr__(self, "connected", connected)
+        self._set(peer_id, connected)
+
+    @property
+    def peer_id(self) -> str:
+        return self._fields[0]
+
+    @property
+    def connected(self) -> bool:
+        return self._fields[1]
 
 
+@_member_of_from_swarm
 class _Message(FromSwarm):
     """A message of a topic that we follow."""
 
-    __slots__ = ("data", "origin", "topic")
+    __slots__ = ()
     __match_args__ = ("origin", "topic", "data")
 
-    origin: str
-    topic: str
-    data: bytes
-
     def __init__(self, origin: str, topic: str, data: bytes) -> None:
-        object.__setattr__(self, "origin", origin)
-        object.__setattr__(self, "topic", topic)
-        object.__setattr__(self, "data", data)
+        self._set(origin, topic, data)
 
+    @property
+    def origin(self) -> str:
+        return self._fields[0]
 
-for _name, _class in (("Connection", _Connection), ("Message", _Message)):
-    setattr(FromSwarm, _name, _class)
-    _class.__name__ = _name
-    _class.__qualname__ = f"FromSwarm.{_name}"
+    @property
+    def topic(self) -> str:
+        return self._fields[1]
+
+    @property
+    def data(self) -> bytes:
+        return self._fields[2]
 
 
 class NetworkingHandle:
@@ -113,11 +118,11 @@ class NetworkingHandle:
         try:
             while True:
                 match await self._events.next():
-                    case Connected(peer_id=peer_id):
+                    case events.Connected(peer_id=peer_id):
                         return _Connection(peer_id, True)
-                    case Disconnected(peer_id=peer_id):
+                    case events.Disconnected(peer_id=peer_id):
                         return _Connection(peer_id, False)
-                    case Message(topic=topic, data=data, origin=str(origin)):
+                    case events.Message(topic=topic, data=data, origin=str(origin)):
                         return _Message(origin, topic, data)
         finally:
             self._receiving = False

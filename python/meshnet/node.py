@@ -56,7 +56,7 @@ class Stream(StreamBase):
 
     async def readexactly(self, n: int, *, timeout: float | None = None) -> bytes:
         """Exactly `n` bytes. Raises asyncio.IncompleteReadError, with what there was, when the stream ends before."""
-        parts = []
+        parts: list[bytes] = []
         missing = n
         while missing > 0:
             part = await self.read(missing, timeout=timeout)
@@ -211,7 +211,7 @@ class Node(NodeOptions):
         await self._call("publish_start", topic, data)
 
     async def topic_peers(self, topic: str) -> list[Peer]:
-        """The connected peers that follow a topic. We must follow it too: `NotSubscribedError`."""
+        """The connected peers that follow a topic. `NotSubscribedError`: neither we nor any of them do."""
         return peers_of(await self._call("topic_peers_start", topic))
 
     # Streams

@@ -167,7 +167,7 @@ class SyncStream(StreamBase):
 
     def readexactly(self, n: int, *, timeout: float | None = None) -> bytes:
         """Exactly `n` bytes. Raises EOFError when the stream ends before."""
-        parts = []
+        parts: list[bytes] = []
         missing = n
         while missing > 0:
             part = self.read(missing, timeout=timeout)
@@ -423,7 +423,7 @@ class SyncNode(NodeOptions):
         self._call("publish_start", topic, data)
 
     def topic_peers(self, topic: str) -> list[Peer]:
-        """The connected peers that follow a topic. We must follow it too: `NotSubscribedError`."""
+        """The connected peers that follow a topic. `NotSubscribedError`: neither we nor any of them do."""
         return peers_of(self._call("topic_peers_start", topic))
 
     # Streams

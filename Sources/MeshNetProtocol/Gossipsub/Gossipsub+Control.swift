@@ -139,7 +139,8 @@ extension Gossipsub {
     /// What the peer asks for, within our maximum; our own default for none and for zero.
     private func backoff(seconds: UInt64?) -> Duration {
         guard let seconds, seconds > 0 else { return configuration.pruneBackoff }
-        guard let seconds = Int64(exactly: seconds), seconds <= configuration.maximumBackoff.components.seconds else { return configuration.maximumBackoff }
+        let maximum = configuration.maximumBackoff
+        guard let seconds = Int64(exactly: seconds), seconds <= maximum.components.seconds else { return maximum }
         return .seconds(seconds)
     }
 
@@ -149,11 +150,18 @@ extension Gossipsub {
             return counters.count(.peerExchangeIgnored, offered.count)
         }
         for entry in offered {
-            guard let peer = try? PeerID(multihash: entry.peer), peer != localPeer else {
+            guard let peer = try? PeerID(multihash: entry.peer), peer != localPeer, let record = Self.record(entry, of: peer) else {
                 counters.count(.peerExchangeIgnored)
                 continue
             }
-            act(.peerExchange(peer, record: [UInt8](entry.record)))
+            act(.peerExchange(peer, record: record))
         }
+    }
+
+    /// `.some(nil)` when none was given; nil when it does not hold or is another peer's.
+    private static func record(_ entry: GossipsubRPC.OfferedPeer, of peer: PeerID) -> PeerRecord?? {
+        if entry.record.isEmpty { return .some(nil) }
+        guard let record = try? PeerRecord(envelope: [UInt8](entry.record), from: peer) else { return nil }
+        return record
     }
 }

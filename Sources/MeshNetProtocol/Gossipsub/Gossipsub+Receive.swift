@@ -131,6 +131,8 @@ extension Gossipsub {
 
     private mutating func receiveDuplicate(_ topicBytes: UnsafeRawBufferPointer, _ first: Instant, from slot: Int, now: Instant) {
         counters.count(.duplicate)
+        // The usual case, and the most frequent RPC of all: nothing to note, so no text is made of the topic.
+        if configuration.score.topics.isEmpty, configuration.score.defaultTopic.meshDeliveriesWeight == 0 { return }
         guard let topic = String(validating: topicBytes, as: UTF8.self), topics[topic]?.mesh.contains(slot) == true else { return }
         let parameters = configuration.score.parameters(topic)
         guard parameters.meshDeliveriesWeight != 0, now - first <= parameters.meshDeliveriesWindow else { return }

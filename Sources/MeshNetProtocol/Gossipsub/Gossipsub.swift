@@ -88,6 +88,7 @@ package struct Gossipsub: Sendable {
 
     /// Connected peers that follow the topic, sorted.
     package func peers(topic: String) -> [PeerID] { ids(topics[topic]?.followers) }
+    package func isSubscribed(topic: String) -> Bool { topics[topic]?.isSubscribed == true }
 
     /// The mesh of the topic, sorted.
     package func meshPeers(topic: String) -> [PeerID] { ids(topics[topic]?.mesh) }

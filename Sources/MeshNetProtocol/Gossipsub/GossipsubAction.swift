@@ -6,9 +6,10 @@ package enum GossipsubAction: Sendable, Equatable {
     case deliver(GossipsubMessage)
     case peerSubscribed(PeerID, topic: String)
     case peerUnsubscribed(PeerID, topic: String)
-    /// A peer offered with a PRUNE (only with `acceptsPeerExchange`): its signed record, unverified and possibly empty.
-    case peerExchange(PeerID, record: [UInt8])
-    /// An RPC or a message of this peer was not taken, for a reason that a correct peer does not give. After `malformedRPC` the stream should be reset.
+    /// A peer offered with a PRUNE (only with `acceptsPeerExchange`), with the record that it signed itself; nil when none was given.
+    case peerExchange(PeerID, record: PeerRecord?)
+    /// An RPC or a message of this peer was not taken, for a reason that a correct peer does not give. After `malformedRPC` the stream should
+    /// be reset.
     case dropped(GossipsubDropReason, from: PeerID)
 }
 

@@ -180,6 +180,12 @@ package struct ConnectionPipeline {
         }
     }
 
+    /// `poll` has something to say although nothing came in. After `flush`: a stream whose turn it was to write did not, and others wait.
+    package var needsPoll: Bool {
+        if !actions.isEmpty || session.hasInput || output.failure != nil { return stage != .over || !actions.isEmpty }
+        return stage == .open && turns.hasRoom(free: limits.sendBuffer - output.queuedBytes, capacity: limits.sendBuffer)
+    }
+
     // MARK: Output
 
     /// Sealed bytes wait for the socket.
@@ -251,6 +257,7 @@ package struct ConnectionPipeline {
 
     /// Ends our half, behind everything written. `streamClosed` follows once the peer ended its half too.
     package mutating func closeWrite(_ stream: PipelineStream) {
+        turns.forget(stream.rawValue)
         if let at = negotiations.find(stream.rawValue), negotiations[at].lazyProtocol == nil {
             negotiations[at].endsOurHalf = true
         } else {

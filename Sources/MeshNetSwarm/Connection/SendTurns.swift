@@ -9,8 +9,6 @@ struct SendTurns {
     /// Told to write in this turn of the loop, and not yet come.
     private var granted: [UInt32] = []
 
-    var hasWaiting: Bool { !waiting.isEmpty }
-
     /// Bytes that a stream may write now, when so many are free.
     mutating func allowance(_ stream: UInt32, free: Int) -> Int {
         if !granted.isEmpty, let position = granted.firstIndex(of: stream) {
@@ -26,11 +24,13 @@ struct SendTurns {
         waiting.append(stream)
     }
 
-    /// The next in line if there is room for its share besides those already granted.
-    mutating func next(free: Int, capacity: Int) -> UInt32? {
-        guard !waiting.isEmpty, free - granted.count * Self.share >= min(Self.share, capacity) else { return nil }
-        return waiting.popFirst()
+    /// Somebody waits, and there is room for one share besides those already granted.
+    func hasRoom(free: Int, capacity: Int) -> Bool {
+        !waiting.isEmpty && free - granted.count * Self.share >= min(Self.share, capacity)
     }
+
+    /// The next in line if there is room for it.
+    mutating func next(free: Int, capacity: Int) -> UInt32? { hasRoom(free: free, capacity: capacity) ? waiting.popFirst() : nil }
 
     mutating func grant(_ stream: UInt32) { granted.append(stream) }
 

@@ -72,7 +72,9 @@ extension Swarm {
         if case .call(let ticket) = purpose { connections[id]?.ping.waiting.append(ticket) }
         guard connections[id]?.ping.inFlight == nil, connections[id]?.ping.isUnsupported == false else { return }
         if connections[id]?.ping.stream == nil {
-            guard let stream = try? connections[id]?.pipeline?.openStream([PingState.protocolID], now: now) else { return failPingCalls(id, .limitReached("streamsPerConnection")) }
+            guard let stream = try? connections[id]?.pipeline?.openStream([PingState.protocolID], now: now) else {
+                return failPingCalls(id, .limitReached("streamsPerConnection"))
+            }
             connections[id]?.ping.stream = stream
             use(stream, for: .pingOut, on: id)
         }

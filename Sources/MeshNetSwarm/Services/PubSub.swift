@@ -93,6 +93,13 @@ extension Swarm {
         pumpGossip()
     }
 
+    /// A topic that neither we nor a connected peer follows is most likely a mistake, and told as one.
+    mutating func topicPeers(_ topic: String, ticket: Ticket) {
+        let followers = gossip.peers(topic: topic)
+        guard !followers.isEmpty || gossip.isSubscribed(topic: topic) else { return complete(ticket, .failure(.notSubscribed(topic: topic))) }
+        complete(ticket, .success(.topicPeers(followers)))
+    }
+
     mutating func publish(_ topic: String, _ data: [UInt8], ticket: Ticket) {
         do throws(GossipsubError) {
             try gossip.publish(topic: topic, data: data, now: now)
@@ -126,6 +133,7 @@ extension Swarm {
                 emit(.message(Message(topic: message.topic, origin: message.origin, receivedFrom: message.receivedFrom, data: message.data)))
             case .peerSubscribed(let peer, let topic): emit(.subscription(peer: peer, topic: topic, subscribed: true))
             case .peerUnsubscribed(let peer, let topic): emit(.subscription(peer: peer, topic: topic, subscribed: false))
+            case .dropped(.malformedRPC, let peer): resetPubSubInput(of: peer)
             case .peerExchange, .dropped: break
             }
         }
@@ -235,6 +243,17 @@ extension Swarm {
             connections[id]?.pipeline?.reset(stream)
         }
         pumpGossip()
+    }
+
+    /// Nothing that follows a malformed RPC can be trusted to be where it seems.
+    private mutating func resetPubSubInput(of peer: PeerID) {
+        for id in peers[peer]?.connections ?? [] {
+            guard let stream = connections[id]?.pubsubInput?.stream else { continue }
+            connections[id]?.pubsubInput = nil
+            connections[id]?.streams[stream] = nil
+            connections[id]?.pipeline?.reset(stream)
+            touch(id)
+        }
     }
 
     private mutating func addToGossip(_ peer: PeerID, protocolID: String, through id: ConnectionID) {

@@ -27,9 +27,9 @@ public struct Configuration: Sendable {
     public var backoffFirst: Duration = .milliseconds(500)
     public var backoffCap: Duration = .seconds(30)
 
-    /// Where the sequence numbers of our signed peer records start. The driver sets nanoseconds since 1970, so that a restarted node's
-    /// records are newer than its last ones (go-libp2p does the same).
-    package var peerRecordSequence: UInt64 = 1
+    /// Where the sequence numbers of our signed peer records and messages start. The driver sets nanoseconds since 1970, so that a
+    /// restarted node's are above its last ones (go-libp2p does the same); without it records start at 1 and messages anywhere.
+    package var firstSequenceNumber: UInt64?
 
     public init(identity: KeyPair, bootstrapPeers: [String], listenPort: UInt16) {
         self.identity = identity

@@ -20,7 +20,7 @@ extension Swarm {
         case .perf(let peer, let upload, let download): startPerf(peer, upload: upload, download: download, ticket: ticket)
         case .peers: complete(ticket, .success(.peers(connectedPeers)))
         case .addressProblems: complete(ticket, .success(.problems(addressProblems)))
-        case .topicPeers(let topic): complete(ticket, .success(.topicPeers(gossip.peers(topic: topic))))
+        case .topicPeers(let topic): topicPeers(topic, ticket: ticket)
         }
     }
 

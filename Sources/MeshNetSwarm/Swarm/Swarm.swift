@@ -59,10 +59,11 @@ package struct Swarm {
         localPeer = configuration.identity.peerID
         random = RandomSource(seed: seed)
         addressBook = AddressBook(limits: configuration.limits)
-        recordSequence = configuration.peerRecordSequence
+        recordSequence = configuration.firstSequenceNumber ?? 1
         inboundGate = InboundGate(limits: configuration.limits)
         gossip = Gossipsub(
-            configuration: configuration.gossipsub, identity: configuration.identity, random: random.fork(), now: now)
+            configuration: configuration.gossipsub, identity: configuration.identity, random: random.fork(), now: now,
+            sequenceNumber: configuration.firstSequenceNumber)
         refreshProtocols()
         loadBootstrap()
     }

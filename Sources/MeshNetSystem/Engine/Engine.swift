@@ -22,7 +22,7 @@ package final class Engine: Sendable {
 
     /// For tests: `system` provokes failures of the kernel; `nameServers` are asked instead of those in resolv.conf ("address:port,…").
     package init(_ configuration: Configuration, system: SystemCalls, nameServers: String? = nil) throws(CallError) {
-        guard Entropy.sodiumReady else { throw .limitReached("libsodium cannot start") }
+        guard Libraries.areReady else { throw .limitReached("the cryptographic libraries cannot start") }
         let listeners = try Listeners.open(configuration, system: system)
         localPeer = configuration.identity.peerID
         do throws(SystemError) {

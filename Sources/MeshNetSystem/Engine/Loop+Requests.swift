@@ -4,7 +4,9 @@ import MeshNetSwarm
 // What callers ask for, and its answers.
 extension Loop {
     func serveRequests() {
-        if nextRequest == requests.count {
+        // The wakeup for what came meanwhile may be used up in a turn that still serves the rest of an earlier batch.
+        isInboxUnseen = nextRequest < requests.count
+        if !isInboxUnseen {
             mailbox.take(into: &requests)
             nextRequest = 0
         }

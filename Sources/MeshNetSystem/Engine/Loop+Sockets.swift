@@ -186,7 +186,8 @@ extension Loop {
         swarm.withTransmitBuffers(connection.id, { [system] buffers in
             withUnsafeTemporaryAllocation(of: iovec.self, capacity: max(buffers.count, 1)) { pieces in
                 for (index, buffer) in buffers.enumerated() {
-                    pieces.initializeElement(at: index, to: iovec(iov_base: UnsafeMutableRawPointer(mutating: buffer.baseAddress), iov_len: buffer.count))
+                    let base = UnsafeMutableRawPointer(mutating: buffer.baseAddress)
+                    pieces.initializeElement(at: index, to: iovec(iov_base: base, iov_len: buffer.count))
                     offered += buffer.count
                 }
                 guard offered > 0 else { return }

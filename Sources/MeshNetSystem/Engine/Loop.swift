@@ -47,6 +47,8 @@ final class Loop {
     var abandoned: Set<Ticket> = []
     var requests: [Request] = []
     var nextRequest = 0
+    /// The last turn did not look for new requests.
+    var isInboxUnseen = false
 
     var ports: [StreamID: StreamPort] = [:]
     var filling: [StreamID] = []
@@ -61,6 +63,8 @@ final class Loop {
         _ configuration: Configuration, mailbox: Mailbox, queue: EventQueue, listeners: [Listener], system: SystemCalls, nameServers: String?
     ) throws(SystemError) {
         now = .now()
+        var configuration = configuration
+        configuration.firstSequenceNumber = WallClock.nanoseconds()
         swarm = Swarm(configuration: configuration, seed: Entropy.bytes(RandomSource.seedByteCount), now: now)
         self.mailbox = mailbox
         self.queue = queue
@@ -104,7 +108,7 @@ final class Loop {
 
     /// Zero while work is left over from the last turn, nil when nothing is due.
     var wakeTime: Instant? {
-        if !carriedOver.isEmpty || nextRequest < requests.count { return .zero }
+        if !carriedOver.isEmpty || nextRequest < requests.count || isInboxUnseen { return .zero }
         var time = earlier(swarm.deadline, resolver.deadline(now: now))
         time = earlier(time, refreshAddressesAt)
         for listener in listeners { time = earlier(time, listener.resumesAt) }

@@ -99,8 +99,20 @@ package enum KeyFile {
 extension KeyPair {
     /// A new key pair from the kernel's entropy.
     public static func generate() -> KeyPair {
-        _ = Entropy.sodiumReady
+        _ = Libraries.areReady
         var random = RandomSource(seed: Entropy.bytes(RandomSource.seedByteCount))
         return KeyPair(random: &random)
+    }
+}
+
+extension KeyFileError: CustomStringConvertible {
+    package static var noSuchFile: Int32 { ENOENT }
+
+    package var description: String {
+        switch self {
+        case .failed(let call, let code): "\(call): \(describe(errno: code))"
+        case .tooLarge(let limit): "has more than \(limit) bytes and is no key file"
+        case .malformed(let error): "is no private key of libp2p: \(error)"
+        }
     }
 }

@@ -31,8 +31,6 @@ package final class Resolver {
     private var underWay = 0
     private var answers = StableFifo<Answer>()
 
-    private static let libraryReady: Bool = ares_library_init(ARES_LIB_INIT_ALL) == ARES_SUCCESS
-
     /// - Parameter tokenBase: the descriptor of a socket is added to it to make its token.
     package init(readiness: Readiness, tokenBase: UInt64, servers: String? = nil, timeout: Duration = Resolver.serverTimeout) {
         self.readiness = readiness
@@ -133,7 +131,7 @@ package final class Resolver {
     /// The error code when c-ares cannot start.
     private func openIfNeeded() -> Int32? {
         guard channel == nil else { return nil }
-        guard Self.libraryReady else { return ARES_ENOTINITIALIZED }
+        guard Libraries.areReady else { return ARES_ENOTINITIALIZED }
         configurationStamp = FileStamp(path: "/etc/resolv.conf")
         var options = ares_options()
         options.timeout = Int32(clamping: timeout.saturatedNanoseconds / 1_000_000)

@@ -4,8 +4,8 @@ package import MeshNetSwarm
 
 /// The addresses of this machine's network interfaces.
 package enum Interfaces {
-    /// Addresses of interfaces that are up, those of the loopback last, each once, in the kernel's order. Without IPv6 link-local ones, as in go-libp2p:
-    /// they mean nothing to a peer that does not know our interface. Empty when the kernel does not tell.
+    /// Addresses of interfaces that are up, those of the loopback last, each once, in the kernel's order. Without IPv6 link-local ones, as in
+    /// go-libp2p: they mean nothing to a peer that does not know our interface. Empty when the kernel does not tell.
     package static func addresses() -> [SocketAddress] {
         var list: UnsafeMutablePointer<ifaddrs>?
         guard getifaddrs(&list) == 0 else { return [] }

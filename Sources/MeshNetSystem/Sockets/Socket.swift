@@ -9,7 +9,8 @@ package enum Socket {
     package static let unsentLimit: Int32 = 131_072
     /// Connections that wait to be accepted; the kernel caps it at net.core.somaxconn.
     static let backlog: Int32 = 1_024
-    /// Bytes thrown away from a socket that is closed, so that the kernel sends the peer an orderly end, and no reset that would destroy our last bytes.
+    /// Bytes thrown away from a socket that is closed, so that the kernel sends the peer an orderly end, and no reset that would destroy our last
+    /// bytes.
     private static let drainedAtClose = 262_144
 
     package enum Opening: Sendable, Equatable { case connected(Int32), underWay(Int32), failed(errno: Int32) }

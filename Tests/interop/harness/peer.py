@@ -80,7 +80,7 @@ class Peer(ABC):
 
     @abstractmethod
     def perf(self, peer: str, upload: int, download: int) -> None:
-        """As the client of /perf/1.0.0; every peer also serves it."""
+        """As the client of /perf/1.0.0; ours and py also serve it."""
 
     @abstractmethod
     def echo(self, peer: str, data: bytes) -> bytes:

@@ -8,7 +8,7 @@ static char folder[] = "/tmp/meshnet-keys-XXXXXX";
 
 static void in_folder(char *path, size_t capacity, const char *name) { snprintf(path, capacity, "%s/%s", folder, name); }
 
-/* Secret of 32 zero bytes; its public key is in RFC 8032's reference implementations, the peer id follows from it. */
+/* The peer id of the Ed25519 seed of 32 zero bytes. */
 static void a_secret_has_its_peer_id(void) {
     static const uint8_t secret[MESHNET_SECRET_SIZE];
     uint8_t copy[MESHNET_SECRET_SIZE];

@@ -1,4 +1,5 @@
 import CSystem
+import COpenSSL
 import CSodium
 import Glibc
 package import MeshNetProtocol
@@ -9,6 +10,15 @@ extension Instant {
         var time = timespec()
         clock_gettime(CLOCK_MONOTONIC, &time)
         return Instant(nanoseconds: Int64(time.tv_sec) * 1_000_000_000 + Int64(time.tv_nsec))
+    }
+}
+
+package enum WallClock {
+    /// Since 1970. It may be set back: for numbers that should grow from run to run, and nothing else.
+    package static func nanoseconds() -> UInt64 {
+        var time = timespec()
+        clock_gettime(CLOCK_REALTIME, &time)
+        return UInt64(clamping: Int64(time.tv_sec) &* 1_000_000_000 &+ Int64(time.tv_nsec))
     }
 }
 
@@ -23,7 +33,15 @@ package enum Entropy {
             }
         }
     }
+}
 
-    /// libsodium picks its implementations at first use; it must happen once before threads use it.
-    package static let sodiumReady: Bool = sodium_init() >= 0
+/// What the C libraries need once in a process, before threads use them.
+package enum Libraries {
+    package static let areReady: Bool = {
+        // At the end of the process libcrypto would free what reactor threads still use; the kernel frees it anyway.
+        OPENSSL_init_crypto(UInt64(OPENSSL_INIT_NO_ATEXIT), nil) == 1
+            // libsodium picks its implementations here.
+            && sodium_init() >= 0
+            && ares_library_init(ARES_LIB_INIT_ALL) == ARES_SUCCESS
+    }()
 }

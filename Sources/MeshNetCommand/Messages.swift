@@ -1,0 +1,85 @@
+import MeshNet
+
+func runPublish(_ options: Options) async throws {
+    guard let topic = options.operands.first else { throw Failure.usage("a topic is missing", .pub) }
+    let node = try startNode(options), report = Report(options)
+    try await waitForFollower(of: topic, node, seconds: options.seconds ?? 10)
+    if options.operands.count > 1 {
+        try await node.publish(topic, Array(options.operands.dropFirst().joined(separator: " ").utf8))
+    } else {
+        for await line in Background.lines() { try await node.publish(topic, Array(line.utf8)) }
+    }
+    report.line("published", [("topic", .text(topic))])
+    node.close()
+}
+
+/// Reads events until somebody follows the topic.
+private func waitForFollower(of topic: String, _ node: Node, seconds: Int) async throws {
+    let waiting = Task {
+        for await event in node.events {
+            switch event {
+            case .subscription(_, topic, true): return true
+            case .dialFailed(let failure): complain("\(failure.address): \(failure.cause)")
+            case .addressProblem(let problem): complain("\(problem.text): \(problem.reason)")
+            default: break
+            }
+        }
+        return false
+    }
+    let timer = Task {
+        try await Task.sleep(for: .seconds(seconds))
+        waiting.cancel()
+    }
+    defer { timer.cancel() }
+    guard await waiting.value else {
+        throw Failure("nobody who follows \"\(topic)\" within \(seconds) s",
+            remedy: "Name a node to begin with by --bootstrap-peers, or wait longer by --seconds.")
+    }
+}
+
+func runSubscribe(_ options: Options) async throws {
+    guard !options.operands.isEmpty else { throw Failure.usage("a topic is missing", .sub) }
+    let node = try startNode(options), report = Report(options)
+    Background.closeOnInterrupt(node, after: options.seconds)
+    for topic in options.operands { try await node.subscribe(topic) }
+    var left = options.count ?? .max
+    for await event in node.events {
+        if case .message = event {
+            report.event(event)
+            left -= 1
+            if left == 0 { break }
+        } else if options.isJSON {
+            report.event(event)
+        }
+    }
+    node.close()
+}
+
+func runChat(_ options: Options) async throws {
+    let topic = options.operands.first ?? "chat"
+    let node = try startNode(options), report = Report(options)
+    Background.closeOnInterrupt(node, after: options.seconds)
+    try await node.subscribe(topic)
+    for address in node.listenAddresses() { report.line("listening", [("address", .text("\(address)/p2p/\(node.peerID)"))]) }
+    let showing = Task {
+        for await event in node.events {
+            switch event {
+            case .message(let message) where !options.isJSON:
+                print("\(message.origin.map { String($0.description.suffix(6)) } ?? "?"): \(String(decoding: message.data, as: UTF8.self))")
+            case .connected, .disconnected, .message, .dialFailed, .addressProblem: report.event(event)
+            default: break
+            }
+        }
+    }
+    for await line in Background.lines() {
+        do throws(CallError) {
+            try await node.publish(topic, Array(line.utf8))
+        } catch .closed {
+            break
+        } catch {
+            complain(error.description)
+        }
+    }
+    node.close()
+    await showing.value
+}

@@ -1,0 +1,119 @@
+@preconcurrency import CSystem
+import Glibc
+import MeshNet
+
+/// What the command line and the environment ask for. The command line wins.
+struct Options {
+    var bootstrapPeers: [String] = []
+    var listenPort: UInt16 = 0
+    var keyFile: String?
+    var pskFile: String?
+    var isJSON = false
+    var wantsHelp = false
+    var count: Int?
+    var peers = 2
+    var seconds: Int?
+    var upload: UInt64 = 100_000_000
+    var download: UInt64 = 100_000_000
+    var topic: String?
+    var name = "swift"
+    var isNew = false
+    /// What stands behind the options.
+    var operands: [String] = []
+
+    private static let names: [(long: String, short: Character?, takesValue: Bool)] = [
+        ("bootstrap-peers", "b", true), ("bootstrap", nil, true), ("listen-port", "p", true), ("libp2p-port", nil, true), ("port", nil, true),
+        ("key", "k", true), ("psk", nil, true), ("json", "j", false), ("help", "h", false), ("count", "c", true), ("peers", nil, true),
+        ("seconds", "s", true), ("upload", "u", true), ("download", "d", true), ("topic", "t", true), ("name", nil, true), ("new", nil, false),
+    ]
+
+    init(_ command: Subcommand, _ arguments: [String]) throws {
+        try readEnvironment(command)
+        let shorts = Self.names.compactMap { entry in entry.short.map { entry.takesValue ? "\($0):" : "\($0)" } }.joined()
+        let longNames: [UnsafeMutablePointer<CChar>?] = Self.names.map { strdup($0.long) }
+        defer { for name in longNames { free(name) } }
+        var long: [option] = []
+        for (index, entry) in Self.names.enumerated() {
+            long.append(option(name: longNames[index], has_arg: entry.takesValue ? 1 : 0, flag: nil, val: Int32(1_000 + index)))
+        }
+        long.append(option(name: nil, has_arg: 0, flag: nil, val: 0))
+        var words: [UnsafeMutablePointer<CChar>?] = (["meshnet \(command.rawValue)"] + arguments).map { strdup($0) }
+        words.append(nil)
+        defer { for word in words { free(word) } }
+        optind = 1
+        while true {
+            let code = getopt_long(Int32(words.count - 1), &words, shorts, long, nil)
+            if code == -1 { break }
+            guard let name = Self.name(code) else { throw Failure.usage("bad option", command) }
+            try take(name, optarg.map { String(cString: $0) } ?? "", command)
+        }
+        operands = words[Int(optind)..<words.count - 1].compactMap { $0.map { String(cString: $0) } }
+    }
+
+    /// `Configuration` for these options; makes a key file that does not exist.
+    func configuration() throws -> Configuration {
+        let identity = try keyFile.map { try KeyPair.loadOrCreate(at: $0) } ?? KeyPair.generate()
+        var configuration = Configuration(identity: identity, bootstrapPeers: bootstrapPeers, listenPort: listenPort)
+        if let pskFile { configuration.preSharedKey = try Self.preSharedKey(pskFile) }
+        return configuration
+    }
+
+    private mutating func take(_ name: String, _ value: String, _ command: Subcommand) throws {
+        switch name {
+        case "bootstrap-peers", "bootstrap": bootstrapPeers = Self.list(value)
+        case "listen-port", "libp2p-port", "port": listenPort = try Self.number(value, "--" + name, command)
+        case "key": keyFile = value
+        case "psk": pskFile = value
+        case "json": isJSON = true
+        case "help": wantsHelp = true
+        case "count": count = try Self.number(value, "--count", command)
+        case "peers": peers = try Self.number(value, "--peers", command)
+        case "seconds": seconds = try Self.number(value, "--seconds", command)
+        case "upload": upload = try Self.number(value, "--upload", command)
+        case "download": download = try Self.number(value, "--download", command)
+        case "topic": topic = value
+        case "name": self.name = value
+        default: isNew = true
+        }
+    }
+
+    private mutating func readEnvironment(_ command: Subcommand) throws {
+        func value(_ name: String) -> String? { getenv(name).map { String(cString: $0) } }
+        if let list = value("MESHNET_BOOTSTRAP_PEERS") { bootstrapPeers = Self.list(list) }
+        if let port = value("MESHNET_LISTEN_PORT") { listenPort = try Self.number(port, "MESHNET_LISTEN_PORT", command) }
+        keyFile = value("MESHNET_KEY_FILE")
+        pskFile = value("MESHNET_PSK_FILE")
+        isJSON = value("MESHNET_JSON") == "1"
+    }
+
+    private static func name(_ code: Int32) -> String? {
+        if code >= 1_000 { return names[Int(code) - 1_000].long }
+        return names.first { $0.short.map { $0.asciiValue.map(Int32.init) == code } ?? false }?.long
+    }
+
+    /// Entries between commas; an empty list is no entry, an empty entry is told about by the node.
+    private static func list(_ text: String) -> [String] {
+        text.isEmpty ? [] : text.split(separator: ",", omittingEmptySubsequences: false).map(String.init)
+    }
+
+    private static func number<Number: FixedWidthInteger>(_ text: String, _ what: String, _ command: Subcommand) throws -> Number {
+        guard let number = Number(text), number >= 0 else {
+            throw Failure.usage("\(what) takes a whole number from 0 to \(Number.max), not \"\(text)\"", command)
+        }
+        return number
+    }
+
+    private static func preSharedKey(_ path: String) throws -> PreSharedKey {
+        guard let file = fopen(path, "r") else {
+            throw Failure("\(path): \(String(cString: strerror(errno)))", remedy: "Name a swarm.key file as go-libp2p has it.")
+        }
+        defer { fclose(file) }
+        var bytes = [UInt8](repeating: 0, count: 4_096)
+        let count = fread(&bytes, 1, bytes.count, file)
+        do {
+            return try PreSharedKey(keyFile: Array(bytes[..<count]))
+        } catch {
+            throw Failure("\(path): \(error)", remedy: "A swarm.key file has three lines: /key/swarm/psk/1.0.0/, /base16/ and 64 digits.")
+        }
+    }
+}

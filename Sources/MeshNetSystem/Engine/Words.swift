@@ -1,0 +1,87 @@
+import MeshNetProtocol
+public import MeshNetSwarm
+
+// What errors and causes say: the evidence in words. C and Python show the same texts.
+
+extension CallError: CustomStringConvertible {
+    public var description: String {
+        switch self {
+        case .closed: "the node is closed"
+        case .timedOut: "nothing happened in the time allowed"
+        case .cancelled: "the call was cancelled"
+        case .notConnected(let peer): "there is no connection with \(peer)"
+        case .dial(let error): error.description
+        case .noPeersSubscribed(let topic): "no connected peer follows topic \"\(topic)\""
+        case .allQueuesFull(let topic): "every peer that follows topic \"\(topic)\" has a full queue"
+        case .messageTooLarge(let size, let limit): "the message has \(size) bytes with its envelope; the limit is \(limit)"
+        case .duplicateMessage: "a message with this content was published a short time ago"
+        case .invalidTopic(let topic): "\"\(topic)\" is no topic name"
+        case .notSubscribed(let topic): "topic \"\(topic)\" is not followed"
+        case .protocolNotSupported(let protocols): "the peer speaks none of \(protocols.joined(separator: ", "))"
+        case .invalidProtocol(let text): "\"\(text)\" is no protocol id"
+        case .noSuchStream: "the stream was never opened, or was closed here"
+        case .streamReset: "the peer reset the stream, or its connection was lost"
+        case .streamClosed: "the writing side of the stream is closed"
+        case .limitReached(let name): "limit reached: \(name)"
+        case .invalidAddress(let text, let reason): "\"\(text)\": \(reason)"
+        case .listenFailed(let address, let errno): "cannot listen on \(address): \(describe(errno: errno))"
+        }
+    }
+}
+
+extension DialError: CustomStringConvertible {
+    public var description: String {
+        switch self {
+        case .refused: "connection refused"
+        case .unreachable(let errno): describe(errno: errno)
+        case .timedOut(let time): "no answer within \(time)"
+        case .unresolved(let host, let reason): "\(host): \(reason)"
+        case .unsupportedAddress: "no transport here speaks this address"
+        case .wrongPeer(let expected, let actual): "expected \(expected), but \(actual) answered"
+        case .selfDial: "the address is this node's own"
+        case .handshakeFailed(let failure): failure.description
+        case .limitReached(let name): "limit reached: \(name)"
+        case .cancelled: "the dial was cancelled"
+        case .noAddresses: "no address to dial"
+        }
+    }
+}
+
+extension HandshakeFailure: CustomStringConvertible {
+    public var description: String {
+        switch self {
+        case .closedDuring(let stage): "the peer closed the connection during \(stage): typical of another private network key, or of none"
+        case .timedOut(let stage): "no answer in time during \(stage)"
+        case .noCommonProtocol(let stage): "no protocol in common for \(stage)"
+        case .malformed(let stage, let what): "unexpected bytes during \(stage): \(what)"
+        case .notAuthentic(let what): "not authentic: \(what)"
+        case .wrongPeer(let expected, let actual): "expected \(expected), but \(actual) answered"
+        }
+    }
+}
+
+extension HandshakeStage: CustomStringConvertible {
+    public var description: String {
+        switch self {
+        case .privateNetwork: "private network"
+        case .security: "security negotiation"
+        case .noise: "noise"
+        case .muxer: "muxer negotiation"
+        }
+    }
+}
+
+extension DisconnectCause: CustomStringConvertible {
+    public var description: String {
+        switch self {
+        case .closedByUs: "disconnect was called"
+        case .shutdown: "the node is closing"
+        case .closedByPeer: "the peer closed the connection in order"
+        case .connectionLost(let errno): "connection lost: \(describe(errno: errno))"
+        case .timedOut: "pings stayed unanswered"
+        case .protocolViolation(let rule): rule
+        case .duplicate: "a second connection with the same peer; the other was kept"
+        case .limitReached(let name): "limit reached: \(name)"
+        }
+    }
+}

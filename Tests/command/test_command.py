@@ -1,0 +1,183 @@
+"""The command line, from outside: what it prints, what it refuses, and that nodes started by it meet."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import socket
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+COMMAND = Path(__file__).resolve().parents[2] / ".build" / "release" / "meshnet-cli"
+LIMIT = 30  # seconds for anything
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+def run(*arguments: str, stdin: str = "", **environment: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [COMMAND, *arguments], input=stdin, capture_output=True, text=True, timeout=LIMIT, env={**os.environ, **environment}
+    )
+
+
+class Node:
+    """A `meshnet` that goes on running, its lines read as JSON."""
+
+    def __init__(self, *arguments: str) -> None:
+        self.process = subprocess.Popen([COMMAND, *arguments, "--json"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+
+    def wait_for(self, event: str, **fields: object) -> dict[str, object]:
+        assert self.process.stdout is not None
+        for line in self.process.stdout:
+            found: dict[str, object] = json.loads(line)
+            if found["event"] == event and all(found.get(name) == value for name, value in fields.items()):
+                return found
+        raise AssertionError(f"the node ended without {event}")
+
+    def end(self) -> int:
+        self.process.send_signal(signal.SIGTERM)
+        return self.process.wait(LIMIT)
+
+
+@pytest.fixture
+def server() -> Iterator[tuple[Node, str]]:
+    port = free_port()
+    node = Node("run", "--listen-port", str(port), "--topic", "news")
+    node.wait_for("listening", address=f"/ip4/127.0.0.1/tcp/{port}")
+    yield node, f"/ip4/127.0.0.1/tcp/{port}"
+    assert node.end() == 0
+
+
+def test_help_names_every_command_and_each_has_its_own() -> None:
+    overview = run("--help")
+    assert overview.returncode == 0
+    for command in ["id", "run", "ping", "pub", "sub", "chat", "perf", "talk"]:
+        assert f"meshnet {command}" in overview.stdout
+        text = run(command, "--help")
+        assert text.returncode == 0 and text.stdout.startswith(f"meshnet {command}")
+
+
+def test_an_identity_is_made_once(tmp_path: Path) -> None:
+    key = tmp_path / "node.key"
+    first = json.loads(run("id", "--key", str(key), "--json").stdout)
+    again = json.loads(run("id", "--json", MESHNET_KEY_FILE=str(key)).stdout)
+    assert first["peer"] == again["peer"] and first["peer"].startswith("12D3KooW")
+    assert key.stat().st_mode & 0o777 == 0o600
+    refused = run("id", "--key", str(key), "--new")
+    assert refused.returncode == 1 and str(key) in refused.stderr
+
+
+def test_ping_measures_round_trips(server: tuple[Node, str]) -> None:
+    _, address = server
+    result = run("ping", address, "--count", "3", "--json")
+    lines = [json.loads(line) for line in result.stdout.splitlines()]
+    assert result.returncode == 0
+    assert [line["event"] for line in lines] == ["connected", "ping", "ping", "ping", "summary"]
+    assert lines[-1]["minimum"] <= lines[-1]["mean"] <= lines[-1]["maximum"]
+
+
+def test_perf_moves_bytes(server: tuple[Node, str]) -> None:
+    _, address = server
+    line = json.loads(run("perf", address, "--upload", "3000000", "--download", "2000000", "--json").stdout)
+    assert line["upload"] == 3_000_000 and line["download"] == 2_000_000 and line["upload_MBps"] > 0
+
+
+def test_pub_reaches_who_follows(server: tuple[Node, str]) -> None:
+    node, address = server
+    assert run("pub", "news", "hello", "world", "-b", address).returncode == 0
+    assert node.wait_for("message")["data"] == "hello world"
+    assert run("pub", "news", stdin="one\ntwo\n", MESHNET_BOOTSTRAP_PEERS=address).returncode == 0
+    assert [node.wait_for("message")["data"] for _ in range(2)] == ["one", "two"]
+
+
+def test_sub_ends_after_its_count() -> None:
+    port = free_port()
+    subscriber = Node("sub", "news", "--count", "1", "--libp2p-port", str(port))
+    subscriber.wait_for("listening", address=f"/ip4/127.0.0.1/tcp/{port}")
+    assert run("pub", "news", "x", "-b", f"/ip4/127.0.0.1/tcp/{port}").returncode == 0
+    assert subscriber.wait_for("message")["data"] == "x"
+    assert subscriber.process.wait(LIMIT) == 0
+
+
+def test_chat_shows_what_others_type() -> None:
+    port = free_port()
+    one = Node("chat", "--listen-port", str(port))
+    one.wait_for("listening")
+    other = Node("chat", "--bootstrap-peers", f"/ip4/127.0.0.1/tcp/{port}")
+    other.wait_for("connected")
+    one.wait_for("connected")
+    assert other.process.stdin is not None
+    # Chat says on standard error that nobody listens yet; it is typed until it is heard.
+    import threading
+
+    heard = threading.Event()
+
+    def type_until_heard() -> None:
+        while not heard.wait(0.2) and other.process.stdin is not None:
+            other.process.stdin.write("hello there\n")
+            other.process.stdin.flush()
+
+    typing = threading.Thread(target=type_until_heard)
+    typing.start()
+    assert one.wait_for("message")["data"] == "hello there"
+    heard.set()
+    typing.join()
+    other.process.stdin.close()
+    assert other.process.wait(LIMIT) == 0
+    assert one.end() == 0
+
+
+@pytest.mark.parametrize(
+    ("arguments", "status", "words"),
+    [
+        ([], 2, "meshnet COMMAND --help"),
+        (["fly"], 2, "fly: no such command"),
+        (["ping"], 2, "an address is missing"),
+        (["ping", "nonsense"], 1, "nonsense"),
+        (["ping", "/ip4/127.0.0.1/tcp/1"], 1, "refused"),
+        (["ping", "--count", "many", "/ip4/127.0.0.1/tcp/1"], 2, "many"),
+        (["run", "--listen-port", "70000"], 2, "70000"),
+        (["run", "--colour"], 2, "--help"),
+        (["run", "--key", "/nonexistent/node.key"], 1, "/nonexistent/node.key"),
+        (["run", "--psk", "/nonexistent/swarm.key"], 1, "/nonexistent/swarm.key"),
+        (["pub", "nobody-follows", "x", "--seconds", "1"], 1, "--bootstrap-peers"),
+    ],
+)
+def test_bad_input_names_the_value_or_the_remedy(arguments: list[str], status: int, words: str) -> None:
+    result = run(*arguments)
+    assert result.returncode == status
+    assert words in result.stderr
+
+
+def test_a_port_in_use_is_named(server: tuple[Node, str]) -> None:
+    _, address = server
+    result = run("run", "--listen-port", address.rsplit("/", 1)[1])
+    assert result.returncode == 1 and "in use" in result.stderr
+
+
+def test_unusable_bootstrap_entries_are_told_and_do_not_stop_the_node() -> None:
+    node = Node("run", "--bootstrap-peers", "nonsense,/ip4/exo-2/tcp/30000", "--seconds", "20")
+    assert "nonsense" in str(node.wait_for("address problem", text="nonsense")["reason"])
+    assert "dns4" in str(node.wait_for("address problem", text="/ip4/exo-2/tcp/30000")["reason"])
+    assert node.end() == 0
+
+
+def test_another_private_network_is_a_handshake_failure(tmp_path: Path) -> None:
+    for name, digit in [("one", "1"), ("two", "2")]:
+        (tmp_path / name).write_text(f"/key/swarm/psk/1.0.0/\n/base16/\n{digit * 64}\n")
+    port = free_port()
+    node = Node("run", "--listen-port", str(port), "--psk", str(tmp_path / "one"))
+    node.wait_for("listening", address=f"/ip4/127.0.0.1/tcp/{port}")
+    assert run("ping", f"/ip4/127.0.0.1/tcp/{port}", "-c", "1", "--psk", str(tmp_path / "one")).returncode == 0
+    refused = run("ping", f"/ip4/127.0.0.1/tcp/{port}", "--psk", str(tmp_path / "two"))
+    assert refused.returncode == 1 and "private network" in refused.stderr
+    assert node.end() == 0
