@@ -164,6 +164,7 @@ import Testing
         first.reads = false
         first.fillControlQueue()
         #expect(siege.swarm.connections[first.connection]?.pipeline?.session.control.count == 4_096)
+        siege.pass(.milliseconds(1))
         let second = try #require(SiegePeer(dialling: siege, identity: identity))
         siege.pass(.milliseconds(2_100))
         #expect(siege.swarm.peers[identity.peerID]?.primary == second.connection)

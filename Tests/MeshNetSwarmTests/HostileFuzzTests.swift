@@ -188,7 +188,8 @@ struct RandomAttack {
         case 7: peer.grantCredit()
         case 8:
             let header = YamuxHeader(
-                draw(0...1) == 0 ? .data : .windowUpdate, YamuxHeader.Flags(rawValue: UInt16(draw(0...15))), stream: UInt32(draw(0...40)), length: UInt32(draw(0...50)))
+                draw(0...1) == 0 ? .data : .windowUpdate, YamuxHeader.Flags(rawValue: UInt16(draw(0...15))),
+                stream: UInt32(draw(0...40)), length: UInt32(draw(0...50)))
             peer.seal(SiegePeer.encode(header, header.type == .data ? random.bytes(Int(header.length)) : []))
         case 9: peer.seal(SiegePeer.encode(YamuxHeader(draw(0...1) == 0 ? .ping : .goAway, .syn, stream: 0, length: 7)))
         default: peer.open(ids[draw(0...6)], random.bytes(draw(0...1) == 0 ? draw(0...64) : draw(0...100_000)), ends: draw(0...1) == 0)

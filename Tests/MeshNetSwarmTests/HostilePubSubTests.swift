@@ -59,6 +59,7 @@ import Testing
     /// js-libp2p CVE-2026-46679: 349,525 topics in one frame, kept after the peer had gone.
     @Test func subscriptionFloodsAreBoundedAndFreedWithThePeer_CVE_2026_46679() throws {
         let siege = Siege()
+        siege.perform(.subscribe("t"))
         let peer = try member(siege)
         let topics = (0..<60_000).map { "x\($0)" }
         let frame = subscription(topics)
