@@ -9,22 +9,21 @@ struct DisconnectForm {
     let errno: Int32
 
     init(_ cause: DisconnectCause) {
-        switch cause {
-        case .closedByUs: self.init(MESHNET_DISCONNECT_CLOSED_BY_US, "disconnect was called")
-        case .shutdown: self.init(MESHNET_DISCONNECT_SHUTDOWN, "the node is closing")
-        case .closedByPeer: self.init(MESHNET_DISCONNECT_CLOSED_BY_PEER, "the peer closed the connection in order")
-        case .connectionLost(let errno): self.init(MESHNET_DISCONNECT_CONNECTION_LOST, describe(errno: errno), errno)
-        case .timedOut: self.init(MESHNET_DISCONNECT_TIMED_OUT, "pings stayed unanswered")
-        case .protocolViolation(let rule): self.init(MESHNET_DISCONNECT_PROTOCOL_VIOLATION, rule)
-        case .duplicate: self.init(MESHNET_DISCONNECT_DUPLICATE, "a second connection with the same peer; the other was kept")
-        case .limitReached(let name): self.init(MESHNET_DISCONNECT_LIMIT_REACHED, "limit reached: \(name)")
-        }
+        detail = cause.description
+        (self.cause, errno) = Self.number(cause)
     }
 
-    private init(_ cause: meshnet_disconnect_cause, _ detail: String, _ errno: Int32 = 0) {
-        self.cause = cause
-        self.detail = detail
-        self.errno = errno
+    private static func number(_ cause: DisconnectCause) -> (meshnet_disconnect_cause, Int32) {
+        switch cause {
+        case .closedByUs: (MESHNET_DISCONNECT_CLOSED_BY_US, 0)
+        case .shutdown: (MESHNET_DISCONNECT_SHUTDOWN, 0)
+        case .closedByPeer: (MESHNET_DISCONNECT_CLOSED_BY_PEER, 0)
+        case .connectionLost(let errno): (MESHNET_DISCONNECT_CONNECTION_LOST, errno)
+        case .timedOut: (MESHNET_DISCONNECT_TIMED_OUT, 0)
+        case .protocolViolation: (MESHNET_DISCONNECT_PROTOCOL_VIOLATION, 0)
+        case .duplicate: (MESHNET_DISCONNECT_DUPLICATE, 0)
+        case .limitReached: (MESHNET_DISCONNECT_LIMIT_REACHED, 0)
+        }
     }
 }
 

@@ -56,77 +56,54 @@ struct ErrorAccount {
 }
 
 extension CallError {
+    /// The code; the words are the error's own.
     var account: ErrorAccount {
+        let (code, errno) = codeAndErrno
+        return ErrorAccount(code, description, errno: errno)
+    }
+
+    private var codeAndErrno: (meshnet_error, Int32) {
         switch self {
-        case .closed: return ErrorAccount(MESHNET_ERROR_CLOSED, "the node is closed")
-        case .timedOut: return ErrorAccount(MESHNET_ERROR_TIMED_OUT, "nothing happened in the time allowed")
-        case .cancelled: return ErrorAccount(MESHNET_ERROR_CANCELLED, "the call was cancelled")
-        case .notConnected(let peer): return ErrorAccount(MESHNET_ERROR_NOT_CONNECTED, "there is no connection with \(peer)")
-        case .dial(let error): return error.account
-        case .noPeersSubscribed(let topic): return ErrorAccount(MESHNET_ERROR_NO_PEERS_SUBSCRIBED, "no connected peer follows topic \"\(topic)\"")
-        case .allQueuesFull(let topic): return ErrorAccount(MESHNET_ERROR_QUEUES_FULL, "every peer that follows topic \"\(topic)\" has a full queue")
-        case .messageTooLarge(let size, let limit):
-            return ErrorAccount(MESHNET_ERROR_MESSAGE_TOO_LARGE, "the message has \(size) bytes; at most \(limit) fit")
-        case .duplicateMessage: return ErrorAccount(MESHNET_ERROR_DUPLICATE_MESSAGE, "a message with this content was published a short time ago")
-        case .invalidTopic(let topic): return ErrorAccount(MESHNET_ERROR_INVALID_TOPIC, "\"\(topic)\" is no topic name")
-        case .notSubscribed(let topic):
-            return ErrorAccount(MESHNET_ERROR_NOT_SUBSCRIBED, "topic \"\(topic)\" is followed neither here nor by a connected peer")
-        case .protocolNotSupported(let protocols):
-            return ErrorAccount(MESHNET_ERROR_PROTOCOL_NOT_SUPPORTED, "the peer speaks none of \(protocols.joined(separator: ", "))")
-        case .invalidProtocol(let text): return ErrorAccount(MESHNET_ERROR_INVALID_PROTOCOL, "\"\(text)\" is no protocol id")
-        case .noSuchStream: return ErrorAccount(MESHNET_ERROR_NO_SUCH_STREAM, "the stream was never opened, or was closed here")
-        case .streamReset: return ErrorAccount(MESHNET_ERROR_STREAM_RESET, "the peer reset the stream, or its connection was lost")
-        case .streamClosed: return ErrorAccount(MESHNET_ERROR_STREAM_CLOSED, "the writing side of the stream is closed")
-        case .limitReached(let name): return ErrorAccount(MESHNET_ERROR_LIMIT_REACHED, "limit reached: \(name)")
-        case .invalidAddress(let text, let reason): return ErrorAccount(MESHNET_ERROR_INVALID_ADDRESS, "\"\(text)\": \(reason)")
-        case .listenFailed(let address, EADDRINUSE):
-            return ErrorAccount(MESHNET_ERROR_PORT_IN_USE, "\(address) is in use by another socket", errno: EADDRINUSE)
-        case .listenFailed(let address, let errno):
-            return ErrorAccount(MESHNET_ERROR_LISTEN_FAILED, "cannot listen on \(address): \(describe(errno: errno))", errno: errno)
+        case .closed: (MESHNET_ERROR_CLOSED, 0)
+        case .timedOut: (MESHNET_ERROR_TIMED_OUT, 0)
+        case .cancelled: (MESHNET_ERROR_CANCELLED, 0)
+        case .notConnected: (MESHNET_ERROR_NOT_CONNECTED, 0)
+        case .dial(let error, _): error.codeAndErrno
+        case .noPeersSubscribed: (MESHNET_ERROR_NO_PEERS_SUBSCRIBED, 0)
+        case .allQueuesFull: (MESHNET_ERROR_QUEUES_FULL, 0)
+        case .messageTooLarge: (MESHNET_ERROR_MESSAGE_TOO_LARGE, 0)
+        case .duplicateMessage: (MESHNET_ERROR_DUPLICATE_MESSAGE, 0)
+        case .invalidTopic: (MESHNET_ERROR_INVALID_TOPIC, 0)
+        case .notSubscribed: (MESHNET_ERROR_NOT_SUBSCRIBED, 0)
+        case .protocolNotSupported: (MESHNET_ERROR_PROTOCOL_NOT_SUPPORTED, 0)
+        case .invalidProtocol: (MESHNET_ERROR_INVALID_PROTOCOL, 0)
+        case .noSuchStream: (MESHNET_ERROR_NO_SUCH_STREAM, 0)
+        case .streamReset: (MESHNET_ERROR_STREAM_RESET, 0)
+        case .streamClosed: (MESHNET_ERROR_STREAM_CLOSED, 0)
+        case .limitReached: (MESHNET_ERROR_LIMIT_REACHED, 0)
+        case .invalidAddress: (MESHNET_ERROR_INVALID_ADDRESS, 0)
+        case .listenFailed(_, EADDRINUSE): (MESHNET_ERROR_PORT_IN_USE, EADDRINUSE)
+        case .listenFailed(_, let errno): (MESHNET_ERROR_LISTEN_FAILED, errno)
         }
     }
 }
 
 extension DialError {
-    var account: ErrorAccount {
-        switch self {
-        case .refused: return ErrorAccount(MESHNET_ERROR_REFUSED, "connection refused", errno: ECONNREFUSED)
-        case .unreachable(let errno): return ErrorAccount(MESHNET_ERROR_UNREACHABLE, describe(errno: errno), errno: errno)
-        case .timedOut(let time): return ErrorAccount(MESHNET_ERROR_TIMED_OUT, "no answer within \(time.milliseconds) ms")
-        case .unresolved(let host, let reason): return ErrorAccount(MESHNET_ERROR_UNRESOLVED, "\(host): \(reason)")
-        case .unsupportedAddress: return ErrorAccount(MESHNET_ERROR_UNSUPPORTED_ADDRESS, "no transport here speaks this address")
-        case .wrongPeer(let expected, let actual):
-            return ErrorAccount(MESHNET_ERROR_WRONG_PEER, "expected \(expected), but \(actual) answered")
-        case .selfDial: return ErrorAccount(MESHNET_ERROR_SELF_DIAL, "the address is this node's own")
-        case .handshakeFailed(let failure): return ErrorAccount(MESHNET_ERROR_HANDSHAKE_FAILED, failure.words)
-        case .limitReached(let name): return ErrorAccount(MESHNET_ERROR_LIMIT_REACHED, "limit reached: \(name)")
-        case .cancelled: return ErrorAccount(MESHNET_ERROR_CANCELLED, "the dial was cancelled")
-        case .noAddresses: return ErrorAccount(MESHNET_ERROR_NO_ADDRESSES, "no address to dial")
-        }
-    }
-}
+    var account: ErrorAccount { ErrorAccount(codeAndErrno.0, description, errno: codeAndErrno.1) }
 
-extension HandshakeFailure {
-    var words: String {
+    fileprivate var codeAndErrno: (meshnet_error, Int32) {
         switch self {
-        case .closedDuring(let stage):
-            return "the peer closed the connection during \(stage.name): typical of another private network key, or of none"
-        case .timedOut(let stage): return "no answer in time during \(stage.name)"
-        case .noCommonProtocol(let stage): return "no protocol in common for \(stage.name)"
-        case .malformed(let stage, let what): return "unexpected bytes during \(stage.name): \(what)"
-        case .notAuthentic(let what): return "not authentic: \(what)"
-        case .wrongPeer(let expected, let actual): return "expected \(expected), but \(actual) answered"
-        }
-    }
-}
-
-extension HandshakeStage {
-    var name: StaticString {
-        switch self {
-        case .privateNetwork: return "private network"
-        case .security: return "security negotiation"
-        case .noise: return "noise"
-        case .muxer: return "muxer negotiation"
+        case .refused: (MESHNET_ERROR_REFUSED, ECONNREFUSED)
+        case .unreachable(let errno): (MESHNET_ERROR_UNREACHABLE, errno)
+        case .timedOut: (MESHNET_ERROR_TIMED_OUT, 0)
+        case .unresolved: (MESHNET_ERROR_UNRESOLVED, 0)
+        case .unsupportedAddress: (MESHNET_ERROR_UNSUPPORTED_ADDRESS, 0)
+        case .wrongPeer: (MESHNET_ERROR_WRONG_PEER, 0)
+        case .selfDial: (MESHNET_ERROR_SELF_DIAL, 0)
+        case .handshakeFailed: (MESHNET_ERROR_HANDSHAKE_FAILED, 0)
+        case .limitReached: (MESHNET_ERROR_LIMIT_REACHED, 0)
+        case .cancelled: (MESHNET_ERROR_CANCELLED, 0)
+        case .noAddresses: (MESHNET_ERROR_NO_ADDRESSES, 0)
         }
     }
 }

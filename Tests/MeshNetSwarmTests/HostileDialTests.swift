@@ -109,7 +109,7 @@ import Testing
         let ticket = siege.perform(.connect(try Multiaddr("/dns4/example.org/tcp/1")))
         siege.swarm.resolved(query: try #require(siege.queries.first).query, .success([]), now: siege.now)
         siege.settle()
-        guard case .failure(.dial(.unresolved))? = siege.completions[ticket]?.first else {
+        guard case .failure(.dial(.unresolved, _))? = siege.completions[ticket]?.first else {
             Issue.record("\(String(describing: siege.completions[ticket]))")
             return
         }
@@ -188,7 +188,7 @@ import Testing
         let ourselves = siege.address.multiaddr.appending(siege.swarm.localPeer)
         let ticket = siege.perform(.connect(ourselves))
         #expect(siege.connects.isEmpty)
-        guard case .failure(.dial(.selfDial))? = siege.completions[ticket]?.first else {
+        guard case .failure(.dial(.selfDial, _))? = siege.completions[ticket]?.first else {
             Issue.record("\(String(describing: siege.completions[ticket]))")
             return
         }
@@ -211,7 +211,7 @@ import Testing
         let wanted = KeyPair(random: &siege.random).peerID
         let ticket = siege.perform(.connect(try Multiaddr("/ip4/9.9.9.9/tcp/1/p2p/\(wanted)")))
         let stranger = try #require(SiegePeer(answering: siege))
-        guard case .failure(.dial(.wrongPeer(expected: wanted, actual: stranger.peer)))? = siege.completions[ticket]?.first else {
+        guard case .failure(.dial(.wrongPeer(expected: wanted, actual: stranger.peer), _))? = siege.completions[ticket]?.first else {
             Issue.record("\(String(describing: siege.completions[ticket]))")
             return
         }

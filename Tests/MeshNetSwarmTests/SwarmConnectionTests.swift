@@ -102,7 +102,7 @@ import Testing
         let address = network.nodes[a].address.multiaddr.appending(stranger)
         let ticket = network.perform(.connect(address), at: b)
         network.run(for: .seconds(5))
-        guard case .failure(.dial(.wrongPeer(let expected, let actual))) = network.nodes[b].completions[ticket] else {
+        guard case .failure(.dial(.wrongPeer(let expected, let actual), _)) = network.nodes[b].completions[ticket] else {
             Issue.record("\(String(describing: network.nodes[b].completions[ticket]))")
             return
         }
@@ -116,7 +116,7 @@ import Testing
         let b = network.addNode { $0.preSharedKey = PreSharedKey(bytes: [UInt8](repeating: 2, count: 32)) }
         let ticket = network.perform(.connect(network.nodes[a].address.multiaddr), at: b)
         network.run(for: .seconds(30))
-        guard case .failure(.dial(.handshakeFailed)) = network.nodes[b].completions[ticket] else {
+        guard case .failure(.dial(.handshakeFailed, _)) = network.nodes[b].completions[ticket] else {
             Issue.record("\(String(describing: network.nodes[b].completions[ticket]))")
             return
         }

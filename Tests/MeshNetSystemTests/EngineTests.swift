@@ -154,7 +154,7 @@ extension SystemTests {
             defer { node.engine.close() }
             let address = gone.address
             gone.engine.close()
-            #expect(throws: CallError.dial(.refused)) { try node.engine.call(.connect(address), timeout: TestNode.patience) }
+            #expect(throws: CallError.dial(.refused, address: address)) { try node.engine.call(.connect(address), timeout: TestNode.patience) }
         }
 
         @Test func namesAreResolved() throws {

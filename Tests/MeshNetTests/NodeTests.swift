@@ -79,9 +79,9 @@ import Testing
         await #expect(throws: CallError.noPeersSubscribed(topic: "t")) { try await a.publish("t", []) }
         await #expect(throws: CallError.self) { try await a.publish("", [1]) }
         await #expect(throws: CallError.self) { try await a.connect("no address") }
-        await #expect(throws: CallError.dial(.refused)) { try await a.connect("/ip4/127.0.0.1/tcp/1") }
+        await #expect(throws: CallError.dial(.refused, address: try Multiaddr("/ip4/127.0.0.1/tcp/1"))) { try await a.connect("/ip4/127.0.0.1/tcp/1") }
         await #expect(throws: CallError.notConnected(a.peerID)) { try await a.ping(a.peerID) }
-        await #expect(throws: CallError.dial(.selfDial)) { try await a.connect(try address(a)) }
+        await #expect(throws: CallError.dial(.selfDial, address: try Multiaddr(address(a)))) { try await a.connect(try address(a)) }
         let port = try #require(a.listenAddresses().first?.components.compactMap { if case .tcp(let port) = $0 { port } else { nil } }.first)
         do {
             _ = try node([]) { $0.listenAddresses = ["/ip4/127.0.0.1/tcp/\(port)"] }

@@ -53,7 +53,8 @@ extension Swarm {
     private mutating func learn(_ message: IdentifyMessage, of peer: PeerID, isPush: Bool, through id: ConnectionID) {
         let before = isPush ? peers[peer]?.identity : nil
         let certified = (try? message.peerRecord(from: peer))?.addresses ?? []
-        let addresses = certified.isEmpty ? message.listenAddresses : certified
+        // Some (py-libp2p) repeat their own id at the end of each address.
+        let addresses = (certified.isEmpty ? message.listenAddresses : certified).compactMap { $0.peerID == peer ? $0.withoutPeerID : $0 }
         let identity = PeerIdentity(
             peer: peer, agentVersion: message.agentVersion ?? before?.agentVersion ?? "",
             protocolVersion: message.protocolVersion ?? before?.protocolVersion ?? "",

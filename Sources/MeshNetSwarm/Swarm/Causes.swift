@@ -62,7 +62,8 @@ public enum CallError: Error, Sendable, Equatable {
     case timedOut
     case cancelled
     case notConnected(PeerID)
-    case dial(DialError)
+    /// The address is the one that the call named.
+    case dial(DialError, address: Multiaddr)
     case noPeersSubscribed(topic: String)
     case allQueuesFull(topic: String)
     case messageTooLarge(size: Int, limit: Int)

@@ -124,14 +124,14 @@ extension Swarm {
 
     mutating func failDial(_ id: DialID, _ error: DialError) {
         guard let dial = endDial(id) else { return }
-        for ticket in dial.tickets { complete(ticket, .failure(.dial(error))) }
+        for ticket in dial.tickets { complete(ticket, .failure(.dial(error, address: dial.target))) }
         let retryAfter = dial.bootstrap.flatMap { bootstrapFailed($0, error) }
         guard error != .cancelled else { return }
         emit(.dialFailed(DialFailure(peer: dial.peer, address: dial.target, cause: error, retryAfter: retryAfter)))
     }
 
     private mutating func refuse(_ target: Multiaddr, _ error: DialError, ticket: Ticket?, bootstrap: Int?) {
-        if let ticket { complete(ticket, .failure(.dial(error))) }
+        if let ticket { complete(ticket, .failure(.dial(error, address: target))) }
         let retryAfter = bootstrap.flatMap { bootstrapFailed($0, error) }
         emit(.dialFailed(DialFailure(peer: target.peerID, address: target, cause: error, retryAfter: retryAfter)))
     }

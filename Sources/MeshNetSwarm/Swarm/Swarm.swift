@@ -61,8 +61,11 @@ package struct Swarm {
         addressBook = AddressBook(limits: configuration.limits)
         recordSequence = configuration.firstSequenceNumber ?? 1
         inboundGate = InboundGate(limits: configuration.limits)
+        var gossipsub = configuration.gossipsub
+        gossipsub.limits.ownTopics = min(gossipsub.limits.ownTopics, configuration.limits.topics)
+        gossipsub.limits.topicsPerPeer = min(gossipsub.limits.topicsPerPeer, configuration.limits.topics)
         gossip = Gossipsub(
-            configuration: configuration.gossipsub, identity: configuration.identity, random: random.fork(), now: now,
+            configuration: gossipsub, identity: configuration.identity, random: random.fork(), now: now,
             sequenceNumber: configuration.firstSequenceNumber)
         refreshProtocols()
         loadBootstrap()
@@ -128,6 +131,8 @@ package struct Swarm {
             connections[id]?.isUnflushed = false
             connections[id]?.pipeline?.flush(now: now)
             if connections[id]?.pipeline?.hasOutput == true { actions.append(.transmit(id)) }
+            // With nothing to send, nobody else would wake a stream that waits for its turn to write.
+            if connections[id]?.pipeline?.needsPoll == true { touch(id) }
             // Sealing may end a connection, and bytes that wait for the socket have a deadline.
             if connections[id]?.pipeline?.needsPoll(before: connections[id]?.timerSetFor) == true { markDirty(id) }
         }

@@ -34,6 +34,7 @@ final class Loop {
     let resolver: Resolver
     var listeners: [Listener]
     let addressWatch: AddressWatch?
+    let log: Log
     var refreshAddressesAt: Instant?
 
     var connections: [ConnectionID: Connection] = [:]
@@ -63,6 +64,7 @@ final class Loop {
         _ configuration: Configuration, mailbox: Mailbox, queue: EventQueue, listeners: [Listener], system: SystemCalls, nameServers: String?
     ) throws(SystemError) {
         now = .now()
+        log = Log(configuration.identity.peerID)
         var configuration = configuration
         configuration.firstSequenceNumber = WallClock.nanoseconds()
         swarm = Swarm(configuration: configuration, seed: Entropy.bytes(RandomSource.seedByteCount), now: now)
@@ -205,6 +207,7 @@ final class Loop {
     }
 
     private func announce(_ event: Event) {
+        log.event(event)
         guard case .streamOpened(let stream, _, _) = event else {
             queue.put(.event(event))
             return

@@ -10,7 +10,7 @@ extension CallError: CustomStringConvertible {
         case .timedOut: "nothing happened in the time allowed"
         case .cancelled: "the call was cancelled"
         case .notConnected(let peer): "there is no connection with \(peer)"
-        case .dial(let error): error.description
+        case .dial(let error, let address): "\(address): \(error)"
         case .noPeersSubscribed(let topic): "no connected peer follows topic \"\(topic)\""
         case .allQueuesFull(let topic): "every peer that follows topic \"\(topic)\" has a full queue"
         case .messageTooLarge(let size, let limit): "the message has \(size) bytes with its envelope; the limit is \(limit)"
