@@ -147,19 +147,30 @@ import Testing
         #expect(siege.connected == [identity.peerID])
     }
 
-    /// A connection whose control frames fill their queue while it is given up for a newer one.
+    /// The end of a session that overflows in the same turn in which its connection is given up for a newer one was never read, and the next bytes
+    /// from the socket met a precondition.
     @Test func aDuplicateThatDoesNotReadIsClosedWithoutATrap() throws {
-        let siege = Siege()
-        let identity = KeyPair(random: &siege.random)
-        let first = try #require(SiegePeer(dialling: siege, identity: identity))
+        let siege = Siege { $0.limits.streamsPerConnection = 8 }
+        // Of two connections in both directions the smaller id's dial is kept: ours.
+        var identity = KeyPair(random: &siege.random)
+        while identity.peerID < siege.swarm.localPeer { identity = KeyPair(random: &siege.random) }
+        siege.perform(.connect(try Multiaddr("/ip4/9.9.9.9/tcp/1")))
+        let first = try #require(SiegePeer(answering: siege, identity: identity))
+        siege.pass(.milliseconds(1))
+        first.agreeToPubSub()
+        siege.perform(.ping(identity.peerID))
+        siege.pass(.milliseconds(1))
+        first.echoPings()
         first.reads = false
         first.fillControlQueue()
-        _ = try #require(SiegePeer(dialling: siege, identity: identity))
+        #expect(siege.swarm.connections[first.connection]?.pipeline?.session.control.count == 4_096)
+        siege.pass(.milliseconds(1))
+        let second = try #require(SiegePeer(dialling: siege, identity: identity))
+        siege.pass(.milliseconds(2_100))
+        #expect(siege.swarm.peers[identity.peerID]?.primary == second.connection)
         first.send([0])
-        siege.pass(.seconds(5))
-        first.send([0, 0, 0])
-        siege.pass(.seconds(60))
-        #expect(first.isCutOff)
+        siege.pass(.seconds(2))
+        #expect(first.isCutOff && !second.isCutOff)
     }
 
     // MARK: Peers that neither read nor leave
@@ -179,9 +190,12 @@ import Testing
     @Test func aPeerThatIsCutOffButNeverReadsIsForgotten() throws {
         let siege = Siege { $0.pingInterval = .zero }
         let peer = try #require(SiegePeer(dialling: siege))
+        // Until every timer of the connection's youth is gone.
+        siege.pass(.seconds(200))
         peer.reads = false
-        // Each answer waits: thousands of refused proposals.
-        for _ in 0..<8 { peer.fillOutput() }
+        peer.fillOutput()
+        // The greeting of a negotiation, owed at the end of the turn, is what does not fit any more.
+        peer.seal(SiegePeer.data(peer.newStream(), [], .syn))
         siege.pass(.seconds(60))
         #expect(peer.isCutOff)
         #expect(siege.remains == [])
@@ -201,8 +215,9 @@ extension SiegePeer {
         }
     }
 
-    /// Streams beyond the limit, each answered with a reset, until almost no further control frame fits.
+    /// Streams beyond a limit of eight, each answered with a reset, until no further control frame fits.
     func fillControlQueue() {
+        for _ in 0..<8 { open("/ipfs/id/1.0.0") }
         fillOutput()
         for _ in 0..<400 where !isCutOff {
             let waiting = siege.swarm.connections[connection]?.pipeline?.session.control.count ?? 0
@@ -212,9 +227,19 @@ extension SiegePeer {
         }
     }
 
-    /// Asks on ping streams until the victim's send buffer takes nothing more.
+    /// Asks for yamux pongs until the victim's send buffer and its reserve are full.
     func fillOutput() {
-        for _ in 0..<2 { open("/ipfs/ping/1.0.0", [UInt8](repeating: 1, count: 250_000)) }
-        for _ in 0..<300 { seal(Self.encode(YamuxHeader(.windowUpdate, .syn, stream: newStream(), length: 0))) }
+        for _ in 0..<1_500 {
+            let queued = siege.swarm.connections[connection]?.pipeline?.output.queuedBytes ?? .max
+            guard queued < siege.swarm.configuration.limits.sendBuffer + ConnectionPipeline.sendReserve else { return }
+            seal((0..<32).flatMap { Self.encode(YamuxHeader(.ping, .syn, stream: 0, length: UInt32($0))) })
+        }
+    }
+
+    /// Agrees to the victim's pubsub stream.
+    func agreeToPubSub() {
+        for (header, body) in frames where String(decoding: body, as: UTF8.self).contains("/meshsub/1.2.0") {
+            seal(Self.data(header.streamID, line("/multistream/1.0.0") + line("/meshsub/1.2.0")))
+        }
     }
 }

@@ -16,17 +16,10 @@ import Testing
         return Varint.encoded(UInt64(writer.bytes.count)) + writer.bytes
     }
 
-    /// Agrees to the victim's pubsub stream, as a peer that speaks 1.1.
-    private func agree(_ peer: SiegePeer) {
-        for (header, body) in peer.frames where String(decoding: body, as: UTF8.self).contains("/meshsub/1.2.0") {
-            peer.seal(SiegePeer.data(header.streamID, peer.line("/multistream/1.0.0") + peer.line("/meshsub/1.2.0")))
-        }
-    }
-
     private func member(_ siege: Siege, topic: String = "t") throws -> SiegePeer {
         let peer = try #require(SiegePeer(dialling: siege))
         siege.pass(.milliseconds(1))
-        agree(peer)
+        peer.agreeToPubSub()
         peer.open("/meshsub/1.2.0", subscription([topic]))
         siege.pass(.milliseconds(1))
         return peer
@@ -66,6 +59,7 @@ import Testing
     /// js-libp2p CVE-2026-46679: 349,525 topics in one frame, kept after the peer had gone.
     @Test func subscriptionFloodsAreBoundedAndFreedWithThePeer_CVE_2026_46679() throws {
         let siege = Siege()
+        siege.perform(.subscribe("t"))
         let peer = try member(siege)
         let topics = (0..<60_000).map { "x\($0)" }
         let frame = subscription(topics)

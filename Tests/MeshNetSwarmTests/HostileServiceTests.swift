@@ -59,10 +59,11 @@ import Testing
     }
 
     @Test func answersThatAreNotReadEndTheConnection() throws {
-        let (siege, peer) = try attacked()
+        let (siege, peer) = try attacked { $0.limits.streamsPerConnection = 8 }
         peer.reads = false
         peer.fillControlQueue()
-        for _ in 0..<20 { peer.fillOutput() }
+        #expect(!peer.isCutOff)
+        peer.seal(SiegePeer.encode(YamuxHeader(.ping, .syn, stream: 0, length: 0)))
         siege.pass(.seconds(2))
         #expect(peer.isCutOff)
         #expect(siege.remains == [])
@@ -241,7 +242,8 @@ import Testing
         for round in 0..<50 {
             let peer = try #require(SiegePeer(dialling: siege))
             for protocolID in ["/app", "/ipfs/id/1.0.0", "/meshsub/1.1.0", "/perf/1.0.0"] { peer.open(protocolID, [0], ends: round % 2 == 0) }
-            let tickets = [siege.perform(.ping(peer.peer)), siege.perform(.perf(peer.peer, upload: 1, download: 1)), siege.perform(.disconnect(peer.peer))]
+            let commands: [Command] = [.ping(peer.peer), .perf(peer.peer, upload: 1, download: 1), .disconnect(peer.peer)]
+            let tickets = commands.map { siege.perform($0) }
             peer.open("/app")
             siege.pass(.milliseconds(1))
             #expect(tickets.allSatisfy { siege.completions[$0]?.count == 1 })
