@@ -13,32 +13,18 @@ enum Background {
         }
     }
 
-    /// Closes the node at SIGINT, SIGTERM, or after some seconds. Call it before other threads start.
+    /// Closes the node at SIGINT, SIGTERM, or after some seconds.
     static func closeOnInterrupt(_ node: Node, after seconds: Int?) {
+        var ends: [Int32] = [-1, -1]
+        guard pipe(&ends) == 0 else { return }
+        interruptEnd = ends[1]
+        for number in [SIGINT, SIGTERM] { signal(number, interrupted) }
+        let readEnd = ends[0]
         start {
-            var signals = interrupts, number: Int32 = 0
-            if let seconds {
-                var time = timespec(tv_sec: seconds, tv_nsec: 0)
-                while sigtimedwait(&signals, nil, &time) < 0, errno == EINTR {}
-            } else {
-                sigwait(&signals, &number)
-            }
+            var descriptor = pollfd(fd: readEnd, events: Int16(POLLIN), revents: 0)
+            while poll(&descriptor, 1, seconds.map { Int32(clamping: $0 * 1_000) } ?? -1) < 0, errno == EINTR {}
             node.close()
         }
-    }
-
-    /// Keeps SIGINT and SIGTERM for `closeOnInterrupt`: every thread that starts later inherits this.
-    static func holdInterrupts() {
-        var signals = interrupts
-        pthread_sigmask(SIG_BLOCK, &signals, nil)
-    }
-
-    private static var interrupts: sigset_t {
-        var signals = sigset_t()
-        sigemptyset(&signals)
-        sigaddset(&signals, SIGINT)
-        sigaddset(&signals, SIGTERM)
-        return signals
     }
 
     private final class Work {
@@ -55,4 +41,12 @@ enum Background {
         }, work)
         if code == 0 { pthread_detach(thread) } else { Unmanaged<Work>.fromOpaque(work).release() }
     }
+}
+
+/// Where the signal handler, which may run on any thread, writes one byte.
+private nonisolated(unsafe) var interruptEnd: Int32 = -1
+
+private func interrupted(_ number: Int32) {
+    var byte: UInt8 = 1
+    _ = write(interruptEnd, &byte, 1)
 }

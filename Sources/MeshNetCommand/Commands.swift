@@ -19,7 +19,6 @@ func printIdentity(_ options: Options) throws {
 
 /// A node for the length of a command; what it says about its bootstrap peers goes to the standard error.
 func startNode(_ options: Options) throws -> Node {
-    Background.holdInterrupts()
     let configuration = try options.configuration()
     do throws(CallError) {
         return try Node(configuration)

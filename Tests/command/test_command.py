@@ -7,6 +7,7 @@ import os
 import signal
 import socket
 import subprocess
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -45,7 +46,14 @@ class Node:
 
     def end(self) -> int:
         self.process.send_signal(signal.SIGTERM)
-        return self.process.wait(LIMIT)
+        return self.wait()
+
+    def wait(self) -> int:
+        status = self.process.wait(LIMIT)
+        for pipe in (self.process.stdin, self.process.stdout):
+            if pipe is not None:
+                pipe.close()
+        return status
 
 
 @pytest.fixture
@@ -105,7 +113,7 @@ def test_sub_ends_after_its_count() -> None:
     subscriber.wait_for("listening", address=f"/ip4/127.0.0.1/tcp/{port}")
     assert run("pub", "news", "x", "-b", f"/ip4/127.0.0.1/tcp/{port}").returncode == 0
     assert subscriber.wait_for("message")["data"] == "x"
-    assert subscriber.process.wait(LIMIT) == 0
+    assert subscriber.wait() == 0
 
 
 def test_chat_shows_what_others_type() -> None:
@@ -117,8 +125,6 @@ def test_chat_shows_what_others_type() -> None:
     one.wait_for("connected")
     assert other.process.stdin is not None
     # Chat says on standard error that nobody listens yet; it is typed until it is heard.
-    import threading
-
     heard = threading.Event()
 
     def type_until_heard() -> None:
@@ -132,7 +138,7 @@ def test_chat_shows_what_others_type() -> None:
     heard.set()
     typing.join()
     other.process.stdin.close()
-    assert other.process.wait(LIMIT) == 0
+    assert other.wait() == 0
     assert one.end() == 0
 
 
