@@ -61,25 +61,25 @@ func runChat(_ options: Options) async throws {
     Background.closeOnInterrupt(node, after: options.seconds)
     try await node.subscribe(topic)
     for address in node.listenAddresses() { report.line("listening", [("address", .text("\(address)/p2p/\(node.peerID)"))]) }
-    let showing = Task {
-        for await event in node.events {
-            switch event {
-            case .message(let message) where !options.isJSON:
-                print("\(message.origin.map { String($0.description.suffix(6)) } ?? "?"): \(String(decoding: message.data, as: UTF8.self))")
-            case .connected, .disconnected, .message, .dialFailed, .addressProblem: report.event(event)
-            default: break
+    let typing = Task {
+        for await line in Background.lines() {
+            do throws(CallError) {
+                try await node.publish(topic, Array(line.utf8))
+            } catch .closed {
+                return
+            } catch {
+                complain(error.description)
             }
         }
+        node.close()
     }
-    for await line in Background.lines() {
-        do throws(CallError) {
-            try await node.publish(topic, Array(line.utf8))
-        } catch .closed {
-            break
-        } catch {
-            complain(error.description)
+    for await event in node.events {
+        switch event {
+        case .message(let message) where !options.isJSON:
+            print("\(message.origin.map { String($0.description.suffix(6)) } ?? "?"): \(String(decoding: message.data, as: UTF8.self))")
+        case .connected, .disconnected, .message, .dialFailed, .addressProblem: report.event(event)
+        default: break
         }
     }
-    node.close()
-    await showing.value
+    typing.cancel()
 }
