@@ -43,7 +43,10 @@ def seeds() -> dict[str, list[bytes]]:
     identify = [field(8, envelope) + field(2, address) + field(3, b"/p") for envelope, address in zip(sealed, binary)]
     multistream = load("multistream.json")
     yamux, gossip = load("yamux_frames.json"), load("gossipsub_rpc.json")
+    packets = [bytes.fromhex(row["packet"]) for kind in ("good", "hostile") for row in load("mdns_packets.json")[kind]]
     return {
+        "mdns-message": packets,
+        "mdns-service": [bytes([0x80 | len(value) >> 8, len(value) & 255]) + value for value in packets],
         "varint": [bytes.fromhex(row["hex"]) for row in load("varint.json")["good"]],
         "peer-id-text": [row[key].encode() for row in ids["keys"] for key in ("base58btc", "cidv1_base32", "cidv1_base36")]
         + [row["text"].encode() for row in ids["reject_text"]],

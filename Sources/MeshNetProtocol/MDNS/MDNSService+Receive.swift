@@ -1,0 +1,196 @@
+// What is heard: questions about us, and what others say of themselves.
+extension MDNSService {
+    /// All services of a network are listed under this name (RFC 6763, 9).
+    private static let serviceListName = DNSName("_services._dns-sd._udp.local")
+    /// How long an answer waits when the known answers of the question go on in another packet (RFC 6762, 7.2).
+    private static let truncatedDelay: Duration = .milliseconds(400)
+
+    /// One packet, heard on an interface.
+    package mutating func receive(_ packet: UnsafeRawBufferPointer, interface: UInt32, now: Instant) {
+        guard !isClosed else { return }
+        counters.packetsHeard += 1
+        guard let index = links.firstIndex(where: { $0.interface.id == interface }) else { return counters.drop(.unknownInterface) }
+        guard takesPacket(index, now: now) else { return counters.drop(.rateLimited) }
+        let message: DNSMessage
+        do {
+            message = try DNSMessage(decoding: packet)
+        } catch {
+            counters.lastError = error
+            return counters.drop(.malformed)
+        }
+        guard message.isStandard else { return counters.drop(.unsupported) }
+        if message.isResponse {
+            receiveResponse(message, on: index, now: now)
+        } else {
+            receiveQuery(message, on: index, now: now)
+        }
+    }
+
+    private mutating func takesPacket(_ index: Int, now: Instant) -> Bool {
+        if now - links[index].second >= .seconds(1) {
+            links[index].second = now
+            links[index].packets = 0
+        }
+        links[index].packets += 1
+        return links[index].packets <= limits.packetsPerSecond
+    }
+
+    // MARK: - Questions
+
+    private mutating func receiveQuery(_ message: DNSMessage, on index: Int, now: Instant) {
+        var isForUs = false
+        for question in message.questions {
+            switch question.name {
+            case service where question.asks(for: DNSType.pointer):
+                isForUs = true
+                if !knowsUs(message) { answer(on: index, after: delay(message), now: now) }
+            case instance where question.asks(for: DNSType.text) || question.asks(for: DNSType.service),
+                host where question.asks(for: DNSType.a) || question.asks(for: DNSType.aaaa):
+                isForUs = true
+                answer(on: index, after: delay(message), now: now)
+            case let name where name == Self.serviceListName && question.asks(for: DNSType.pointer):
+                isForUs = true
+                listServices(on: index, after: delay(message), now: now)
+            default: continue
+            }
+        }
+        if !isForUs { counters.drop(.otherService) }
+    }
+
+    private mutating func delay(_ message: DNSMessage) -> Duration { message.isTruncated ? Self.truncatedDelay + jitter() : jitter() }
+
+    /// Who asks lists us among the answers that it has, with at least half of their time left (RFC 6762, 7.1).
+    private func knowsUs(_ message: DNSMessage) -> Bool {
+        message.answers.contains { $0.name == service && $0.content == .pointer(instance) && $0.timeToLive >= Self.timeToLive / 2 }
+    }
+
+    private mutating func listServices(on index: Int, after delay: Duration, now: Instant) {
+        guard !links[index].announcement.isEmpty, links[index].serviceListAt == nil else { return }
+        links[index].serviceListAt = max(now + delay, links[index].lastServiceList.map { $0 + Self.answerInterval } ?? now)
+    }
+
+    var serviceList: DNSMessage {
+        var message = DNSMessage(isResponse: true)
+        if let name = Self.serviceListName {
+            message.answers = [DNSRecord(name: name, timeToLive: Self.timeToLive, flushesCache: false, content: .pointer(service))]
+        }
+        return message
+    }
+
+    // MARK: - Announcements
+
+    private mutating func receiveResponse(_ message: DNSMessage, on index: Int, now: Instant) {
+        let records = message.answers + message.additionals
+        var instances: [(name: DNSName, timeToLive: UInt32)] = [], seen: Set<DNSName> = []
+        for record in records where record.name == service {
+            guard case .pointer(let name) = record.content, seen.insert(name).inserted else { continue }
+            instances.append((name, record.timeToLive))
+        }
+        if instances.isEmpty { return counters.drop(.otherService) }
+        var texts: [DNSName: InstanceTexts] = [:]
+        for record in records {
+            guard case .text(let strings) = record.content else { continue }
+            texts[record.name, default: InstanceTexts()].strings += strings
+            if record.flushesCache { texts[record.name]?.isComplete = true }
+        }
+        for (name, timeToLive) in instances {
+            if name == instance {
+                counters.drop(.own)
+            } else if timeToLive == 0 {
+                forget(table.remove(name: name, interface: links[index].interface.id))
+            } else {
+                announced(name, texts[name] ?? InstanceTexts(), timeToLive: timeToLive, on: index, now: now)
+            }
+        }
+    }
+
+    private mutating func announced(_ name: DNSName, _ texts: InstanceTexts, timeToLive: UInt32, on index: Int, now: Instant) {
+        let found = texts.addressesByPeer(zone: links[index].interface.name)
+        if found.isEmpty { counters.drop(.noAddress) }
+        let lifetime = min(.seconds(Int64(timeToLive)), limits.longestTimeToLive)
+        for (peer, addresses) in found {
+            guard peer != localPeer else {
+                counters.drop(.own)
+                continue
+            }
+            let key = MDNSTable.Key(peer: peer, interface: links[index].interface.id)
+            let evicted = table.merge(key, name: name, addresses: addresses, isComplete: texts.isComplete, timeToLive: lifetime, now: now)
+            if let evicted {
+                counters.drop(.evicted)
+                forget([evicted])
+            }
+            let known = self.addresses(of: peer, on: links[index].interface)
+            actions.append(.discovered(MDNSDiscovery(peer: peer, addresses: known, interface: key.interface, timeToLive: lifetime)))
+        }
+    }
+
+    /// Those in a subnet of the interface first: no router is needed to reach them.
+    func addresses(of peer: PeerID, on interface: MDNSInterface) -> [Multiaddr] {
+        guard let entry = table[MDNSTable.Key(peer: peer, interface: interface.id)] else { return [] }
+        var near: [Multiaddr] = [], far: [Multiaddr] = []
+        for (address, _) in entry.addresses {
+            let isNear = address.ip.map { ip in interface.addresses.contains { $0.isSameSubnet(as: ip) } } ?? false
+            if isNear { near.append(address) } else { far.append(address) }
+        }
+        return near + far
+    }
+}
+
+extension DNSQuestion {
+    fileprivate func asks(for wanted: UInt16) -> Bool { type == wanted || type == DNSType.any }
+}
+
+/// The TXT strings of one instance, in whatever records of a packet they came.
+private struct InstanceTexts {
+    var strings: [[UInt8]] = []
+    /// A record carried the cache-flush bit.
+    var isComplete = false
+
+    /// Addresses by the peer that they name, in the order of first naming. What is no address is passed over: texts may be anything.
+    func addressesByPeer(zone: String) -> [(peer: PeerID, addresses: [Multiaddr])] {
+        var found: [(peer: PeerID, addresses: [Multiaddr])] = []
+        for string in strings {
+            guard let (peer, address) = Self.address(string, zone: zone) else { continue }
+            if let index = found.firstIndex(where: { $0.peer == peer }) {
+                if !found[index].addresses.contains(address) { found[index].addresses.append(address) }
+            } else {
+                found.append((peer, [address]))
+            }
+        }
+        return found
+    }
+
+    private static func address(_ string: [UInt8], zone: String) -> (PeerID, Multiaddr)? {
+        let attribute = MDNSAnnouncement.attribute
+        // Keys compare without case (RFC 6763, 6.4).
+        guard string.count > attribute.count, string.prefix(attribute.count).map(DNSName.lowercased) == attribute,
+            let text = String(validating: string.dropFirst(attribute.count), as: UTF8.self), let address = try? Multiaddr(text)
+        else { return nil }
+        guard case .p2p(let peer)? = address.components.last, let plain = address.withoutPeerID, plain.mayLeadToAnotherHost else { return nil }
+        // Link-local addresses mean something only together with the interface where they were heard; the zone of another host means nothing.
+        if case .ip6zone = plain.components.first { return nil }
+        guard case .ip6(let ip)? = plain.components.first, ip[0] == 0xfe, ip[1] & 0xc0 == 0x80, !zone.isEmpty else { return (peer, address) }
+        return Multiaddr([.ip6zone(zone)] + address.components).map { (peer, $0) }
+    }
+}
+
+extension Multiaddr {
+    /// Of its first component, behind a zone.
+    fileprivate var ip: [UInt8]? {
+        for component in components {
+            switch component {
+            case .ip6zone: continue
+            case .ip4(let ip), .ip6(let ip): return ip
+            default: return nil
+            }
+        }
+        return nil
+    }
+
+    /// Loopback and unspecified addresses of another would lead to ourselves.
+    fileprivate var mayLeadToAnotherHost: Bool {
+        guard let ip else { return true }
+        if ip.count == 4 { return ip[0] != 127 && ip[0] != 0 }
+        return ip.dropLast().contains { $0 != 0 } || ip[15] > 1
+    }
+}
