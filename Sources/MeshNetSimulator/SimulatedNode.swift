@@ -4,7 +4,7 @@ package import MeshNetSwarm
 /// One node of a simulation and what its application saw.
 package struct SimulatedNode {
     package let index: Int
-    package let address: SocketAddress
+    package internal(set) var address: SocketAddress
     package var configuration: Configuration
     /// nil while the node is killed.
     package var swarm: Swarm?
@@ -77,6 +77,7 @@ enum Arrival {
     case dialled(from: Int, connection: ConnectionID, to: Int)
     case connectFailed(node: Int, connection: ConnectionID, errno: Int32)
     case resolved(node: Int, query: UInt64, host: String)
+    case multicast(to: Int, [UInt8])
     case bytes(link: Int, from: Int, [UInt8])
     case ended(link: Int, to: Int, SocketEnd)
 }

@@ -11,6 +11,8 @@ package final class Simulation {
         package var delay: ClosedRange<Duration> = .microseconds(100)...(.milliseconds(5))
         /// Bytes that a virtual socket holds before it is full.
         package var socketBuffer = 262_144
+        /// Of the multicast packets, drawn anew for every receiver.
+        package var multicastLossPercent = 0
         package init() {}
     }
 
@@ -24,6 +26,7 @@ package final class Simulation {
     /// TCP dials and name look-ups so far.
     package private(set) var dials = 0
     package private(set) var lookups = 0
+    package private(set) var multicasts = 0
 
     private var random: RandomSource
     private var links: [Link] = []
@@ -55,8 +58,9 @@ package final class Simulation {
         for link in links.indices where links[link].isOpen && links[link].joins(index) { links[link].isSilent = true }
     }
 
-    /// Starts the node again with the same identity and address; what it knew is gone, and old connections are refused.
-    package func restart(_ index: Int) {
+    /// Starts the node again with the same identity and address, or another port; what it knew is gone, and old connections are refused.
+    package func restart(_ index: Int, port: UInt16? = nil) {
+        if let port { nodes[index].address.port = port }
         for link in links.indices where links[link].isOpen && links[link].joins(index) {
             links[link].isOpen = false
             tellEnd(of: link, to: links[link].other(than: index), .failed(errno: 104))
@@ -124,6 +128,8 @@ package final class Simulation {
         nodes[index].links = [:]
         let address = nodes[index].address.multiaddr
         nodes[index].swarm?.listening(on: [address], now: now)
+        let interface = MDNSInterface(id: Self.interface, name: "eth0", addresses: [.init(ip: nodes[index].address.ip, prefixLength: 16)])
+        nodes[index].swarm?.setMulticastInterfaces([interface], now: now)
         drain(index)
     }
 
@@ -146,6 +152,7 @@ package final class Simulation {
         case .resolve(let query, let host, _):
             lookups += 1
             schedule(.resolved(node: index, query: query, host: host))
+        case .multicast(_, let packet): multicast(packet, from: index)
         case .event(let event):
             trace.add(now, index, event)
             nodes[index].events.append((now, event))
@@ -161,6 +168,18 @@ package final class Simulation {
     }
 
     // MARK: - The virtual network
+
+    /// Of every node, on the one network that all share.
+    private static let interface: UInt32 = 1
+
+    /// To every node of the partition, the sender too, as with IP_MULTICAST_LOOP.
+    private func multicast(_ packet: [UInt8], from index: Int) {
+        multicasts += 1
+        for target in nodes.indices where nodes[target].swarm != nil && side[target] == side[index] {
+            if target != index, Int.random(in: 0..<100, using: &random) < conditions.multicastLossPercent { continue }
+            schedule(.multicast(to: target, packet))
+        }
+    }
 
     private func connect(_ index: Int, _ id: ConnectionID, to address: SocketAddress) {
         guard let target = nodes.firstIndex(where: { $0.address == address }) else {
@@ -254,6 +273,9 @@ package final class Simulation {
             let found = nodes.filter { $0.hostName == host }.map { SocketAddress(ip: $0.address.ip, port: 0) }
             nodes[node].swarm?.resolved(
                 query: query, found.isEmpty ? .failure(ResolveFailure(reason: "no such host")) : .success(found), now: now)
+            drain(node)
+        case .multicast(let node, let packet):
+            packet.withView { nodes[node].swarm?.receivedMulticast($0, interface: Self.interface, now: now) }
             drain(node)
         case .bytes(let link, let from, let piece): deliver(piece, link, from)
         case .ended(let link, let to, let cause):

@@ -9,7 +9,10 @@ import Testing
     }
 
     @Test func aQueryIsReadWithoutCase() throws {
-        for packet in ["000000000001000000000000045f703270045f756470056c6f63616c00000c0001", "123400000001000000000000045f503250045f554450054c4f43414c00000c8001"] {
+        for packet in [
+            "000000000001000000000000045f703270045f756470056c6f63616c00000c0001",
+            "123400000001000000000000045f503250045f554450054c4f43414c00000c8001",
+        ] {
             let message = try decode(packet)
             #expect(!message.isResponse)
             #expect(message.questions == [DNSQuestion(name: DNSName("_p2p._udp.local")!, type: DNSType.pointer)])

@@ -68,10 +68,12 @@ import Testing
 
     @Test func eachInterfaceIsToldItsOwnAddresses() {
         let docker = MDNSInterface(id: 3, name: "docker0", addresses: [.init(ip: [172, 17, 0, 1], prefixLength: 16)])
-        var node = MDNSHarness(interfaces: [docker, MDNSHarness.lan], listen: ["/ip4/172.17.0.1/tcp/4001", "/ip4/192.168.1.2/tcp/4001", "/ip4/127.0.0.1/tcp/4001"])
+        let listen = ["/ip4/172.17.0.1/tcp/4001", "/ip4/192.168.1.2/tcp/4001", "/ip4/127.0.0.1/tcp/4001"]
+        var node = MDNSHarness(interfaces: [docker, MDNSHarness.lan], listen: listen)
         node.run(for: .seconds(1))
         for (id, ip) in [(UInt32(2), "192.168.1.2"), (3, "172.17.0.1")] {
-            let texts = node.answers.filter { $0.interface == id }.flatMap { node.message($0.packet)?.additionals ?? [] }.compactMap { record -> [[UInt8]]? in
+            let records = node.answers.filter { $0.interface == id }.flatMap { node.message($0.packet)?.additionals ?? [] }
+            let texts = records.compactMap { record -> [[UInt8]]? in
                 if case .text(let strings) = record.content { strings } else { nil }
             }
             #expect(!texts.isEmpty)
@@ -292,7 +294,10 @@ import Testing
 
     @Test func manyAddressesOfOnePeerAreCut() {
         var node = MDNSHarness()
-        for round in 0..<3 { node.receive(MDNSHarness.announcement(other, (1...14).map { "/ip4/192.168.1.\($0 + 14 * round)/tcp/1" }, isComplete: false)) }
+        for round in 0..<3 {
+            let addresses = (1...14).map { "/ip4/192.168.1.\($0 + 14 * round)/tcp/1" }
+            node.receive(MDNSHarness.announcement(other, addresses, isComplete: false))
+        }
         #expect(node.service.addresses(of: other).count == MDNSLimits().addressesPerEntry)
     }
 

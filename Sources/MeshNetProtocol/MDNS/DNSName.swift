@@ -28,7 +28,8 @@ package struct DNSName: Hashable, Sendable {
     /// One label in front of another name; nil when it does not fit.
     package init?(label: String, in parent: DNSName) {
         let bytes = Array(label.utf8)
-        guard (1...Self.maximumLabelByteCount).contains(bytes.count), 1 + bytes.count + parent.wire.count <= Self.maximumByteCount else { return nil }
+        guard (1...Self.maximumLabelByteCount).contains(bytes.count), 1 + bytes.count + parent.wire.count <= Self.maximumByteCount
+        else { return nil }
         wire = [UInt8(bytes.count)] + bytes.map(Self.lowercased) + parent.wire
     }
 

@@ -2,8 +2,8 @@
 struct DNSReader {
     /// One pointer for each label a name can have; more pointers than labels have no use.
     static let maximumPointers = 127
-    /// Bytes of all names of a message, written out. A full packet of peers' names has about 20,000; without a limit 9 KB of pointers to one long name
-    /// would become 300 KB of copies.
+    /// Bytes of all names of a message, written out. A full packet of peers' names has about 20,000; without a limit 9 KB of pointers to one
+    /// long name would become 300 KB of copies.
     static let maximumNameBytes = 65_536
     private static let internetClass: UInt16 = 1
     private static let anyClass: UInt16 = 255

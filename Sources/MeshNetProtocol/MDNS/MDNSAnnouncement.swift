@@ -29,7 +29,8 @@ struct MDNSAnnouncement: Equatable {
 
     var isEmpty: Bool { addresses.isEmpty }
 
-    /// PTR as the answer, the rest behind it: the layout that go-libp2p, rust-libp2p, js-libp2p and zeroconf all read. go needs SRV and an address record.
+    /// PTR as the answer, the rest behind it: the layout that go-libp2p, rust-libp2p, js-libp2p and zeroconf all read. go needs SRV and an
+    /// address record.
     func message(_ service: MDNSService, timeToLive: UInt32) -> DNSMessage {
         func record(_ name: DNSName, flushing: Bool, _ content: DNSRecord.Content) -> DNSRecord {
             DNSRecord(name: name, timeToLive: timeToLive, flushesCache: flushing, content: content)

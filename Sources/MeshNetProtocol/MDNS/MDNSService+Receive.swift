@@ -167,7 +167,7 @@ private struct InstanceTexts {
             let text = String(validating: string.dropFirst(attribute.count), as: UTF8.self), let address = try? Multiaddr(text)
         else { return nil }
         guard case .p2p(let peer)? = address.components.last, let plain = address.withoutPeerID, plain.mayLeadToAnotherHost else { return nil }
-        // Link-local addresses mean something only together with the interface where they were heard; the zone of another host means nothing.
+        // Link-local addresses mean something only with the interface where they were heard; the zone of another host means nothing.
         if case .ip6zone = plain.components.first { return nil }
         guard case .ip6(let ip)? = plain.components.first, ip[0] == 0xfe, ip[1] & 0xc0 == 0x80, !zone.isEmpty else { return (peer, address) }
         return Multiaddr([.ip6zone(zone)] + address.components).map { (peer, $0) }

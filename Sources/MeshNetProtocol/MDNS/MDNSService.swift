@@ -1,14 +1,14 @@
 /// Finds peers on the local network and lets them find us (libp2p specs, discovery/mdns; RFC 6762, RFC 6763), sans-IO.
 ///
-/// The driver names the interfaces with `setInterfaces`, hands in what it hears on port 5353 of the two groups, and sends `send` actions there.
-/// Hand in only packets that were addressed to a group: unicast from afar has no business here (RFC 6762, 11). Answers go to the group, also to
-/// those who ask from another port, because rust-libp2p asks from one where it does not listen.
+/// The driver names the interfaces with `setInterfaces`, hands in what it hears on port 5353 of the two groups, and sends `send` actions
+/// there. Hand in only packets that were addressed to a group: unicast from afar has no business here (RFC 6762, 11). Answers go to the
+/// group, also to those who ask from another port, because rust-libp2p asks from one where it does not listen.
 package struct MDNSService {
     /// The service of libp2p peers outside private networks.
     package static let defaultTag = "_p2p._udp.local"
 
-    /// Silence after each query; the last one repeats for ever. go, js: 10 s to 60 s; rust: stops for minutes after the first answer, which loses peers
-    /// where packets are lost.
+    /// Silence after each query; the last one repeats for ever. rust stops for minutes after the first answer, which loses peers where packets
+    /// are lost.
     static let firstInterval: Duration = .milliseconds(250)
     private static let longestInterval: Duration = .seconds(60)
     /// Between two answers on one interface (RFC 6762, 6).
@@ -32,8 +32,8 @@ package struct MDNSService {
     package internal(set) var counters = MDNSCounters()
     var isClosed = false
 
-    /// `tag`: `_p2p._udp.local`, without `.local`, or the bare name, as CHORUS has it. nil when it is no domain name with room for a peer name of
-    /// 63 bytes.
+    /// `tag`: `_p2p._udp.local`, without `.local`, or the bare name, as CHORUS has it. nil when it is no domain name with room for a peer name
+    /// of 63 bytes.
     package init?(localPeer: PeerID, tag: String = MDNSService.defaultTag, limits: MDNSLimits = MDNSLimits(), random: RandomSource) {
         self.localPeer = localPeer
         self.limits = limits
@@ -179,7 +179,8 @@ package struct MDNSService {
     private mutating func announce(on index: Int, now: Instant) {
         links[index].answerAt = nil
         links[index].lastAnswer = now
-        actions.append(.send(interface: links[index].interface.id, links[index].announcement.message(self, timeToLive: Self.timeToLive).encoded()))
+        let message = links[index].announcement.message(self, timeToLive: Self.timeToLive)
+        actions.append(.send(interface: links[index].interface.id, message.encoded()))
         counters.answersSent += 1
         links[index].announcementsLeft = max(0, links[index].announcementsLeft - 1)
         if links[index].announcementsLeft > 0 { answer(on: index, after: Self.answerInterval, now: now) }

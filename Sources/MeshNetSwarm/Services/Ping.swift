@@ -96,6 +96,7 @@ extension Swarm {
         connections[id]?.ping.inFlight = nil
         connections[id]?.ping.lastAnswer = now
         connections[id]?.ping.roundTrip = roundTrip
+        if let peer = connections[id]?.peer { mdns?.signOfLife(of: peer, now: now) }
         connections[id]?.ping.answered = []
         for ticket in state.answered { complete(ticket, .success(.roundTrip(roundTrip))) }
         if connections[id]?.ping.waiting.isEmpty == false { sendPing(id, for: .liveness) }

@@ -14,6 +14,8 @@ public struct Configuration: Sendable {
     public var listens = true
     /// The key of a private network (libp2p specs, pnet); nil for the public one.
     public var preSharedKey: PreSharedKey?
+    /// Finding peers on the local network. Only the simulator's driver carries it out so far.
+    package var mdns: LocalDiscovery = .off
     public var agentVersion = "meshnet/0.1.0"
     public var gossipsub = GossipsubConfiguration()
     public var limits = Limits()

@@ -17,6 +17,8 @@ struct Dial {
     var tickets: [Ticket] = []
     /// The bootstrap entry that dials.
     var bootstrap: Int?
+    /// A discovered peer's; counted in `Swarm.discoveryDials`.
+    var isDiscovery = false
     var isQueued = false
 
     struct Lookup {

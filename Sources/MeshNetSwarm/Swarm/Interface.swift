@@ -84,6 +84,8 @@ package enum SwarmAction {
     case setReading(ConnectionID, Bool)
     /// Look a name up; answer with `resolved`.
     case resolve(query: UInt64, host: String, family: AddressFamily)
+    /// Send an mDNS packet to port 5353 of 224.0.0.251 and ff02::fb on the interface with this index. Only after `setMulticastInterfaces` named it.
+    case multicast(interface: UInt32, [UInt8])
     case event(Event)
     case complete(Ticket, Result<Outcome, CallError>)
     /// Bytes for the application: keep what is not read at once, and report what was read with `consumed`.

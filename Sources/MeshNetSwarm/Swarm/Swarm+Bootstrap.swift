@@ -24,7 +24,7 @@ struct BootstrapEntry {
 // Bootstrap peers are dialled for ever, with jittered backoff, whenever they are not connected.
 extension Swarm {
     /// A link that lasted less than this does not reset the backoff, so that a peer that hangs up at once is not dialled in a loop.
-    private static var lastingTime: Duration { .seconds(10) }
+    static var lastingTime: Duration { .seconds(10) }
 
     mutating func loadBootstrap() {
         for text in configuration.bootstrapPeers {
@@ -138,6 +138,7 @@ extension Swarm {
         for index in bootstrap.indices where bootstrap[index].peer == peer && !bootstrap[index].addresses.isEmpty {
             bootstrap[index].isSuspended = false
         }
+        discovered[peer]?.isSuspended = false
     }
 
     mutating func report(_ problem: AddressProblem) {

@@ -33,6 +33,8 @@ extension Swarm {
         recordSequence &+= 1
         sealedRecord = nil
         pushIdentify()
+        mdns?.setListenAddresses(addresses, now: now)
+        pumpDiscovery()
     }
 
     private var connectedPeers: [PeerConnection] {

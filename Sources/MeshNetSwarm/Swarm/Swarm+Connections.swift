@@ -117,6 +117,7 @@ extension Swarm {
         dialSucceeded(connection.dial, peer: peer)
         cancelAttempts(to: peer)
         bootstrapConnected(peer)
+        discoveryConnected(peer)
         startQueuedDials()
     }
 
@@ -193,7 +194,9 @@ extension Swarm {
         gossip.removePeer(peer, now: now)
         pumpGossip()
         emit(.disconnected(announced, cause: cause))
-        bootstrapDisconnected(peer, lasted: connection.establishedAt.map { now - $0 } ?? .zero, cause: cause)
+        let lasted = connection.establishedAt.map { now - $0 } ?? .zero
+        bootstrapDisconnected(peer, lasted: lasted, cause: cause)
+        discoveryDisconnected(peer, lasted: lasted, cause: cause)
     }
 }
 

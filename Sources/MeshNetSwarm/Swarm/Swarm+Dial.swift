@@ -3,12 +3,13 @@ package import MeshNetProtocol
 // Dialling: candidates of one wish race, the first that is established wins.
 extension Swarm {
     /// Starts a dial, or joins the one under way to the same peer or address.
-    mutating func dial(_ target: Multiaddr, ticket: Ticket?, bootstrap: Int? = nil) {
+    mutating func dial(_ target: Multiaddr, ticket: Ticket?, bootstrap: Int? = nil, isDiscovery: Bool = false) {
         let peer = target.peerID
         if peer == localPeer { return refuse(target, .selfDial, ticket: ticket, bootstrap: bootstrap) }
         if let running = dialIndex[DialKey(target)] {
             if let ticket { dials[running]?.tickets.append(ticket) }
             if let bootstrap, dials[running]?.bootstrap == nil { dials[running]?.bootstrap = bootstrap }
+            if isDiscovery { countDiscovery(running) }
             addTarget(target, to: running)
             return continueDial(running)
         }
@@ -16,11 +17,18 @@ extension Swarm {
         nextDialID += 1
         dialIndex[DialKey(target)] = id
         dials[id] = Dial(id: id, peer: peer, target: target, nextAttempt: now, tickets: ticket.map { [$0] } ?? [], bootstrap: bootstrap)
+        if isDiscovery { countDiscovery(id) }
         addTarget(target, to: id)
         if let peer {
             for known in addressBook.addresses(of: peer) { addTarget(known, to: id) }
         }
         continueDial(id)
+    }
+
+    private mutating func countDiscovery(_ id: DialID) {
+        guard dials[id]?.isDiscovery == false else { return }
+        dials[id]?.isDiscovery = true
+        discoveryDials += 1
     }
 
     package mutating func resolved(query: UInt64, _ result: Result<[SocketAddress], ResolveFailure>, now: Instant) {
@@ -125,7 +133,8 @@ extension Swarm {
     mutating func failDial(_ id: DialID, _ error: DialError) {
         guard let dial = endDial(id) else { return }
         for ticket in dial.tickets { complete(ticket, .failure(.dial(error, address: dial.target))) }
-        let retryAfter = dial.bootstrap.flatMap { bootstrapFailed($0, error) }
+        var retryAfter = dial.bootstrap.flatMap { bootstrapFailed($0, error) }
+        if dial.isDiscovery, let peer = dial.peer, let delay = discoveryFailed(peer, error) { retryAfter = min(delay, retryAfter ?? delay) }
         guard error != .cancelled else { return }
         emit(.dialFailed(DialFailure(peer: dial.peer, address: dial.target, cause: error, retryAfter: retryAfter)))
     }
@@ -144,6 +153,7 @@ extension Swarm {
     /// Takes a dial out of the books and ends its unfinished attempts.
     private mutating func endDial(_ id: DialID) -> Dial? {
         guard let dial = dials.removeValue(forKey: id) else { return nil }
+        if dial.isDiscovery { discoveryDials -= 1 }
         dialIndex[DialKey(dial.target)] = nil
         for lookup in dial.resolving { queries[lookup.query] = nil }
         for attempt in dial.attempts where connections[attempt]?.isUnfinished == true {

@@ -43,6 +43,12 @@ package struct Swarm {
     var bootstrapIndex: [DialKey: Int] = [:]
     var addressProblems: [AddressProblem] = []
 
+    /// nil while discovery is off.
+    var mdns: MDNSService?
+    var discovered: [PeerID: DiscoveredPeer] = [:]
+    /// Dials of discovered peers under way.
+    var discoveryDials = 0
+
     var acceptedProtocols: [String] = []
     var protocols: [String] = []
     var nextStreamID: UInt64 = 1
@@ -69,6 +75,7 @@ package struct Swarm {
             sequenceNumber: configuration.firstSequenceNumber)
         refreshProtocols()
         loadBootstrap()
+        startDiscovery()
     }
 
     /// Timers below which no sweep is made. 24 bytes and a key each.
@@ -90,6 +97,7 @@ package struct Swarm {
         case .connect(let id): connections[id].map { $0.phase == .connecting || $0.phase == .handshaking } ?? false
         case .dial(let id): dials[id] != nil
         case .bootstrap(let index): bootstrap[index].dueAt != nil
+        case .discovered(let peer): discovered[peer]?.dueAt != nil
         }
     }
 
@@ -97,7 +105,7 @@ package struct Swarm {
     package var connectionCount: Int { connections.count }
 
     /// The earliest time at which `handleTimeout` has work.
-    package var deadline: Instant? { earlier(timers.deadline, gossipTimer) }
+    package var deadline: Instant? { earlier(earlier(timers.deadline, gossipTimer), mdns?.deadline) }
 
     package mutating func handleTimeout(now: Instant) {
         self.now = now
@@ -105,6 +113,10 @@ package struct Swarm {
         if let due = gossipTimer, due <= now {
             gossip.handleTimeout(now: now)
             pumpGossip()
+        }
+        if let due = mdns?.deadline, due <= now {
+            mdns?.handleTimeout(now: now)
+            pumpDiscovery()
         }
     }
 
@@ -142,6 +154,8 @@ package struct Swarm {
     package mutating func shutdown(now: Instant) {
         self.now = now
         isShuttingDown = true
+        mdns?.close()
+        pumpDiscovery()
         for dial in dials.keys.sorted(by: { $0.rawValue < $1.rawValue }) { failDial(dial, .cancelled) }
         for id in connections.ids { close(id, cause: .shutdown) }
     }
@@ -190,6 +204,7 @@ package struct Swarm {
         case .duplicate(let id): duplicateTimer(id)
         case .dial(let id): continueDial(id)
         case .bootstrap(let index): bootstrapTimer(index)
+        case .discovered(let peer): discoveryTimer(peer)
         }
     }
 }
@@ -203,4 +218,5 @@ enum TimerKey {
     case duplicate(ConnectionID)
     case dial(DialID)
     case bootstrap(Int)
+    case discovered(PeerID)
 }

@@ -185,6 +185,8 @@ final class Loop {
         case .close(let id): close(id)
         case .setReading(let id, let wanted): setReading(id, wanted)
         case .resolve(let query, let host, let family): resolver.resolve(query: query, host: host, family: family)
+        // Never said here: this driver names no multicast interfaces.
+        case .multicast: break
         case .event(let event): announce(event)
         case .complete(let ticket, let result): completed(ticket, result)
         case .streamData(let stream, let bytes): received(stream, bytes)
