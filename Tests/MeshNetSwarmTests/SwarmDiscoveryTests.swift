@@ -139,7 +139,8 @@ import Testing
         network.partition([0, 1])
         let service = DNSName("_p2p._udp.local")!
         for index in 0..<1_200 {
-            guard let fake = try? PeerID(multihash: [0x12, 0x20] + random.bytes(32)), let instance = DNSName(label: "fake\(index)", in: service) else { continue }
+            guard let fake = try? PeerID(multihash: [0x12, 0x20] + random.bytes(32)), let instance = DNSName(label: "fake\(index)", in: service)
+            else { continue }
             var message = DNSMessage(isResponse: true)
             let texts = (1...12).map { Array("dnsaddr=/ip4/10.9.\(index % 250).\($0)/tcp/1/p2p/\(fake)".utf8) }
             message.answers = [DNSRecord(name: service, timeToLive: .max, flushesCache: false, content: .pointer(instance))]
