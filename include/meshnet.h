@@ -601,7 +601,7 @@ typedef struct meshnet_limits {
     uint32_t handshake_timeout_ms;             /* 15,000 */
     uint32_t stream_negotiation_timeout_ms;    /* 10,000 */
     uint32_t maximum_stream_window;            /* bytes; 16,777,216 */
-    uint32_t send_buffer;                      /* bytes of one connection; 262,144 */
+    uint32_t send_buffer;                      /* bytes of one connection; 524,288 */
     uint32_t event_queue_count;                /* events that wait for you; 65,536 */
     uint64_t event_queue_bytes;                /* bytes of messages that wait for you; 67,108,864 */
     uint32_t topics;                           /* 1,024 */
