@@ -104,7 +104,7 @@ enum meshnet_error {
     MESHNET_ERROR_STRUCT_SIZE = -3,             /* struct_size is not that of any known version of the struct */
     MESHNET_ERROR_INVALID_ADDRESS = -4,         /* not a multiaddr, or one that cannot be used here */
     MESHNET_ERROR_INVALID_PEER_ID = -5,         /* not the text of a peer id */
-    MESHNET_ERROR_INVALID_KEY = -6,             /* a secret or pre-shared key that is none */
+    MESHNET_ERROR_INVALID_KEY = -6,             /* a secret or pre-shared key that is none, or missing with LIBP2P_FORCE_PNET=1 */
     MESHNET_ERROR_INVALID_TOPIC = -7,           /* empty, too long or not UTF-8 */
     MESHNET_ERROR_INVALID_PROTOCOL = -8,        /* not a protocol id such as "/chat/1.0.0", or none given */
     MESHNET_ERROR_BUFFER_TOO_SMALL = -9,        /* the text does not fit in the buffer: use the size macros */
