@@ -117,7 +117,7 @@ SUITES = [
     Suite("fuzz", ["scripts/fuzz.sh", "smoke"], plain_counts),
     Suite(
         "threads",
-        ["swift", "test", "--sanitize=thread", "--build-path", ".build/tsan", "--filter", "^MeshNetTests"],
+        ["swift", "test", "--sanitize=thread", "--build-path", ".build/tsan", "--no-parallel", "--filter", "^MeshNetTests|^MeshNetSystemTests"],
         swift_counts,
         lambda: holds_swift_tests("Tests/MeshNetTests"),
     ),
