@@ -104,7 +104,7 @@ enum meshnet_error {
     MESHNET_ERROR_STRUCT_SIZE = -3,             /* struct_size is not that of any known version of the struct */
     MESHNET_ERROR_INVALID_ADDRESS = -4,         /* not a multiaddr, or one that cannot be used here */
     MESHNET_ERROR_INVALID_PEER_ID = -5,         /* not the text of a peer id */
-    MESHNET_ERROR_INVALID_KEY = -6,             /* a secret or pre-shared key that is none */
+    MESHNET_ERROR_INVALID_KEY = -6,             /* a secret or pre-shared key that is none, or missing with LIBP2P_FORCE_PNET=1 */
     MESHNET_ERROR_INVALID_TOPIC = -7,           /* empty, too long or not UTF-8 */
     MESHNET_ERROR_INVALID_PROTOCOL = -8,        /* not a protocol id such as "/chat/1.0.0", or none given */
     MESHNET_ERROR_BUFFER_TOO_SMALL = -9,        /* the text does not fit in the buffer: use the size macros */
@@ -601,7 +601,7 @@ typedef struct meshnet_limits {
     uint32_t handshake_timeout_ms;             /* 15,000 */
     uint32_t stream_negotiation_timeout_ms;    /* 10,000 */
     uint32_t maximum_stream_window;            /* bytes; 16,777,216 */
-    uint32_t send_buffer;                      /* bytes of one connection; 262,144 */
+    uint32_t send_buffer;                      /* bytes of one connection; 524,288 */
     uint32_t event_queue_count;                /* events that wait for you; 65,536 */
     uint64_t event_queue_bytes;                /* bytes of messages that wait for you; 67,108,864 */
     uint32_t topics;                           /* 1,024 */

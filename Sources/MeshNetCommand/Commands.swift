@@ -23,7 +23,12 @@ func startNode(_ options: Options) throws -> Node {
     do throws(CallError) {
         return try Node(configuration)
     } catch {
-        throw Failure(error.description, remedy: "Choose another port, or 0 for any free one: --listen-port.")
+        let remedy = switch error {
+        case .listenFailed: "Choose another port, or 0 for any free one: --listen-port."
+        case .privateNetworkRequired: "Name the key of your private network: --psk FILE."
+        default: nil as String?
+        }
+        throw Failure(error.description, remedy: remedy)
     }
 }
 

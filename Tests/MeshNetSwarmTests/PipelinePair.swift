@@ -184,3 +184,12 @@ struct PipelinePair {
         try client.pipeline.openStream(protocols, now: now)
     }
 }
+
+extension Limits {
+    /// The defaults with another send buffer, in bytes.
+    static func sending(_ byteCount: Int) -> Limits {
+        var limits = Limits()
+        limits.sendBuffer = byteCount
+        return limits
+    }
+}

@@ -173,7 +173,7 @@ import Testing
     }
 
     @Test func aPeerThatAsksAndDoesNotReadIsCutOff() {
-        var pair = joined()
+        var pair = joined(limits: .sending(262_144))
         pair.tamper = { towardsServer, bytes in if !towardsServer { bytes = [] } }
         let negotiation = YamuxHeader(.data, [.syn], stream: 1, length: 20).bytes + [19] + Array("/multistream/1.0.0\n".utf8)
         var id: UInt32 = 1

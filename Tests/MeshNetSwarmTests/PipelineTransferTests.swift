@@ -49,7 +49,7 @@ import Testing
     }
 
     @Test func theSendBufferIsBounded() throws {
-        var pair = PipelinePair()
+        var pair = PipelinePair(limits: .sending(262_144))
         #expect(pair.handshake() == true)
         var limits = 0
         let streams = try (0..<4).map { _ in try pair.open("/sink") }
@@ -139,7 +139,7 @@ import Testing
 
     /// The turn of a stream that does not come passes to the next, also when nothing is left to be sent.
     @Test func anUnusedTurnPassesOn() throws {
-        var pair = PipelinePair()
+        var pair = PipelinePair(limits: .sending(262_144))
         #expect(pair.handshake() == true)
         let streams = try (0..<7).map { _ in try pair.open("/sink") }
         pair.run()

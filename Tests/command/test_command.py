@@ -187,3 +187,11 @@ def test_another_private_network_is_a_handshake_failure(tmp_path: Path) -> None:
     refused = run("ping", f"/ip4/127.0.0.1/tcp/{port}", "--psk", str(tmp_path / "two"))
     assert refused.returncode == 1 and "private network" in refused.stderr
     assert node.end() == 0
+
+
+def test_a_forced_private_network_needs_its_key(tmp_path: Path) -> None:
+    refused = run("run", "--seconds", "1", LIBP2P_FORCE_PNET="1")
+    assert refused.returncode == 1 and "--psk" in refused.stderr
+    key = tmp_path / "swarm.key"
+    key.write_text(f"/key/swarm/psk/1.0.0/\n/base16/\n{'7' * 64}\n")
+    assert run("run", "--seconds", "1", "--psk", str(key), LIBP2P_FORCE_PNET="1").returncode == 0

@@ -1,29 +1,29 @@
 /// A first-in-first-out queue that keeps its own memory, so that appending and removing allocate nothing once it has been as long as it
 /// gets, and lets go of an element as soon as it is taken out. Inlinable, because the data path uses it across modules.
-package struct Fifo<Element> {
+public struct Fifo<Element> {
     @usableFromInline var elements: [Element?] = []
     @usableFromInline var head = 0
 
-    @inlinable package init() {}
+    @inlinable public init() {}
 
-    @inlinable package var count: Int { elements.count - head }
-    @inlinable package var isEmpty: Bool { head == elements.count }
+    @inlinable public var count: Int { elements.count - head }
+    @inlinable public var isEmpty: Bool { head == elements.count }
 
-    @inlinable package var first: Element? { isEmpty ? nil : elements[head] }
+    @inlinable public var first: Element? { isEmpty ? nil : elements[head] }
 
     /// Element `offset` from the front. In-place changes copy nothing.
-    @inlinable package subscript(offset: Int) -> Element {
+    @inlinable public subscript(offset: Int) -> Element {
         _read { yield elements[head + offset]! }
         _modify { yield &elements[head + offset]! }
     }
 
-    @inlinable package mutating func append(_ element: Element) {
+    @inlinable public mutating func append(_ element: Element) {
         // Moving the rest down is paid for by the removals before it: each element moves at most once for each one that left.
         if head > 0, head >= elements.count - head, elements.count == elements.capacity { compact() }
         elements.append(element)
     }
 
-    @inlinable package mutating func popFirst() -> Element? {
+    @inlinable public mutating func popFirst() -> Element? {
         guard head < elements.count else { return nil }
         let element = elements[head]
         elements[head] = nil
@@ -32,13 +32,13 @@ package struct Fifo<Element> {
         return element
     }
 
-    @inlinable package mutating func removeAll(where condition: (Element) -> Bool) {
+    @inlinable public mutating func removeAll(where condition: (Element) -> Bool) {
         if isEmpty { return }
         compact()
         elements.removeAll { $0.map(condition) ?? false }
     }
 
-    @inlinable package mutating func removeAll() {
+    @inlinable public mutating func removeAll() {
         elements.removeAll(keepingCapacity: true)
         head = 0
     }

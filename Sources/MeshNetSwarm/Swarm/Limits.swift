@@ -23,7 +23,7 @@ public struct Limits: Sendable, Equatable {
     /// Largest receive window of a stream in bytes that the bandwidth-delay product may grow to. go: 16 MiB.
     public var maximumStreamWindow = 16_777_216
     /// Bytes waiting in one connection's send buffer before writes are held back.
-    public var sendBuffer = 262_144
+    public var sendBuffer = 524_288
     /// Addresses kept for one peer. go: 64.
     public var addressesPerPeer = 64
     /// Peers without connection in the address book.

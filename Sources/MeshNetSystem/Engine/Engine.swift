@@ -1,3 +1,4 @@
+import Glibc
 package import MeshNetProtocol
 package import MeshNetSwarm
 
@@ -23,6 +24,7 @@ package final class Engine: Sendable {
     /// For tests: `system` provokes failures of the kernel; `nameServers` are asked instead of those in resolv.conf ("address:port,…").
     package init(_ configuration: Configuration, system: SystemCalls, nameServers: String? = nil) throws(CallError) {
         guard Libraries.areReady else { throw .limitReached("the cryptographic libraries cannot start") }
+        if configuration.preSharedKey == nil, let forced = getenv("LIBP2P_FORCE_PNET"), String(cString: forced) == "1" { throw .privateNetworkRequired }
         let listeners = try Listeners.open(configuration, system: system)
         localPeer = configuration.identity.peerID
         do throws(SystemError) {

@@ -188,7 +188,7 @@ static void defaults_are_those_of_the_header(void) {
     REQUIRE(limits.connections == 1024 && limits.pending_inbound_connections == 64 && limits.pending_outbound_connections == 160);
     REQUIRE(limits.connections_per_peer == 8 && limits.inbound_connections_per_address == 8 && limits.streams_per_connection == 256);
     REQUIRE(limits.handshake_timeout_ms == 15000 && limits.stream_negotiation_timeout_ms == 10000 && limits.maximum_stream_window == 16777216);
-    REQUIRE(limits.send_buffer == 262144 && limits.event_queue_count == 65536 && limits.event_queue_bytes == 67108864);
+    REQUIRE(limits.send_buffer == 524288 && limits.event_queue_count == 65536 && limits.event_queue_bytes == 67108864);
     REQUIRE(limits.topics == 1024 && limits.pending_accepts == 1024);
     REQUIRE_OK(meshnet_gossipsub_options_default(&options, sizeof options));
     REQUIRE(options.signing_policy == MESHNET_STRICT_SIGN && options.maximum_message_size == 8388608 && options.heartbeat_interval_ms == 1000);
