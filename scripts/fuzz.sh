@@ -45,7 +45,7 @@ fuzz() {
     local target=$1
     shift
     mkdir -p "$out/corpus/$target"
-    MESHNET_FUZZ_TARGET=$target "$out/meshnet-fuzz" "${limits[@]}" -artifact_prefix="$out/found/$target-" "$@"
+    SWIFT_BACKTRACE=enable=no MESHNET_FUZZ_TARGET=$target "$out/meshnet-fuzz" "${limits[@]}" -artifact_prefix="$out/found/$target-" "$@"
 }
 
 # Named after their contents: writing them again changes nothing.
