@@ -156,6 +156,35 @@ import Testing
         #expect(problems.contains { $0.text == "/ip4/node0/tcp/4001" && $0.usedInstead?.description == "/dns4/node0/tcp/4001" })
     }
 
+    /// A first address that does not answer costs 250 ms and not its whole timeout: the candidates of a peer race.
+    @Test func addressesOfOnePeerAreDialledInParallel() {
+        let network = Simulation(seed: 17)
+        let a = network.addNode(), silent = network.addNode()
+        network.partition([0, 1])
+        let addresses = [network.nodes[silent].address, network.nodes[a].address].map { "\($0.multiaddr)/p2p/\(network.nodes[a].peer)" }
+        let b = network.addNode(bootstrap: addresses)
+        let start = network.now
+        #expect(network.run(atMost: .seconds(2)) { $0.nodes[b].connected == [$0.nodes[a].peer] })
+        #expect(network.now - start >= .milliseconds(250))
+        #expect(network.now - start < .milliseconds(400))
+    }
+
+    @Test func callsToOnePeerShareItsDial() {
+        let network = Simulation(seed: 18)
+        let a = network.addNode(), b = network.addNode()
+        let address = try! Multiaddr(network.nodes[a].multiaddr)
+        let tickets = (0..<10).map { _ in network.perform(.connect(address), at: b) }
+        network.run(for: .seconds(2))
+        #expect(network.dials == 1)
+        for ticket in tickets {
+            guard case .success(.peer(let connection)) = network.nodes[b].completions[ticket] else {
+                Issue.record("\(String(describing: network.nodes[b].completions[ticket]))")
+                continue
+            }
+            #expect(connection.peer == network.nodes[a].peer)
+        }
+    }
+
     @Test func connectionsOfOneAddressAreLimited() {
         let network = Simulation(seed: 12)
         let a = network.addNode { $0.limits.inboundConnectionsPerAddress = 2 }
