@@ -56,7 +56,8 @@ extension Swarm {
             bootstrapIndex[.address(address)] = index
             bootstrap[index].isSuspended = false
             bootstrap[index].addresses.append(address)
-            dialBootstrap(index)
+            // A dial under way takes the address up at once: it may be the one that answers.
+            if bootstrap[index].isDialling { dial(address, ticket: nil, bootstrap: index) } else { dialBootstrap(index) }
             return true
         }
         let backoff = Backoff(first: configuration.backoffFirst, cap: configuration.backoffCap)
