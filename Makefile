@@ -5,7 +5,7 @@ DESTDIR ?=
 VENV := .build/venv
 PYTHON := $(VENV)/bin/python
 
-.PHONY: help setup build lib run test bench fuzz install clean
+.PHONY: help setup build lib package run test bench fuzz install clean
 
 help:
 	@echo "make setup    install what is missing: Debian packages, a private Python environment, test peers"
@@ -27,13 +27,17 @@ lib: setup
 build: lib
 	@scripts/build-command.sh
 
-run: build
+# The Python package goes into the private environment with the library that was just built.
+package: lib
+	@$(PYTHON) -m pip install --quiet --disable-pip-version-check --no-build-isolation --force-reinstall --no-deps ./python
+
+run: build package
 	@$(PYTHON) scripts/run.py $(if $(PEERS),--peers '$(PEERS)')
 
 test: setup
 	@$(PYTHON) scripts/test.py $(SUITES)
 
-bench: build
+bench: build package
 	@$(PYTHON) bench/run.py $(BENCH)
 
 fuzz: setup
