@@ -38,11 +38,16 @@ static meshnet_node_t *open_node(bool listens) {
     static const char *const loopback[] = {"/ip4/127.0.0.1/tcp/0"};
     meshnet_keypair_t *keys;
     meshnet_config_t config;
+    meshnet_limits_t limits;
     meshnet_node_t *node;
     check(meshnet_keypair_generate(&keys), "key");
     check(meshnet_config_default(&config, sizeof config), "config");
     config.identity = keys;
     config.listens = listens;
+    /* The crowd of the memory row, and the share that is kept free for our own dials. */
+    check(meshnet_limits_default(&limits, sizeof limits), "limits");
+    limits.connections = 2048;
+    config.limits = &limits;
     if (listens) {
         config.listen_addresses = loopback;
         config.listen_address_count = 1;
