@@ -1,7 +1,8 @@
 """`make run`: three nodes on this machine, in Swift, C and Python, find each other and talk.
 
 Each follows a topic, says hello to the others and answers their hellos; what happens is shown as it happens, with the round trip of each hello,
-and at the end who heard whom. The exit status is 0 only if every node received every message. With `--peers` the nodes join real ones elsewhere.
+and at the end who heard whom. The exit status is 0 only if every node received every message. With `--peers` they join real nodes elsewhere as
+well, talk on a topic of their own, and the exit status is 0 only if one of those answered too.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ from __future__ import annotations
 import argparse
 import json
 import queue
+import secrets
 import socket
 import statistics
 import subprocess
@@ -63,11 +65,14 @@ def programs(peers: list[str]) -> list[Program]:
         "python": [str(PYTHON), str(ROOT / "python" / "examples" / "node.py")],
     }
     ports = {name: free_port() for name in commands}
+    # Those elsewhere may follow a known topic, and would be taken for one of ours to begin with.
+    topic = f"meshnet-{secrets.token_hex(4)}" if peers else "meshnet"
     found = []
     for name, command in commands.items():
-        others = peers or [f"/ip4/127.0.0.1/tcp/{port}" for other, port in ports.items() if other != name]
+        others = [f"/ip4/127.0.0.1/tcp/{port}" for other, port in ports.items() if other != name] + peers
         port, bootstrap = ("--listen-port", "--bootstrap-peers") if name == "swift" else ("--port", "--bootstrap")
         options = ["--name", name, port, str(ports[name]), bootstrap, ",".join(others), "--count", str(HELLOS)]
+        options += ["--topic", topic]
         found.append(Program(name, [*command, *options, "--peers", str(len(commands) - 1), "--seconds", str(SECONDS_MAX)]))
     return found
 
@@ -77,6 +82,12 @@ class Timeline:
         self.nodes = nodes
         self.start = time.monotonic()
         self.coloured = sys.stdout.isatty()
+        self.connected: set[str] = set()
+
+    @property
+    def elsewhere(self) -> set[str]:
+        """Peers that are none of ours. All of ours have told their ids when this is asked."""
+        return self.connected - {node.peer for node in self.nodes}
 
     def name_of(self, peer: str | None) -> str:
         return next((node.name for node in self.nodes if node.peer and node.peer == peer), (peer or "?")[-8:])
@@ -96,6 +107,7 @@ class Timeline:
             case "listening":
                 self.show(node, f"listens on {event['address']}")
             case "connected":
+                self.connected.add(event["peer"])
                 way = "dialled" if event.get("direction") == "outbound" else "was dialled by"
                 self.show(node, f"{way} {who} at {event['address']}")
             case "disconnected":
@@ -172,7 +184,7 @@ def main() -> int:
             start(node, events)
         deadline = time.monotonic() + SECONDS_MAX
         running = len(nodes)
-        while running and not all(node.done for node in nodes):
+        while running and not (all(node.done for node in nodes) and (timeline.elsewhere or not peers)):
             try:
                 node, event = events.get(timeout=max(0.0, deadline - time.monotonic()))
             except queue.Empty:
@@ -187,7 +199,11 @@ def main() -> int:
         print()
     finally:
         stop(nodes)
-    return 0 if summary(nodes) else 1
+    good = summary(nodes)
+    if peers:
+        print(f"joined {len(timeline.elsewhere)} elsewhere" if timeline.elsewhere else "none of the nodes elsewhere answered")
+        good = good and bool(timeline.elsewhere)
+    return 0 if good else 1
 
 
 if __name__ == "__main__":

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 from pathlib import Path
@@ -13,3 +14,21 @@ def test_three_nodes_in_three_languages_hear_each_other() -> None:
     done = subprocess.run([sys.executable, "scripts/run.py"], cwd=ROOT, capture_output=True, text=True, timeout=60)
     assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-2000:]
     assert "every node received every message" in done.stdout
+
+
+def test_they_join_a_node_elsewhere() -> None:
+    elsewhere = subprocess.Popen(
+        [ROOT / ".build" / "release" / "meshnet-cli", "run", "--json", "--topic", "meshnet"], stdout=subprocess.PIPE, text=True
+    )
+    assert elsewhere.stdout is not None
+    try:
+        listening = (json.loads(line) for line in elsewhere.stdout)
+        address = next(event["address"] for event in listening if event["event"] == "listening" and "127.0.0.1" in event["address"])
+        command = [sys.executable, "scripts/run.py", "--peers", address]
+        done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=60)
+    finally:
+        elsewhere.kill()
+        elsewhere.wait()
+        elsewhere.stdout.close()
+    assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-2000:]
+    assert "joined 1 elsewhere" in done.stdout
