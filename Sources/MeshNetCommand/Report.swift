@@ -54,6 +54,7 @@ struct Report: Sendable {
             if let again = failure.retryAfter { fields.append(("retry", .number(again.seconds, digits: 1))) }
             line("dial failed", fields)
         case .addressProblem(let problem): line("address problem", [("text", .text(problem.text)), ("reason", .text(problem.reason))])
+        case .discovered, .discoverySource, .duplicateIdentity: break
         case .messagesDropped(let count): line("messages dropped", [("count", .integer(Int64(count)))])
         }
     }

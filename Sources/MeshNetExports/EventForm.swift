@@ -34,6 +34,7 @@ private func makeEvent(_ event: Event) -> UnsafeMutablePointer<meshnet_event_t>?
     case .streamOpened(let stream, let peer, let protocolID): return makeStreamOpened(stream, peer.description, protocolID)
     case .dialFailed(let failure): return makeDialFailed(failure)
     case .addressProblem(let problem): return makeAddressProblem(ProblemRow(problem))
+    case .discovered, .discoverySource, .duplicateIdentity: return nil
     case .messagesDropped(let count):
         return Block.make { _ in
             var event = meshnet_event_t(MESHNET_EVENT_MESSAGES_DROPPED)
@@ -172,6 +173,7 @@ private func makeCompletion(_ ticket: Ticket, _ outcome: Outcome) -> UnsafeMutab
             event.download_ns = download.nanoseconds
         case .peers, .topicPeers: event.peers = block.nested { $0.peers(texts.peers) }
         case .problems: event.problems = block.nested { $0.problems(texts.problems) }
+        case .discovery, .diagnosis: break
         case .transferred(let count): event.length = count
         }
         return event
@@ -224,7 +226,7 @@ extension PeerRow {
         case .peers(let connections): rows = connections.map { PeerRow($0) }
         case .topicPeers(let ids): rows = ids.map { PeerRow(id: $0.description, address: nil, direction: 0) }
         case .peer(let connection): rows = [PeerRow(connection)]
-        case .done, .changed, .stream, .roundTrip, .perf, .problems, .transferred: rows = []
+        case .done, .changed, .stream, .roundTrip, .perf, .problems, .discovery, .diagnosis, .transferred: rows = []
         }
         return rows.sorted { $0.id < $1.id }
     }

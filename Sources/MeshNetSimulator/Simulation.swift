@@ -148,7 +148,8 @@ package final class Simulation {
         case .connect(let id, let address): connect(index, id, to: address)
         case .transmit(let id): transmit(id, from: index)
         case .close(let id): closeSocket(index, id)
-        case .setReading: break
+        // The simulator has no sources of its own: tests report in their place.
+        case .setReading, .configureSources: break
         case .resolve(let query, let host, _):
             lookups += 1
             schedule(.resolved(node: index, query: query, host: host))

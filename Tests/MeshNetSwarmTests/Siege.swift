@@ -104,7 +104,7 @@ final class Siege {
         case .event(let event): if keepsHistory { events.append(event) }
         case .complete(let ticket, let result): completions[ticket, default: []].append(result)
         case .streamData(let stream, let bytes): unread.append((stream, bytes.count))
-        case .transmit, .setReading, .multicast, .streamEnded, .streamWritable, .streamClosed: break
+        case .transmit, .setReading, .multicast, .configureSources, .streamEnded, .streamWritable, .streamClosed: break
         }
     }
 

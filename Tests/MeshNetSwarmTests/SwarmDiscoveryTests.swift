@@ -11,7 +11,7 @@ import Testing
         network.conditions.multicastLossPercent = loss
         for _ in 0..<count {
             network.addNode { configuration in
-                configuration.mdns = .on()
+                configuration.discovery.modes = .mdns
                 configure(&configuration)
             }
         }
@@ -114,7 +114,8 @@ import Testing
         let key = PreSharedKey(bytes: [UInt8](repeating: 3, count: 32))
         for kind in 0..<6 {
             network.addNode { configuration in
-                configuration.mdns = kind % 3 == 0 ? .off : kind % 3 == 1 ? .on(serviceTag: "CHORUS-peer-discovery") : .on()
+                configuration.discovery.modes = kind % 3 == 0 ? [] : .mdns
+                if kind % 3 == 1 { configuration.discovery.serviceTag = "CHORUS-peer-discovery" }
                 if kind % 3 == 2 { configuration.preSharedKey = key }
             }
         }
@@ -127,7 +128,10 @@ import Testing
 
     @Test func aBadTagIsReported() {
         let network = Simulation(seed: 6)
-        let node = network.addNode { $0.mdns = .on(serviceTag: "a..b") }
+        let node = network.addNode {
+            $0.discovery.modes = .mdns
+            $0.discovery.serviceTag = "a..b"
+        }
         network.run(for: .seconds(10))
         #expect(network.multicasts == 0)
         #expect(network.nodes[node].events.contains { if case .addressProblem(let problem) = $0.event { problem.text == "a..b" } else { false } })

@@ -14,8 +14,16 @@ public struct Configuration: Sendable {
     public var listens = true
     /// The key of a private network (libp2p specs, pnet); nil for the public one.
     public var preSharedKey: PreSharedKey?
-    /// Finding peers on the local network. Only the simulator's driver carries it out so far.
-    package var mdns: LocalDiscovery = .off
+    /// How peers are found.
+    public var discovery = DiscoveryConfiguration()
+    public var connectionManager = ConnectionManagerConfiguration()
+    /// Never trimmed, beside the bootstrap peers.
+    public var protectedPeers: [PeerID] = []
+    /// Nodes of another network are not met. Isolation, not security: who knows the name can join. Without `secret` the private network's key is made
+    /// from the name alone; nil with `secret`: the network without a name.
+    public var network: String?
+    /// A passphrase: the private network's key is made from it and `network` by Argon2id. At most one of `secret` and `preSharedKey`.
+    public var secret: APIKey?
     public var agentVersion = "meshnet/0.1.0"
     public var gossipsub = GossipsubConfiguration()
     public var limits = Limits()

@@ -22,6 +22,12 @@ public enum Event: Sendable, Equatable {
     case addressProblem(AddressProblem)
     /// The application read too slowly: so many messages were dropped since the last event of this kind.
     case messagesDropped(count: Int)
+    /// A peer was found that is neither connected nor being dialled for another reason; with `DiscoveryPolicy.offer` nobody dials it unless you do.
+    case discovered(Discovery)
+    /// A source of peers began to work, or no longer does.
+    case discoverySource(DiscoverySource, SourceState)
+    /// Another node is alive with our identity; both are told. At most once a minute.
+    case duplicateIdentity(DuplicateIdentity)
 }
 
 public struct PeerConnection: Sendable, Equatable {

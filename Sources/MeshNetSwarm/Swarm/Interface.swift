@@ -56,6 +56,15 @@ package enum Command: Sendable {
     case addressProblems
     /// Answered with `.topicPeers`.
     case topicPeers(String)
+    /// Sources start, stop and change. Answered with `.done`.
+    case configureDiscovery(DiscoveryConfiguration)
+    /// Answered with `.discovery`.
+    case discoveryTable
+    /// Why a peer id or a multiaddr is not connected; within 10 s. Answered with `.diagnosis`.
+    case diagnose(String)
+    /// A protected peer's connection is never trimmed. Answered with `.changed(Bool)`.
+    case protect(PeerID)
+    case unprotect(PeerID)
 }
 
 package enum Outcome: Sendable {
@@ -68,6 +77,8 @@ package enum Outcome: Sendable {
     case peers([PeerConnection])
     case problems([AddressProblem])
     case topicPeers([PeerID])
+    case discovery(DiscoveryTable)
+    case diagnosis(Diagnosis)
     /// Bytes read from or written to a stream; never an answer of the swarm: the faces complete their reads and writes with it.
     case transferred(Int)
 }
@@ -86,6 +97,8 @@ package enum SwarmAction {
     case resolve(query: UInt64, host: String, family: AddressFamily)
     /// Send an mDNS packet to port 5353 of 224.0.0.251 and ff02::fb on the interface with this index. Only after `setMulticastInterfaces` named it.
     case multicast(interface: UInt32, [UInt8])
+    /// Start, stop and change the sources that the driver has (DNS, Avahi, Headscale, Tailscale), and the multicast sockets. `modes` is never nil here.
+    case configureSources(DiscoveryConfiguration)
     case event(Event)
     case complete(Ticket, Result<Outcome, CallError>)
     /// Bytes for the application: keep what is not read at once, and report what was read with `consumed`.

@@ -21,6 +21,11 @@ extension Swarm {
         case .peers: complete(ticket, .success(.peers(connectedPeers)))
         case .addressProblems: complete(ticket, .success(.problems(addressProblems)))
         case .topicPeers(let topic): topicPeers(topic, ticket: ticket)
+        case .configureDiscovery(let configuration): configureDiscovery(configuration, ticket: ticket)
+        case .discoveryTable: complete(ticket, .success(.discovery(discoveryTable)))
+        case .diagnose(let target): diagnose(target, ticket: ticket)
+        case .protect(let peer): complete(ticket, .success(.changed(protect(peer))))
+        case .unprotect(let peer): complete(ticket, .success(.changed(unprotect(peer))))
         }
     }
 

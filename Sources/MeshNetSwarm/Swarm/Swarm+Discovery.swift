@@ -1,12 +1,5 @@
 package import MeshNetProtocol
 
-/// Whether a node finds peers on its local network, and is found there (libp2p specs, discovery/mdns).
-package enum LocalDiscovery: Sendable, Equatable {
-    case off
-    /// Nodes of one tag find each other. nil: `_p2p._udp.local`, or in a private network the tag with its key's fingerprint.
-    case on(serviceTag: String? = nil)
-}
-
 /// A peer that was announced on the local network. It stays while mDNS knows it, and while it is connected.
 struct DiscoveredPeer {
     /// What the last announcement said; another list is worth a dial at once.
@@ -24,8 +17,9 @@ extension Swarm {
     static var maximumDiscoveryDials: Int { 16 }
 
     mutating func startDiscovery() {
-        guard case .on(let chosen) = configuration.mdns else { return }
-        let tag = chosen ?? configuration.preSharedKey.map(MDNSService.tag) ?? MDNSService.defaultTag
+        let wanted = configuration.discovery
+        guard wanted.modes?.contains(.mdns) == true, wanted.mdnsBackend != .avahi else { return }
+        let tag = wanted.serviceTag ?? configuration.preSharedKey.map(MDNSService.tag) ?? MDNSService.defaultTag
         mdns = MDNSService(localPeer: localPeer, tag: tag, random: random.fork())
         if mdns == nil { report(AddressProblem(text: tag, reason: "no service tag of mDNS: use a name such as _p2p._udp.local", usedInstead: nil)) }
     }
@@ -43,6 +37,19 @@ extension Swarm {
         mdns?.receive(packet, interface: interface, now: now)
         pumpDiscovery()
     }
+
+    /// What a source outside the swarm tells.
+    package mutating func receive(_ report: SourceReport, from source: DiscoverySource, now: Instant) {
+        self.now = now
+    }
+
+    mutating func configureDiscovery(_ configuration: DiscoveryConfiguration, ticket: Ticket) { complete(ticket, .success(.done)) }
+    var discoveryTable: DiscoveryTable { DiscoveryTable() }
+    mutating func diagnose(_ target: String, ticket: Ticket) { complete(ticket, .failure(.cancelled)) }
+    mutating func protect(_ peer: PeerID) -> Bool { false }
+    mutating func unprotect(_ peer: PeerID) -> Bool { false }
+
+    package var connectedPeerCount: Int { peers.count }
 
     mutating func pumpDiscovery() {
         while let action = mdns?.poll() {

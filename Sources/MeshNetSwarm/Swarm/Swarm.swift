@@ -76,6 +76,7 @@ package struct Swarm {
         refreshProtocols()
         loadBootstrap()
         startDiscovery()
+        actions.append(.configureSources(configuration.discovery))
     }
 
     /// Timers below which no sweep is made. 24 bytes and a key each.

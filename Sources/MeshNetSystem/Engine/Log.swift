@@ -32,7 +32,7 @@ struct Log {
         case .connected(let connection): line(.info, "connected \(connection.peer) at \(connection.address)")
         case .disconnected(let connection, let cause): line(.info, "disconnected \(connection.peer) at \(connection.address): \(cause)")
         case .listening(let address): line(.info, "listening at \(address)")
-        case .message, .messagesDropped, .subscription, .identified, .streamOpened: break
+        case .message, .messagesDropped, .subscription, .identified, .streamOpened, .discovered, .discoverySource, .duplicateIdentity: break
         }
     }
 

@@ -24,6 +24,7 @@ final class Loop {
         case consumed(StreamID, Int)
         case write(StreamID)
         case reset(StreamID)
+        case startSources(DiscoveryConfiguration)
     }
 
     var swarm: Swarm
@@ -36,6 +37,12 @@ final class Loop {
     let addressWatch: AddressWatch?
     let log: Log
     var refreshAddressesAt: Instant?
+    let localPeer: PeerID
+    let preSharedKey: PreSharedKey?
+    let nameServers: String?
+    var sources: [any ExternalSource] = []
+    /// How many peers the sources were told of.
+    var sourcePeerCount = 0
 
     var connections: [ConnectionID: Connection] = [:]
     var deferred = StableFifo<Deferred>()
@@ -67,6 +74,9 @@ final class Loop {
         log = Log(configuration.identity.peerID)
         var configuration = configuration
         configuration.firstSequenceNumber = WallClock.nanoseconds()
+        localPeer = configuration.identity.peerID
+        preSharedKey = configuration.preSharedKey
+        self.nameServers = nameServers
         swarm = Swarm(configuration: configuration, seed: Entropy.bytes(RandomSource.seedByteCount), now: now)
         self.mailbox = mailbox
         self.queue = queue
@@ -113,6 +123,7 @@ final class Loop {
         if !carriedOver.isEmpty || nextRequest < requests.count || isInboxUnseen { return .zero }
         var time = earlier(swarm.deadline, resolver.deadline(now: now))
         time = earlier(time, refreshAddressesAt)
+        time = earlier(time, sourceDeadline)
         for listener in listeners { time = earlier(time, listener.resumesAt) }
         return time
     }
@@ -122,6 +133,7 @@ final class Loop {
         case .wakeup: mailbox.wakeup.clear()
         case .listener: accept(on: Int(report.token & Token.valueMask))
         case .addresses: addressesChanged()
+        case .source: serveSource(report)
         case .resolver:
             resolver.ready(Int32(report.token & Token.valueMask), readable: report.readable || report.failed, writable: report.writable)
             drain()
@@ -141,6 +153,7 @@ final class Loop {
             announceAddresses()
             drain()
         }
+        serveSourceTimers()
         resumeListeners()
     }
 
@@ -187,6 +200,7 @@ final class Loop {
         case .resolve(let query, let host, let family): resolver.resolve(query: query, host: host, family: family)
         // Never said here: this driver names no multicast interfaces.
         case .multicast: break
+        case .configureSources(let configuration): deferred.append(.startSources(configuration))
         case .event(let event): announce(event)
         case .complete(let ticket, let result): completed(ticket, result)
         case .streamData(let stream, let bytes): received(stream, bytes)
@@ -205,6 +219,7 @@ final class Loop {
             ports[stream]?.isFull = false
             continueWriting(stream)
         case .reset(let stream): swarm.resetStream(stream, now: now)
+        case .startSources(let configuration): startSources(configuration)
         }
     }
 
@@ -233,6 +248,7 @@ final class Loop {
         }
         listeners.removeAll()
         resolver.close()
+        closeSources()
         drain()
         now = .now()
         swarm.shutdown(now: now)
@@ -256,6 +272,8 @@ enum Token: UInt64 {
     case listener = 0x0200_0000_0000_0000
     case resolver = 0x0300_0000_0000_0000
     case connection = 0x0400_0000_0000_0000
+    /// With the source's index above bit 32.
+    case source = 0x0500_0000_0000_0000
 
     static let valueMask: UInt64 = 0x00ff_ffff_ffff_ffff
 
