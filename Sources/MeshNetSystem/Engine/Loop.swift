@@ -25,6 +25,7 @@ final class Loop {
         case write(StreamID)
         case reset(StreamID)
         case startSources(DiscoveryConfiguration)
+        case offerDropped(Discovery)
     }
 
     var swarm: Swarm
@@ -200,7 +201,9 @@ final class Loop {
         case .resolve(let query, let host, let family): resolver.resolve(query: query, host: host, family: family)
         // Never said here: this driver names no multicast interfaces.
         case .multicast: break
-        case .configureSources(let configuration): deferred.append(.startSources(configuration))
+        case .configureSources(let configuration):
+            queue.setOfferLimit(configuration.offerQueue)
+            deferred.append(.startSources(configuration))
         case .event(let event): announce(event)
         case .complete(let ticket, let result): completed(ticket, result)
         case .streamData(let stream, let bytes): received(stream, bytes)
@@ -220,13 +223,14 @@ final class Loop {
             continueWriting(stream)
         case .reset(let stream): swarm.resetStream(stream, now: now)
         case .startSources(let configuration): startSources(configuration)
+        case .offerDropped(let discovery): swarm.offerDropped(discovery, now: now)
         }
     }
 
     private func announce(_ event: Event) {
         log.event(event)
         guard case .streamOpened(let stream, _, _) = event else {
-            queue.put(.event(event))
+            if queue.put(.event(event)) == .dropped, case .discovered(let discovery) = event { deferred.append(.offerDropped(discovery)) }
             return
         }
         ports[stream] = StreamPort()
