@@ -9,7 +9,10 @@ struct Peer {
     /// What the application was told.
     var announced: PeerConnection
     var identity: PeerIdentity?
+    /// What the peer signed about itself, and its bytes.
+    var sealedRecord: (record: PeerRecord, envelope: [UInt8])?
     var pubsub = PubSubLink()
+    var exchange = PeerExchangeLink()
 }
 
 /// Where an application's stream lives.

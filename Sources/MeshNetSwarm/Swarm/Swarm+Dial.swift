@@ -136,6 +136,7 @@ extension Swarm {
         var retryAfter = dial.bootstrap.flatMap { bootstrapFailed($0, error) }
         if dial.isDiscovery, let peer = dial.peer, let delay = discoveryFailed(peer, error) { retryAfter = min(delay, retryAfter ?? delay) }
         guard error != .cancelled else { return }
+        if let peer = dial.peer { exchangeDialFailed(peer) }
         emit(.dialFailed(DialFailure(peer: dial.peer, address: dial.target, cause: error, retryAfter: retryAfter)))
     }
 
