@@ -67,6 +67,9 @@ package struct Swarm {
     var nextStreamID: UInt64 = 1
     var streams: [StreamID: StreamLocation] = [:]
 
+    /// nil while gossip discovery is off.
+    var exchange: PeerExchange?
+
     var gossip: Gossipsub
     var gossipTimer: Instant?
     var isShuttingDown = false
@@ -91,6 +94,7 @@ package struct Swarm {
             sequenceNumber: configuration.firstSequenceNumber)
         refreshProtocols()
         startDiscovery()
+        configurePeerExchange(configuration.discovery.modes ?? [])
         loadBootstrap()
     }
 
@@ -122,7 +126,7 @@ package struct Swarm {
     package var connectionCount: Int { connections.count }
 
     /// The earliest time at which `handleTimeout` has work.
-    package var deadline: Instant? { earlier(earlier(timers.deadline, gossipTimer), mdns?.deadline) }
+    package var deadline: Instant? { earlier(earlier(timers.deadline, gossipTimer), earlier(mdns?.deadline, exchange?.deadline)) }
 
     package mutating func handleTimeout(now: Instant) {
         self.now = now
@@ -134,6 +138,10 @@ package struct Swarm {
         if let due = mdns?.deadline, due <= now {
             mdns?.handleTimeout(now: now)
             pumpDiscovery()
+        }
+        if let due = exchange?.deadline, due <= now {
+            exchange?.handleTimeout(now: now)
+            pumpExchange()
         }
     }
 
