@@ -81,7 +81,11 @@ final class HTTPClient {
         }
         for id in transfers.keys.sorted() {
             guard let transfer = transfers[id], transfer.deadline <= now else { continue }
-            end(transfer, .failure(.timedOut(connected: transfer.wasConnected, after: transfer.request.timeout)))
+            let isLookedUp = transfer.isRunning
+            end(transfer, .failure(
+                isLookedUp
+                    ? .timedOut(connected: transfer.wasConnected, after: transfer.request.timeout)
+                    : .unresolved(host: transfer.request.server.host, reason: "no name server answered in time")))
         }
         settle()
     }

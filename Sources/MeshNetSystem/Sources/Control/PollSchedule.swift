@@ -77,6 +77,6 @@ struct PollSchedule {
 
     /// A tenth up or down, so that nodes that were started together do not ask together.
     private func jittered(_ delay: Duration, _ random: inout RandomSource) -> Duration {
-        delay * Double.random(in: 0.9...1.1, using: &random)
+        .nanoseconds((delay * Double.random(in: 0.9...1.1, using: &random)).saturatedNanoseconds)
     }
 }
