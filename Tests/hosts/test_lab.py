@@ -97,7 +97,7 @@ def test_a_host_has_its_own_name_server(lab: Lab) -> None:
     a, b = lab.hosts(2, lab.switch("lan"))
     a.name_server("10.77.0.53")
     assert a.execute("cat", "/etc/resolv.conf").stdout == "nameserver 10.77.0.53\n"
-    assert b.execute("cat", "/etc/resolv.conf").stdout == ""
+    assert b.execute("cat", "/etc/resolv.conf").stdout == "nameserver 127.0.0.1\n"
 
 
 def test_a_suspended_node_answers_when_it_wakes(lab: Lab, node: Start) -> None:

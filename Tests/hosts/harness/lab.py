@@ -118,7 +118,7 @@ class Host(Namespace):
         self.folder = lab.folder / name
         for place in ("dbus", "avahi-daemon"):
             (self.folder / "run" / place).mkdir(parents=True)
-        (self.folder / "resolv.conf").write_text("")
+        self.name_server("127.0.0.1")  # nobody, unless the test starts one there
         self._switches: dict[str, Switch] = {}
         # Addresses are there at once: nobody waits for the detection of duplicates.
         self.sysctl("net/ipv6/conf/all/accept_dad=0", "net/ipv6/conf/default/accept_dad=0", "net/ipv6/conf/default/accept_ra=0")
