@@ -67,7 +67,8 @@ extension Swarm {
         guard protocolID.utf8.count <= Self.maximumProtocolLength, protocolID.hasPrefix("/"), !protocolID.contains("\n") else {
             return complete(ticket, .failure(.invalidProtocol(protocolID)))
         }
-        guard !acceptedProtocols.contains(protocolID), !Self.ownProtocols.contains(protocolID) else { return complete(ticket, .success(.changed(false))) }
+        guard !acceptedProtocols.contains(protocolID), !Self.ownProtocols.contains(protocolID), protocolID != PeerExchangeMessage.protocolID
+        else { return complete(ticket, .success(.changed(false))) }
         guard acceptedProtocols.count < Self.maximumAcceptedProtocols else {
             return complete(ticket, .failure(.limitReached("accepted protocols: \(Self.maximumAcceptedProtocols)")))
         }
@@ -92,9 +93,11 @@ extension Swarm {
         [IdentifyMessage.identifyProtocol, IdentifyMessage.pushProtocol, PingState.protocolID, PerfTransfer.protocolID] + Gossipsub.protocols
     }
 
-    mutating func refreshProtocols() { protocols = Self.ownProtocols + acceptedProtocols }
+    mutating func refreshProtocols() {
+        protocols = Self.ownProtocols + (exchange == nil ? [] : [PeerExchangeMessage.protocolID]) + acceptedProtocols
+    }
 
-    private mutating func protocolsChanged() {
+    mutating func protocolsChanged() {
         refreshProtocols()
         for id in connections.ids { connections[id]?.pipeline?.setProtocols(protocols) }
         pushIdentify()

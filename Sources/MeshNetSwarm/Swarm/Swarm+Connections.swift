@@ -115,6 +115,7 @@ extension Swarm {
             peers[peer] = Peer(connections: [id], primary: id, announced: announced)
             emit(.connected(announced))
             openPubSub(to: peer)
+            exchangeConnected(peer)
         } else {
             peers[peer]?.connections.append(id)
             settleDuplicate(of: peer, newcomer: id)
@@ -217,6 +218,7 @@ extension Swarm {
         gossip.removePeer(peer, now: now)
         pumpGossip()
         emit(.disconnected(announced, cause: cause))
+        exchangeDisconnected(peer)
         let lasted = connection.establishedAt.map { now - $0 } ?? .zero
         targetDisconnected(peer, lasted: lasted, cause: cause)
         serveLines()

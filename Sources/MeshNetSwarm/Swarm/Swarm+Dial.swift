@@ -184,6 +184,7 @@ extension Swarm {
         for ticket in dial.tickets { complete(ticket, .failure(.dial(error, address: dial.target))) }
         let retryAfter = dial.owners.compactMap { targetFailed($0, error) }.min()
         if error != .cancelled {
+            if let peer = dial.peer { exchangeDialFailed(peer) }
             emit(.dialFailed(DialFailure(peer: dial.peer, address: dial.target, cause: error, retryAfter: retryAfter)))
         }
         if dial.isDiscovery { serveLines() }

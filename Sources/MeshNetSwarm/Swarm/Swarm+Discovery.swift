@@ -113,6 +113,7 @@ extension Swarm {
         applyModes()
         judgeAgain()
         if restartsMDNS { startMDNS() }
+        configurePeerExchange(configuration.discovery.modes ?? [])
         for id in table.targets.keys.sorted() { wake(id) }
         planOffers()
         actions.append(.configureSources(configuration.discovery))

@@ -69,6 +69,9 @@ package struct Swarm {
     var nextStreamID: UInt64 = 1
     var streams: [StreamID: StreamLocation] = [:]
 
+    /// nil while gossip discovery is off.
+    var exchange: PeerExchange?
+
     var gossip: Gossipsub
     var gossipTimer: Instant?
     var isShuttingDown = false
@@ -93,6 +96,7 @@ package struct Swarm {
             sequenceNumber: configuration.firstSequenceNumber)
         refreshProtocols()
         startDiscovery()
+        configurePeerExchange(configuration.discovery.modes ?? [])
         loadBootstrap()
     }
 
@@ -124,7 +128,7 @@ package struct Swarm {
     package var connectionCount: Int { connections.count }
 
     /// The earliest time at which `handleTimeout` has work.
-    package var deadline: Instant? { earlier(earlier(timers.deadline, gossipTimer), mdns?.deadline) }
+    package var deadline: Instant? { earlier(earlier(timers.deadline, gossipTimer), earlier(mdns?.deadline, exchange?.deadline)) }
 
     package mutating func handleTimeout(now: Instant) {
         self.now = now
@@ -136,6 +140,10 @@ package struct Swarm {
         if let due = mdns?.deadline, due <= now {
             mdns?.handleTimeout(now: now)
             pumpDiscovery()
+        }
+        if let due = exchange?.deadline, due <= now {
+            exchange?.handleTimeout(now: now)
+            pumpExchange()
         }
     }
 
