@@ -9,6 +9,8 @@ struct Peer {
     /// What the application was told.
     var announced: PeerConnection
     var identity: PeerIdentity?
+    /// `Swarm.identifyRevision` of what it was last told about us; nil: nothing yet.
+    var toldRevision: UInt64?
     var pubsub = PubSubLink()
 }
 

@@ -26,6 +26,8 @@ package struct Swarm {
     var addressBook: AddressBook
     var listenAddresses: [Multiaddr] = []
     var recordSequence: UInt64
+    /// Counts the changes of what identify tells.
+    var identifyRevision: UInt64 = 0
     /// Our signed peer record, once somebody asked for it.
     var sealedRecord: [UInt8]?
     var inboundGate: InboundGate
