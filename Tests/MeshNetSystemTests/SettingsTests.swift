@@ -27,8 +27,8 @@ import Testing
 
     @Test func modesAsText() {
         #expect(DiscoveryModes(parsing: "none") == [])
-        #expect(DiscoveryModes(parsing: "mdns, gossip") == .standard)
-        for text in ["", ",", "mdns,", "none,mdns", "mDNS", "multicast"] { #expect(DiscoveryModes(parsing: text) == nil, "\(text)") }
+        #expect(DiscoveryModes(parsing: "mDNS, gossip") == .standard)
+        for text in ["", ",", "mdns,", "none,mdns", "multicast"] { #expect(DiscoveryModes(parsing: text) == nil, "\(text)") }
         for bits in 0..<32 as Range<UInt32> {
             let modes = DiscoveryModes(rawValue: bits)
             #expect(DiscoveryModes(parsing: modes.description) == modes)

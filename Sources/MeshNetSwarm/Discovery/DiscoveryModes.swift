@@ -5,10 +5,10 @@ extension DiscoveryModes {
         ("mdns", .mdns), ("dns", .dns), ("gossip", .gossip), ("headscale", .headscale), ("tailscale", .tailscale),
     ]
 
-    /// nil for the empty text, an unknown name, or `none` beside others. Spaces around names do not count.
+    /// nil for the empty text, an unknown name, or `none` beside others. Spaces and upper case do not matter.
     public init?(parsing text: String) {
         var modes: DiscoveryModes = []
-        let words = text.split(separator: ",", omittingEmptySubsequences: false).map { $0.filter { $0 != " " } }
+        let words = text.lowercased().split(separator: ",", omittingEmptySubsequences: false).map { $0.filter { $0 != " " } }
         if words == ["none"] {
             self = []
             return

@@ -1,4 +1,4 @@
-public import MeshNetProtocol
+import MeshNetProtocol
 public import MeshNetSwarm
 
 // Settings fill in what a configuration leaves at its default: what a program chose itself stands.
@@ -6,7 +6,7 @@ extension Configuration {
     /// Throws `.invalidSetting` with the name of the variable or option and what it takes.
     public mutating func apply(_ settings: Settings) throws(CallError) {
         try discovery.apply(settings)
-        if network == nil { network = settings[.network]?.text }
+        if network == nil, preSharedKey == nil { network = settings[.network]?.text }
         if secret == nil, preSharedKey == nil, let file = settings[.secretFile] {
             switch try SecretFile.read(file) {
             case .key(let key): preSharedKey = key
