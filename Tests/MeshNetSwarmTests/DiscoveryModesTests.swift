@@ -2,30 +2,22 @@
 import Testing
 
 @Suite struct DiscoveryModesTests {
-    @Test func readsWhatUsersWrite() throws {
-        #expect(try DiscoveryModes(parsing: "none") == [])
-        #expect(try DiscoveryModes(parsing: "mdns") == .mdns)
-        #expect(try DiscoveryModes(parsing: "mdns,gossip") == .standard)
-        #expect(try DiscoveryModes(parsing: " Headscale, DNS ,tailscale,mdns") == [.headscale, .dns, .tailscale, .mdns])
+    @Test func readsWhatUsersWrite() {
+        #expect(DiscoveryModes(parsing: "none") == [])
+        #expect(DiscoveryModes(parsing: "mdns") == .mdns)
+        #expect(DiscoveryModes(parsing: "mdns,gossip") == .standard)
+        #expect(DiscoveryModes(parsing: " Headscale, DNS ,tailscale,mdns") == [.headscale, .dns, .tailscale, .mdns])
     }
 
     @Test(arguments: ["", "mdns,", "none,mdns", "bonjour", "mdns gossip"])
-    func namesWhatItCannotRead(_ text: String) {
-        do throws(CallError) {
-            _ = try DiscoveryModes(parsing: text)
-            Issue.record("\(text) was taken")
-        } catch {
-            guard case .invalidAddress(text, _) = error else {
-                Issue.record("\(error)")
-                return
-            }
-        }
+    func refusesWhatItCannotRead(_ text: String) {
+        #expect(DiscoveryModes(parsing: text) == nil)
     }
 
-    @Test func writesWhatItReads() throws {
+    @Test func writesWhatItReads() {
         for bits in UInt32(0)..<32 {
             let modes = DiscoveryModes(rawValue: bits)
-            #expect(try DiscoveryModes(parsing: modes.text) == modes)
+            #expect(DiscoveryModes(parsing: modes.description) == modes)
         }
     }
 }
