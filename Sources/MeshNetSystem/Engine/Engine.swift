@@ -15,8 +15,8 @@ package final class Engine: Sendable {
     private let mailbox: Mailbox
     private let thread: ReactorThread
 
-    /// Binds, starts the reactor thread, and returns when it listens. Throws `.listenFailed`, `.invalidAddress`, and `.limitReached` when the kernel
-    /// has no descriptor, memory or thread left.
+    /// Binds, starts the reactor thread, and returns when it listens. Throws `.listenFailed`, `.invalidAddress` (also for a discovery mode in the
+    /// environment that does not exist), and `.limitReached` when the kernel has no descriptor, memory or thread left.
     package convenience init(_ configuration: Configuration) throws(CallError) {
         try self.init(configuration, system: .kernel, nameServers: nil)
     }
@@ -25,6 +25,8 @@ package final class Engine: Sendable {
     package init(_ configuration: Configuration, system: SystemCalls, nameServers: String? = nil) throws(CallError) {
         guard Libraries.areReady else { throw .limitReached("the cryptographic libraries cannot start") }
         if configuration.preSharedKey == nil, let forced = getenv("LIBP2P_FORCE_PNET"), String(cString: forced) == "1" { throw .privateNetworkRequired }
+        var configuration = configuration
+        try configuration.discovery.resolveModes()
         let listeners = try Listeners.open(configuration, system: system)
         localPeer = configuration.identity.peerID
         do throws(SystemError) {
