@@ -57,7 +57,9 @@ extension Swarm {
     /// Addresses are believed if the peer signed them itself, or if it says them on its own authenticated connection.
     private mutating func learn(_ message: IdentifyMessage, of peer: PeerID, isPush: Bool, through id: ConnectionID) {
         let before = isPush ? peers[peer]?.identity : nil
-        let certified = (try? message.peerRecord(from: peer))?.addresses ?? []
+        let record = try? message.peerRecord(from: peer)
+        let certified = record?.addresses ?? []
+        if let record, let envelope = message.signedPeerRecord { peers[peer]?.sealedRecord = (record, envelope) }
         // Some (py-libp2p) repeat their own id at the end of each address.
         let addresses = (certified.isEmpty ? message.listenAddresses : certified).compactMap { $0.peerID == peer ? $0.withoutPeerID : $0 }
         let identity = PeerIdentity(
@@ -72,6 +74,7 @@ extension Swarm {
         emit(.identified(identity))
         // What we said before we knew that the peer understands a push may be out of date.
         if let told = peers[peer]?.toldRevision, told < identifyRevision { pushIdentify(to: peer) }
+        exchangeIdentified(peer)
     }
 
     /// Signed once for each list of addresses: a peer that asks again and again shall not make us sign again and again.

@@ -11,7 +11,10 @@ struct Peer {
     var identity: PeerIdentity?
     /// `Swarm.identifyRevision` of what it was last told about us; nil: nothing yet.
     var toldRevision: UInt64?
+    /// What the peer signed about itself, and its bytes.
+    var sealedRecord: (record: PeerRecord, envelope: [UInt8])?
     var pubsub = PubSubLink()
+    var exchange = PeerExchangeLink()
 }
 
 /// Where an application's stream lives.
