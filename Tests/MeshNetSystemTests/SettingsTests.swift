@@ -121,7 +121,6 @@ import Testing
         #expect(refused { $0.appID = String(repeating: "a", count: 65) })
         #expect(refused { $0.interval = .milliseconds(999) })
         #expect(refused { $0.offerQueue = 0 })
-        #expect(refused { $0.dnsServices = (0...DiscoveryConfiguration.maximumServiceCount).map { "host\($0):1" } })
-        #expect(refused { $0.deniedNetworks = [String](repeating: "10.0.0.0/8", count: DiscoveryConfiguration.maximumListCount + 1) })
+        #expect(refused { $0.dnsServices = (0...DiscoveryRules.maximumDNSServices).map { "host\($0):1" } })
     }
 }

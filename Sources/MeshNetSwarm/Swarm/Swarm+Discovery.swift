@@ -103,7 +103,7 @@ extension Swarm {
         let newRules = DiscoveryRules(wanted)
         let isTagBad = makeMDNS(wanted) == nil
         if let problem = newRules.problems.first ?? (isTagBad ? badTag(wanted) : nil) {
-            return complete(ticket, .failure(.invalidAddress(text: problem.text, reason: problem.reason)))
+            return complete(ticket, .failure(.invalidSetting(name: problem.text, reason: problem.reason)))
         }
         let restartsMDNS = !wanted.isSameMDNS(as: configuration.discovery)
         configuration.discovery = wanted
