@@ -63,6 +63,7 @@ __all__ = [
     "Node",
     "NotConnectedError",
     "NotSubscribedError",
+    "OtherNetworkError",
     "OutOfMemoryError",
     "Peer",
     "PerfResult",

@@ -5,7 +5,10 @@ extension Swarm {
     /// Starts a dial, or joins the one under way to the same peer or address.
     mutating func dial(_ target: Multiaddr, ticket: Ticket?, bootstrap: Int? = nil, isDiscovery: Bool = false) {
         let peer = target.peerID
-        if peer == localPeer { return refuse(target, .selfDial, ticket: ticket, bootstrap: bootstrap) }
+        if peer == localPeer {
+            ownIdentityHeard(at: [target])
+            return refuse(target, .selfDial, ticket: ticket, bootstrap: bootstrap)
+        }
         if let running = dialIndex[DialKey(target)] {
             if let ticket { dials[running]?.tickets.append(ticket) }
             if let bootstrap, dials[running]?.bootstrap == nil { dials[running]?.bootstrap = bootstrap }
@@ -119,6 +122,7 @@ extension Swarm {
 
     mutating func dialSucceeded(_ id: DialID?, peer: PeerID) {
         guard let id, let dial = endDial(id) else { return }
+        if dial.probe != nil { return probeSucceeded(dial, peer) }
         if let index = dial.bootstrap { bootstrapReached(index, peer) }
         answer(dial, with: peer)
     }
@@ -132,6 +136,7 @@ extension Swarm {
 
     mutating func failDial(_ id: DialID, _ error: DialError) {
         guard let dial = endDial(id) else { return }
+        if dial.probe != nil { return probeFailed(dial, error) }
         for ticket in dial.tickets { complete(ticket, .failure(.dial(error, address: dial.target))) }
         var retryAfter = dial.bootstrap.flatMap { bootstrapFailed($0, error) }
         if dial.isDiscovery, let peer = dial.peer, let delay = discoveryFailed(peer, error) { retryAfter = min(delay, retryAfter ?? delay) }
@@ -151,10 +156,10 @@ extension Swarm {
     }
 
     /// Takes a dial out of the books and ends its unfinished attempts.
-    private mutating func endDial(_ id: DialID) -> Dial? {
+    mutating func endDial(_ id: DialID) -> Dial? {
         guard let dial = dials.removeValue(forKey: id) else { return nil }
         if dial.isDiscovery { discoveryDials -= 1 }
-        dialIndex[DialKey(dial.target)] = nil
+        if dialIndex[DialKey(dial.target)] == id { dialIndex[DialKey(dial.target)] = nil }
         for lookup in dial.resolving { queries[lookup.query] = nil }
         for attempt in dial.attempts where connections[attempt]?.isUnfinished == true {
             drop(attempt)
@@ -165,7 +170,7 @@ extension Swarm {
 
     // MARK: - Candidates
 
-    private mutating func addTarget(_ address: Multiaddr, to id: DialID) {
+    mutating func addTarget(_ address: Multiaddr, to id: DialID) {
         switch DialTarget(address) {
         case .socket(let socket): addCandidate(socket, to: id)
         case .name(let host, let family, let port):

@@ -57,6 +57,7 @@ extension Swarm {
             case .send(let interface, let packet): actions.append(.multicast(interface: interface, packet))
             case .discovered(let discovery): announced(discovery.peer)
             case .expired(let peer): if peers[peer] == nil { discovered[peer] = nil }
+            case .ownIdentity(let addresses): ownIdentityHeard(at: addresses)
             }
         }
     }

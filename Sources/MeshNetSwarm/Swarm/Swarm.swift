@@ -29,6 +29,8 @@ package struct Swarm {
     /// Our signed peer record, once somebody asked for it.
     var sealedRecord: [UInt8]?
     var inboundGate: InboundGate
+    var refusedHandshakes = RefusedHandshakes()
+    var clones = Clones()
 
     var dials: [DialID: Dial] = [:]
     /// Finds the dial to a peer or an address that is under way.
@@ -99,6 +101,7 @@ package struct Swarm {
         case .dial(let id): dials[id] != nil
         case .bootstrap(let index): bootstrap[index].dueAt != nil
         case .discovered(let peer): discovered[peer]?.dueAt != nil
+        case .clone: !clones.waiting.isEmpty
         }
     }
 
@@ -206,6 +209,7 @@ package struct Swarm {
         case .dial(let id): continueDial(id)
         case .bootstrap(let index): bootstrapTimer(index)
         case .discovered(let peer): discoveryTimer(peer)
+        case .clone: cloneTimer()
         }
     }
 }
@@ -220,4 +224,5 @@ enum TimerKey {
     case dial(DialID)
     case bootstrap(Int)
     case discovered(PeerID)
+    case clone
 }
