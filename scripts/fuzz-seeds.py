@@ -44,7 +44,11 @@ def seeds() -> dict[str, list[bytes]]:
     multistream = load("multistream.json")
     yamux, gossip = load("yamux_frames.json"), load("gossipsub_rpc.json")
     packets = [bytes.fromhex(row["packet"]) for kind in ("good", "hostile") for row in load("mdns_packets.json")[kind]]
+    exchange = [field(1, field(1, envelope) + b"\x10" + varint(9 * index)) for index, envelope in enumerate(sealed)]
     return {
+        "peer-exchange-message": exchange + [b"".join(exchange)[:4096]],
+        # Peers 0 and 1 connect and get streams, then peer 0 sends a message; time passes.
+        "peer-exchange": [bytes([4, 5, 16, 17, 12, 28]) + len(message).to_bytes(2, "big") + message + b"\xe0\x18\xe0" for message in exchange],
         "mdns-message": packets,
         "mdns-service": [bytes([0x80 | len(value) >> 8, len(value) & 255]) + value for value in packets],
         "varint": [bytes.fromhex(row["hex"]) for row in load("varint.json")["good"]],

@@ -127,6 +127,9 @@ package final class Simulation {
         nodes[index].swarm = Swarm(configuration: nodes[index].configuration, seed: random.bytes(32), now: now)
         nodes[index].links = [:]
         let address = nodes[index].address.multiaddr
+        if let prefix = NetworkPrefix(ip: nodes[index].address.ip, length: 16) {
+            nodes[index].swarm?.setInterfaces([NetworkInterface(name: "eth0", addresses: [prefix])], now: now)
+        }
         nodes[index].swarm?.listening(on: [address], now: now)
         let interface = MDNSInterface(id: Self.interface, name: "eth0", addresses: [.init(ip: nodes[index].address.ip, prefixLength: 16)])
         nodes[index].swarm?.setMulticastInterfaces([interface], now: now)

@@ -253,6 +253,23 @@ import Testing
         #expect(identities.last?.protocols.contains("/chat/1.0.0") == true)
     }
 
+    /// Whenever it comes: also between our answer to the peer's query and the peer's answer to ours, when we do not know yet what it understands.
+    @Test func aProtocolThatComesWhileIdentifyIsUnderWayReachesThePeer() {
+        for offset in 0..<60 {
+            let network = Simulation(seed: 150)
+            network.conditions.delay = .milliseconds(10)...(.milliseconds(10))
+            let a = network.addNode()
+            let b = network.addNode(bootstrap: [network.nodes[a].multiaddr])
+            network.run(for: .milliseconds(2 * offset))
+            network.perform(.accept("/chat/1.0.0"), at: a)
+            network.run(for: .seconds(3))
+            let identities = network.nodes[b].events.compactMap { entry -> PeerIdentity? in
+                if case .identified(let identity) = entry.event { identity } else { nil }
+            }
+            #expect(identities.last?.protocols.contains("/chat/1.0.0") == true, "accepted after \(2 * offset) ms")
+        }
+    }
+
     @Test func pingTellsTheRoundTrip() {
         let network = Simulation(seed: 16)
         network.conditions.delay = .milliseconds(10)...(.milliseconds(10))

@@ -13,6 +13,7 @@ struct TestNode {
     init(system: SystemCalls = .kernel, nameServers: String? = nil, _ change: (inout Configuration) -> Void = { _ in }) throws {
         var configuration = Configuration(identity: .generate(), bootstrapPeers: [], listenPort: 0)
         configuration.listenAddresses = ["/ip4/127.0.0.1/tcp/0"]
+        configuration.discovery.modes = []
         change(&configuration)
         engine = try Engine(configuration, system: system, nameServers: nameServers)
     }

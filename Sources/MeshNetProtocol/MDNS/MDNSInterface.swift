@@ -26,6 +26,9 @@ package struct MDNSInterface: Equatable, Sendable {
     package var name: String
     package var addresses: [Address]
 
+    /// Only nodes of this host are heard there.
+    var isLoopback: Bool { addresses.contains { $0.ip.count == 4 && $0.ip[0] == 127 } }
+
     package init(id: UInt32, name: String, addresses: [Address]) {
         self.id = id
         self.name = name

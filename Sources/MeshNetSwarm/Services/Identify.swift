@@ -11,6 +11,7 @@ extension Swarm {
 
     mutating func answerIdentify(_ stream: PipelineStream, on id: ConnectionID) {
         use(stream, for: .identifyAnswer, on: id)
+        if let peer = connections[id]?.peer { peers[peer]?.toldRevision = identifyRevision }
         send(identifyFrame(for: id), on: stream, of: id, thenClose: true)
     }
 
@@ -19,15 +20,19 @@ extension Swarm {
         use(stream, for: .identifyPushIn, on: id)
     }
 
-    /// Tells every peer that understands it what changed.
+    /// What identify tells has changed: every peer that is known to understand it hears of it now.
     mutating func pushIdentify() {
-        for peer in peers.keys.sorted() {
-            guard let id = peers[peer]?.primary, peers[peer]?.identity?.protocols.contains(IdentifyMessage.pushProtocol) == true,
-                let stream = try? connections[id]?.pipeline?.openStream([IdentifyMessage.pushProtocol], now: now)
-            else { continue }
-            use(stream, for: .identifyPushOut, on: id)
-            send(identifyFrame(for: id), on: stream, of: id, thenClose: true)
-        }
+        identifyRevision += 1
+        for peer in peers.keys.sorted() { pushIdentify(to: peer) }
+    }
+
+    private mutating func pushIdentify(to peer: PeerID) {
+        guard let id = peers[peer]?.primary, peers[peer]?.identity?.protocols.contains(IdentifyMessage.pushProtocol) == true,
+            let stream = try? connections[id]?.pipeline?.openStream([IdentifyMessage.pushProtocol], now: now)
+        else { return }
+        peers[peer]?.toldRevision = identifyRevision
+        use(stream, for: .identifyPushOut, on: id)
+        send(identifyFrame(for: id), on: stream, of: id, thenClose: true)
     }
 
     mutating func identifyBytes(_ stream: PipelineStream, _ bytes: UnsafeRawBufferPointer, on id: ConnectionID) {
@@ -52,7 +57,9 @@ extension Swarm {
     /// Addresses are believed if the peer signed them itself, or if it says them on its own authenticated connection.
     private mutating func learn(_ message: IdentifyMessage, of peer: PeerID, isPush: Bool, through id: ConnectionID) {
         let before = isPush ? peers[peer]?.identity : nil
-        let certified = (try? message.peerRecord(from: peer))?.addresses ?? []
+        let record = try? message.peerRecord(from: peer)
+        let certified = record?.addresses ?? []
+        if let record, let envelope = message.signedPeerRecord { peers[peer]?.sealedRecord = (record, envelope) }
         // Some (py-libp2p) repeat their own id at the end of each address.
         let addresses = (certified.isEmpty ? message.listenAddresses : certified).compactMap { $0.peerID == peer ? $0.withoutPeerID : $0 }
         let identity = PeerIdentity(
@@ -65,6 +72,9 @@ extension Swarm {
         let working = connections[id]?.direction == .outbound ? connections[id]?.remote : nil
         addressBook.replace(identity.listenAddresses, for: peer, keeping: working)
         emit(.identified(identity))
+        // What we said before we knew that the peer understands a push may be out of date.
+        if let told = peers[peer]?.toldRevision, told < identifyRevision { pushIdentify(to: peer) }
+        exchangeIdentified(peer)
     }
 
     /// Signed once for each list of addresses: a peer that asks again and again shall not make us sign again and again.

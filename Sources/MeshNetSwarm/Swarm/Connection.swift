@@ -19,6 +19,8 @@ struct Connection {
     var phase: Phase
     var peer: PeerID?
     var establishedAt: Instant?
+    /// When bytes of the application or of its topics came last.
+    var lastUse: Instant?
     var pipeline: ConnectionPipeline?
 
     /// What each negotiated or negotiating stream is for.
@@ -28,6 +30,7 @@ struct Connection {
     var ping = PingState()
     /// The one inbound pubsub stream, its frames in the making.
     var pubsubInput: PubSubInput?
+    var exchangeInput: PeerExchangeInput?
     var identifyInputs: [PipelineStream: IdentifyReader] = [:]
     var perf: [PipelineStream: PerfTransfer] = [:]
 
@@ -58,6 +61,8 @@ enum StreamUse: Equatable {
     case perfClient
     case pubsubOut
     case pubsubIn
+    case exchangeOut
+    case exchangeIn
     /// A stream that is of no use any more and is only closed in order.
     case finished
 }

@@ -24,8 +24,8 @@ extension Swarm {
         case .configureDiscovery(let configuration): configureDiscovery(configuration, ticket: ticket)
         case .discoveryTable: complete(ticket, .success(.discovery(discoveryTable)))
         case .diagnose(let target): diagnose(target, ticket: ticket)
-        case .protect(let peer): complete(ticket, .success(.changed(protect(peer))))
-        case .unprotect(let peer): complete(ticket, .success(.changed(unprotect(peer))))
+        case .protect(let peer): protect(peer, ticket: ticket)
+        case .unprotect(let peer): unprotect(peer, ticket: ticket)
         }
     }
 
@@ -41,6 +41,7 @@ extension Swarm {
         pushIdentify()
         mdns?.setListenAddresses(addresses, now: now)
         pumpDiscovery()
+        judgeAgain()
     }
 
     private var connectedPeers: [PeerConnection] {
@@ -49,7 +50,7 @@ extension Swarm {
 
     private mutating func connect(_ address: Multiaddr, ticket: Ticket) {
         if let peer = address.peerID {
-            resumeBootstrap(of: peer)
+            resumeTargets(of: peer)
             if let announced = peers[peer]?.announced { return complete(ticket, .success(.peer(announced))) }
         }
         dial(address, ticket: ticket)
@@ -67,7 +68,8 @@ extension Swarm {
         guard protocolID.utf8.count <= Self.maximumProtocolLength, protocolID.hasPrefix("/"), !protocolID.contains("\n") else {
             return complete(ticket, .failure(.invalidProtocol(protocolID)))
         }
-        guard !acceptedProtocols.contains(protocolID), !Self.ownProtocols.contains(protocolID) else { return complete(ticket, .success(.changed(false))) }
+        guard !acceptedProtocols.contains(protocolID), !Self.ownProtocols.contains(protocolID), protocolID != PeerExchangeMessage.protocolID
+        else { return complete(ticket, .success(.changed(false))) }
         guard acceptedProtocols.count < Self.maximumAcceptedProtocols else {
             return complete(ticket, .failure(.limitReached("accepted protocols: \(Self.maximumAcceptedProtocols)")))
         }
@@ -92,9 +94,11 @@ extension Swarm {
         [IdentifyMessage.identifyProtocol, IdentifyMessage.pushProtocol, PingState.protocolID, PerfTransfer.protocolID] + Gossipsub.protocols
     }
 
-    mutating func refreshProtocols() { protocols = Self.ownProtocols + acceptedProtocols }
+    mutating func refreshProtocols() {
+        protocols = Self.ownProtocols + (exchange == nil ? [] : [PeerExchangeMessage.protocolID]) + acceptedProtocols
+    }
 
-    private mutating func protocolsChanged() {
+    mutating func protocolsChanged() {
         refreshProtocols()
         for id in connections.ids { connections[id]?.pipeline?.setProtocols(protocols) }
         pushIdentify()

@@ -104,12 +104,20 @@ extension Swarm {
             attemptFailed(connection, .selfDial)
             return startQueuedDials()
         }
-        if connection.direction == .outbound { addressBook.add(connection.remote, for: peer) }
+        if connection.direction == .outbound {
+            guard mayStay(peer, reachedBy: connection) else {
+                close(id, cause: .closedByUs)
+                return startQueuedDials()
+            }
+            addressBook.add(connection.remote, for: peer)
+            reachedPeers[connection.remote] = peer
+        }
         if peers[peer] == nil {
             let announced = PeerConnection(peer: peer, address: connection.remote, direction: connection.direction)
             peers[peer] = Peer(connections: [id], primary: id, announced: announced)
             emit(.connected(announced))
             openPubSub(to: peer)
+            exchangeConnected(peer)
         } else {
             peers[peer]?.connections.append(id)
             settleDuplicate(of: peer, newcomer: id)
@@ -118,9 +126,24 @@ extension Swarm {
         startPings(id)
         dialSucceeded(connection.dial, peer: peer)
         cancelAttempts(to: peer)
-        bootstrapConnected(peer)
-        discoveryConnected(peer)
+        targetConnected(peer)
+        mdns?.signOfLife(of: peer, now: now)
         startQueuedDials()
+        serveLines()
+        trimConnections()
+    }
+
+    /// Nobody asked for this peer by name: a source told of an address, and who answers is none of the peers that may be dialled.
+    private mutating func mayStay(_ peer: PeerID, reachedBy connection: Connection) -> Bool {
+        guard let id = connection.dial, let dial = dials[id], dial.peer == nil, dial.tickets.isEmpty, !rules.allows(peer: peer),
+            !dial.owners.contains(where: { table.isBootstrap($0) })
+        else { return true }
+        if dial.probe != nil, let probe = endDial(id) { probeSucceeded(probe, peer) }
+        for owner in dial.owners {
+            abandonDial(of: owner, id)
+            targetIsStranger(owner)
+        }
+        return false
     }
 
     private mutating func handshakeFailed(_ id: ConnectionID, _ failure: HandshakeFailure) {
@@ -179,6 +202,8 @@ extension Swarm {
             if connection.phase == .handshaking { inboundGate.handshakeEnded() }
         } else if connection.phase == .connecting || connection.phase == .handshaking {
             outboundAttempts -= 1
+        } else if let peer = connection.peer, reachedPeers[connection.remote] == peer {
+            reachedPeers[connection.remote] = nil
         }
         startQueuedDials()
         sweepTimers()
@@ -199,9 +224,10 @@ extension Swarm {
         gossip.removePeer(peer, now: now)
         pumpGossip()
         emit(.disconnected(announced, cause: cause))
+        exchangeDisconnected(peer)
         let lasted = connection.establishedAt.map { now - $0 } ?? .zero
-        bootstrapDisconnected(peer, lasted: lasted, cause: cause)
-        discoveryDisconnected(peer, lasted: lasted, cause: cause)
+        targetDisconnected(peer, lasted: lasted, cause: cause)
+        serveLines()
     }
 }
 

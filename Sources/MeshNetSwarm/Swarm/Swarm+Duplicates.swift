@@ -61,6 +61,7 @@ extension Swarm {
         peers[peer]?.primary = id
         peers[peer]?.announced = PeerConnection(peer: peer, address: connection.remote, direction: connection.direction)
         movePubSub(of: peer, to: id)
+        moveExchange(of: peer)
     }
 }
 

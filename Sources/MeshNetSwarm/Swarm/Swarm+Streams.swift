@@ -81,6 +81,7 @@ extension Swarm {
         case PingState.protocolID: use(stream, for: .pingIn, on: id)
         case PerfTransfer.protocolID: servePerf(stream, on: id)
         case let pubsub where Gossipsub.protocols.contains(pubsub): acceptPubSub(stream, protocolID: pubsub, on: id)
+        case PeerExchangeMessage.protocolID: acceptExchange(stream, on: id)
         default: acceptApplicationStream(stream, protocolID: protocolID, on: id)
         }
     }
@@ -141,6 +142,7 @@ extension Swarm {
             use(stream, for: .application(handle), on: id)
             complete(ticket, .success(.stream(handle, protocolID: protocolID)))
         case .pubsubOut: pubsubAgreed(stream, protocolID: protocolID, on: id)
+        case .exchangeOut: exchangeAgreed(stream, on: id)
         default: break
         }
     }
@@ -155,6 +157,7 @@ extension Swarm {
         case .pingOut: pingRefused(id)
         case .perfClient: perfEnded(stream, on: id, .failure(.protocolNotSupported([PerfTransfer.protocolID])))
         case .pubsubOut: pubsubLost(stream, on: id, mayReopen: false)
+        case .exchangeOut: exchangeLost(stream, on: id, mayReopen: false)
         case .identifyQuery: connections[id]?.identifyInputs[stream] = nil
         default: break
         }
@@ -167,14 +170,19 @@ extension Swarm {
             return nil
         }
         switch use {
-        case .application(let handle): return .streamData(handle, bytes)
+        case .application(let handle):
+            connections[id]?.lastUse = now
+            return .streamData(handle, bytes)
         case .applicationOpening: return nil
         case .identifyQuery, .identifyPushIn: identifyBytes(stream, bytes, on: id)
         case .pingIn: echoPing(stream, bytes, on: id)
         case .pingOut: pongBytes(bytes, on: id)
         case .perfServer, .perfClient: perfBytes(stream, bytes, on: id)
-        case .pubsubIn: pubsubBytes(stream, bytes, on: id)
-        case .identifyAnswer, .identifyPushOut, .pubsubOut, .finished: break
+        case .pubsubIn:
+            connections[id]?.lastUse = now
+            pubsubBytes(stream, bytes, on: id)
+        case .exchangeIn: exchangeBytes(stream, bytes, on: id)
+        case .identifyAnswer, .identifyPushOut, .pubsubOut, .exchangeOut, .finished: break
         }
         connections[id]?.pipeline?.consumed(stream, bytes.count, now: now)
         return nil
@@ -185,7 +193,7 @@ extension Swarm {
         case .application(let handle): actions.append(.streamEnded(handle))
         case .identifyQuery, .identifyPushIn: identifyEnded(stream, on: id)
         case .perfServer, .perfClient: perfInputEnded(stream, on: id)
-        case .pubsubIn, .pingIn, .identifyAnswer, .finished: connections[id]?.pipeline?.closeWrite(stream)
+        case .pubsubIn, .exchangeIn, .pingIn, .identifyAnswer, .finished: connections[id]?.pipeline?.closeWrite(stream)
         case .pingOut: pingStreamLost(id)
         default: break
         }
@@ -211,6 +219,8 @@ extension Swarm {
         case .perfServer, .perfClient: perfEnded(stream, on: id, .failure(error ?? .streamClosed))
         case .pubsubIn: if connections[id]?.pubsubInput?.stream == stream { connections[id]?.pubsubInput = nil }
         case .pubsubOut: pubsubLost(stream, on: id, mayReopen: true)
+        case .exchangeIn: if connections[id]?.exchangeInput?.stream == stream { connections[id]?.exchangeInput = nil }
+        case .exchangeOut: exchangeLost(stream, on: id, mayReopen: true)
         case .identifyAnswer, .identifyPushOut, .pingIn, .finished: break
         }
     }
@@ -229,6 +239,7 @@ extension Swarm {
             case .perfServer, .perfClient:
                 if let ticket = connection.perf[stream]?.ticket { complete(ticket, .failure(.streamReset)) }
             case .pubsubOut: pubsubConnectionLost(connection)
+            case .exchangeOut: exchangeConnectionLost(connection)
             default: break
             }
         }
@@ -239,6 +250,7 @@ extension Swarm {
         case .application(let handle): actions.append(.streamWritable(handle))
         case .perfServer, .perfClient: continuePerf(stream, on: id)
         case .pubsubOut: writePubSub(on: id)
+        case .exchangeOut: exchangeWritable(on: id)
         default: writeRest(stream, on: id)
         }
     }

@@ -6,7 +6,8 @@ package import MeshNetProtocol
 /// `deadline`. At the end of a loop turn call `flush` and drain again: it seals what small writes left in the connections.
 /// Time comes in as `now` and randomness from the seed, so that a network of swarms replays from its seeds.
 package struct Swarm {
-    package let configuration: Configuration
+    /// As given, but for `discovery`, which changes with the `configureDiscovery` command.
+    package internal(set) var configuration: Configuration
     package let localPeer: PeerID
 
     var now: Instant
@@ -26,6 +27,8 @@ package struct Swarm {
     var addressBook: AddressBook
     var listenAddresses: [Multiaddr] = []
     var recordSequence: UInt64
+    /// Counts the changes of what identify tells.
+    var identifyRevision: UInt64 = 0
     /// Our signed peer record, once somebody asked for it.
     var sealedRecord: [UInt8]?
     var inboundGate: InboundGate
@@ -40,21 +43,34 @@ package struct Swarm {
     var queries: [UInt64: DialID] = [:]
     var queuedDials = Fifo<DialID>()
     var outboundAttempts = 0
-    var bootstrap: [BootstrapEntry] = []
-    /// Finds the entry of an address, and of a configured peer.
-    var bootstrapIndex: [DialKey: Int] = [:]
+    /// Attempts under way, and peers reached by connections of ours, by the address that was dialled.
+    var triedAddresses: [Multiaddr: Int] = [:]
+    var reachedPeers: [Multiaddr: PeerID] = [:]
     var addressProblems: [AddressProblem] = []
 
-    /// nil while discovery is off.
+    /// What all sources know.
+    var table = PeerTable()
+    var rules: DiscoveryRules
+    var addressSense = AddressSense()
+    /// nil while it is off.
     var mdns: MDNSService?
-    var discovered: [PeerID: DiscoveredPeer] = [:]
-    /// Dials of discovered peers under way.
+    var multicastInterfaces: [MDNSInterface] = []
+    /// Dials of found peers under way.
     var discoveryDials = 0
+    var offersDueAt: Instant?
+    var droppedOffers = 0
+    var protectedPeers: Set<PeerID>
+    var trimDueAt: Instant?
+    /// Until then found peers are dialled only up to the low water mark.
+    var heldUntil: Instant?
 
     var acceptedProtocols: [String] = []
     var protocols: [String] = []
     var nextStreamID: UInt64 = 1
     var streams: [StreamID: StreamLocation] = [:]
+
+    /// nil while gossip discovery is off.
+    var exchange: PeerExchange?
 
     var gossip: Gossipsub
     var gossipTimer: Instant?
@@ -63,6 +79,9 @@ package struct Swarm {
     /// `seed`: 32 bytes, from the kernel's entropy in a real node.
     package init(configuration: Configuration, seed: [UInt8], now: Instant) {
         self.configuration = configuration
+        self.configuration.discovery.modes = configuration.discovery.modes ?? []
+        rules = DiscoveryRules(configuration.discovery)
+        protectedPeers = Set(configuration.protectedPeers)
         self.now = now
         localPeer = configuration.identity.peerID
         random = RandomSource(seed: seed)
@@ -76,9 +95,9 @@ package struct Swarm {
             configuration: gossipsub, identity: configuration.identity, random: random.fork(), now: now,
             sequenceNumber: configuration.firstSequenceNumber)
         refreshProtocols()
-        loadBootstrap()
         startDiscovery()
-        actions.append(.configureSources(configuration.discovery))
+        configurePeerExchange(configuration.discovery.modes ?? [])
+        loadBootstrap()
     }
 
     /// Timers below which no sweep is made. 24 bytes and a key each.
@@ -99,8 +118,9 @@ package struct Swarm {
         case .pipeline(let id), .closing(let id), .ping(let id), .duplicate(let id): connections[id] != nil
         case .connect(let id): connections[id].map { $0.phase == .connecting || $0.phase == .handshaking } ?? false
         case .dial(let id): dials[id] != nil
-        case .bootstrap(let index): bootstrap[index].dueAt != nil
-        case .discovered(let peer): discovered[peer]?.dueAt != nil
+        case .target(let id): table[id]?.timerSetFor != nil
+        case .sighting(let id): table[id]?.isTimed == true
+        case .offers, .trim: true
         case .clone: !clones.waiting.isEmpty
         }
     }
@@ -109,7 +129,7 @@ package struct Swarm {
     package var connectionCount: Int { connections.count }
 
     /// The earliest time at which `handleTimeout` has work.
-    package var deadline: Instant? { earlier(earlier(timers.deadline, gossipTimer), mdns?.deadline) }
+    package var deadline: Instant? { earlier(earlier(timers.deadline, gossipTimer), earlier(mdns?.deadline, exchange?.deadline)) }
 
     package mutating func handleTimeout(now: Instant) {
         self.now = now
@@ -121,6 +141,10 @@ package struct Swarm {
         if let due = mdns?.deadline, due <= now {
             mdns?.handleTimeout(now: now)
             pumpDiscovery()
+        }
+        if let due = exchange?.deadline, due <= now {
+            exchange?.handleTimeout(now: now)
+            pumpExchange()
         }
     }
 
@@ -207,8 +231,10 @@ package struct Swarm {
         case .ping(let id): pingTimer(id)
         case .duplicate(let id): duplicateTimer(id)
         case .dial(let id): continueDial(id)
-        case .bootstrap(let index): bootstrapTimer(index)
-        case .discovered(let peer): discoveryTimer(peer)
+        case .target(let id): targetTimer(id)
+        case .sighting(let id): sightingTimer(id)
+        case .offers: offersTimer()
+        case .trim: trimConnections()
         case .clone: cloneTimer()
         }
     }
@@ -222,7 +248,9 @@ enum TimerKey {
     case ping(ConnectionID)
     case duplicate(ConnectionID)
     case dial(DialID)
-    case bootstrap(Int)
-    case discovered(PeerID)
+    case target(TargetID)
+    case sighting(SightingID)
+    case offers
+    case trim
     case clone
 }

@@ -46,6 +46,7 @@ extension Loop {
         guard addresses != mailbox.addresses else { return }
         mailbox.publish(addresses: addresses)
         swarm.listening(on: addresses, now: now)
+        for source in sources { source.listening(on: addresses, now: now) }
     }
 
     // MARK: Connecting
