@@ -90,6 +90,7 @@ extension Swarm {
                     key: found.peer.description, peer: found.peer, addresses: found.addresses, interface: interface, lifetime: found.timeToLive)
                 receive(.found(candidate), from: .mdns, now: now)
             case .expired(let peer): receive(.lost(key: peer.description), from: .mdns, now: now)
+            case .ownIdentity(let addresses): ownIdentityHeard(at: addresses)
             }
         }
     }

@@ -32,6 +32,8 @@ package struct Swarm {
     /// Our signed peer record, once somebody asked for it.
     var sealedRecord: [UInt8]?
     var inboundGate: InboundGate
+    var refusedHandshakes = RefusedHandshakes()
+    var clones = Clones()
 
     var dials: [DialID: Dial] = [:]
     /// Finds the dial to a peer or an address that is under way.
@@ -121,6 +123,7 @@ package struct Swarm {
         case .target(let id): table[id]?.timerSetFor != nil
         case .sighting(let id): table[id]?.isTimed == true
         case .offers, .trim: true
+        case .clone: !clones.waiting.isEmpty
         }
     }
 
@@ -236,6 +239,7 @@ package struct Swarm {
         case .trim:
             trimConnections()
             serveLines()
+        case .clone: cloneTimer()
         }
     }
 }
@@ -252,4 +256,5 @@ enum TimerKey {
     case sighting(SightingID)
     case offers
     case trim
+    case clone
 }
