@@ -23,7 +23,10 @@ extension Swarm {
     private mutating func startMDNS() {
         guard configuration.discovery.wants(.mdns) else { return }
         let tag = configuration.discovery.serviceTag ?? configuration.preSharedKey.map(MDNSService.tag) ?? MDNSService.defaultTag
-        mdns = MDNSService(localPeer: localPeer, tag: tag, random: random.fork())
+        let attributes = MDNSAttributes(appID: configuration.discovery.appID, endpointID: configuration.discovery.endpointID)
+        // Those out of bounds are reported with the other rules.
+        guard attributes.areValid else { return }
+        mdns = MDNSService(localPeer: localPeer, tag: tag, attributes: attributes, random: random.fork())
         if mdns == nil { report(AddressProblem(text: tag, reason: "no service tag of mDNS: use a name such as _p2p._udp.local", usedInstead: nil)) }
         mdns?.setListenAddresses(listenAddresses, now: now)
         mdns?.setInterfaces(multicastInterfaces, now: now)
@@ -78,6 +81,9 @@ extension Swarm {
                     key: found.peer.description, peer: found.peer, addresses: found.addresses, interface: interface, lifetime: found.timeToLive)
                 receive(.found(candidate), from: .mdns, now: now)
             case .expired(let peer): receive(.lost(key: peer.description), from: .mdns, now: now)
+            case .ignored(let reason, let what, let interface):
+                let name = multicastInterfaces.first { $0.id == interface }?.name
+                receive(.filtered(reason.filter, what: what, interface: name), from: .mdns, now: now)
             }
         }
     }
@@ -108,6 +114,19 @@ extension Swarm {
     }
 
     mutating func diagnose(_ target: String, ticket: Ticket) { complete(ticket, .failure(.cancelled)) }
+}
+
+extension MDNSDrop {
+    fileprivate var filter: DiscoveryFilter {
+        switch self {
+        case .otherApp: .appID
+        case .otherTag: .serviceTag
+        case .own: .own
+        case .noAddress: .noAddress
+        case .evicted, .rateLimited: .limit
+        case .malformed, .unknownInterface, .unsupported, .otherService: .malformed
+        }
+    }
 }
 
 extension DiscoveryConfiguration {
