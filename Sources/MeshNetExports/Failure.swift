@@ -82,6 +82,7 @@ extension CallError {
         case .streamClosed: (MESHNET_ERROR_STREAM_CLOSED, 0)
         case .limitReached: (MESHNET_ERROR_LIMIT_REACHED, 0)
         case .invalidAddress: (MESHNET_ERROR_INVALID_ADDRESS, 0)
+        case .invalidSetting: (MESHNET_ERROR_INVALID_ARGUMENT, 0)
         case .invalidNetwork: (MESHNET_ERROR_INVALID_KEY, 0)
         case .privateNetworkRequired: (MESHNET_ERROR_INVALID_KEY, 0)
         case .listenFailed(_, EADDRINUSE): (MESHNET_ERROR_PORT_IN_USE, EADDRINUSE)

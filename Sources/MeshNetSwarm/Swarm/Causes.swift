@@ -84,6 +84,8 @@ public enum CallError: Error, Sendable, Equatable {
     case streamClosed
     case limitReached(String)
     case invalidAddress(text: String, reason: String)
+    /// A part of the configuration that cannot be used; `name` is the field, variable or option. Without any secret.
+    case invalidSetting(name: String, reason: String)
     /// `Configuration.network` and `.secret` make no private network.
     case invalidNetwork(NetworkKeyError)
     /// The environment says LIBP2P_FORCE_PNET=1, and no pre-shared key is configured (as in go-libp2p).

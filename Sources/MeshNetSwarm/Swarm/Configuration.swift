@@ -38,6 +38,9 @@ public struct Configuration: Sendable {
     public var backoffFirst: Duration = .milliseconds(500)
     public var backoffCap: Duration = .seconds(30)
 
+    /// Whether what is left at its default is taken from the environment's `MESHNET_…` variables: see `Setting`.
+    public var readsEnvironment = true
+
     /// Where the sequence numbers of our signed peer records and messages start. The driver sets nanoseconds since 1970, so that a
     /// restarted node's are above its last ones (go-libp2p does the same); without it records start at 1 and messages anywhere.
     package var firstSequenceNumber: UInt64?

@@ -65,6 +65,8 @@ package struct Swarm {
     var offersDueAt: Instant?
     var droppedOffers = 0
     var protectedPeers: Set<PeerID>
+    /// A trim goes on until then.
+    var trimEndsAt: Instant?
     var trimDueAt: Instant?
     /// Until then found peers are dialled only up to the low water mark.
     var heldUntil: Instant?
@@ -241,7 +243,9 @@ package struct Swarm {
         case .target(let id): targetTimer(id)
         case .sighting(let id): sightingTimer(id)
         case .offers: offersTimer()
-        case .trim: trimConnections()
+        case .trim:
+            trimConnections()
+            serveLines()
         case .clone: cloneTimer()
         case .diagnosis(let id): diagnosisTimer(id)
         }

@@ -24,6 +24,7 @@ extension CallError: CustomStringConvertible {
         case .streamClosed: "the writing side of the stream is closed"
         case .limitReached(let name): "limit reached: \(name)"
         case .invalidAddress(let text, let reason): "\"\(text)\": \(reason)"
+        case .invalidSetting(let name, let reason): "\(name): \(reason)"
         case .invalidNetwork(let error): error.description
         case .privateNetworkRequired: "LIBP2P_FORCE_PNET is set and no pre-shared key is configured"
         case .listenFailed(let address, let errno): "cannot listen on \(address): \(describe(errno: errno))"

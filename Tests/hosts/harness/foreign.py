@@ -22,6 +22,10 @@ class PyPeer(Program):
     def connected(self) -> set[str]:
         return set(self.call("connected"))
 
+    def found(self) -> set[str]:
+        """The peers that its mDNS has told it of."""
+        return {event["peer"] for event in self.events("found")}
+
 
 class Zeroconf(Program):
     """python-zeroconf: what any program sees that is no libp2p node."""
@@ -160,7 +164,8 @@ class NameServer:
 
     def start(self) -> None:
         configuration: Path = self.host.folder / "dnsmasq.conf"
-        fixed = ["no-resolv", "no-hosts", "no-daemon", "bind-interfaces", f"listen-address={self.address}", "local-ttl=1", "local=/test/", "log-queries"]
+        fixed = ["no-resolv", "no-hosts", "no-daemon", "bind-interfaces", "local=/test/", "local-ttl=1", "log-queries"]
+        fixed.append(f"listen-address={self.address}")
         configuration.write_text("\n".join([*fixed, *self._records]) + "\n")
         self._daemon = daemon = Daemon(self.host, "dnsmasq", "dnsmasq", f"--conf-file={configuration}", "--user=root", "--log-facility=-")
         eventually(lambda: "started" in daemon.words(), "dnsmasq has started", state=daemon.words)
