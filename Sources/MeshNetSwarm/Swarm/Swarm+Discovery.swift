@@ -126,8 +126,6 @@ extension Swarm {
         actions.append(.configureSources(configuration.discovery))
         complete(ticket, .success(.done))
     }
-
-    mutating func diagnose(_ target: String, ticket: Ticket) { complete(ticket, .failure(.cancelled)) }
 }
 
 extension MDNSDrop {
