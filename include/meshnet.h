@@ -130,9 +130,10 @@ enum meshnet_error {
     MESHNET_ERROR_UNSUPPORTED_ADDRESS = -63,    /* a multiaddr of a transport that this library does not speak */
     MESHNET_ERROR_WRONG_PEER = -64,             /* somebody else than the peer id of the address answered */
     MESHNET_ERROR_SELF_DIAL = -65,              /* the address is our own */
-    MESHNET_ERROR_HANDSHAKE_FAILED = -66,       /* connected, but security or muxer failed; often another private network key */
+    MESHNET_ERROR_HANDSHAKE_FAILED = -66,       /* connected, but security or muxer failed */
     MESHNET_ERROR_NO_ADDRESSES = -67,           /* no address of the peer is known */
     MESHNET_ERROR_NOT_CONNECTED = -68,          /* no connection with this peer */
+    MESHNET_ERROR_OTHER_NETWORK = -69,          /* another network or secret: the peer's bytes are not of our private network */
 
     /* Messages. */
     MESHNET_ERROR_NO_PEERS_SUBSCRIBED = -80,    /* nobody we are connected with follows the topic */
@@ -332,7 +333,8 @@ enum meshnet_dial_cause {
     MESHNET_DIAL_HANDSHAKE_FAILED = 8,
     MESHNET_DIAL_LIMIT_REACHED = 9,
     MESHNET_DIAL_CANCELLED = 10,
-    MESHNET_DIAL_NO_ADDRESSES = 11
+    MESHNET_DIAL_NO_ADDRESSES = 11,
+    MESHNET_DIAL_OTHER_NETWORK = 12
 };
 
 /* A stream: a handle within its node, never reused. It is yours until meshnet_stream_close or meshnet_stream_reset, which every stream needs, also

@@ -112,7 +112,10 @@ SUITES = [
     Suite("c", ["bash", "bindings/c/tests/run.sh"], plain_counts, lambda: holds_files("bindings/c"), ("library",)),
     Suite("command", pytest("Tests/command"), pytest_counts, needs=("command",)),
     Suite("python", pytest("python/tests"), pytest_counts, lambda: holds_files("python"), ("library", "package")),
+    Suite("control", pytest("Tests/control"), pytest_counts, needs=("library", "package")),
     Suite("interop", pytest("Tests/interop"), pytest_counts, needs=("library", "package")),
+    # Several hosts by network namespaces: as root only.
+    Suite("hosts", pytest("Tests/hosts"), pytest_counts, needs=("library", "package", "command")),
     Suite("docs", pytest("Tests/docs"), pytest_counts, needs=("library", "package", "command")),
     Suite("fuzz", ["scripts/fuzz.sh", "smoke"], plain_counts),
     Suite(

@@ -41,6 +41,7 @@ extension DialError {
         case .limitReached: return MESHNET_DIAL_LIMIT_REACHED
         case .cancelled: return MESHNET_DIAL_CANCELLED
         case .noAddresses: return MESHNET_DIAL_NO_ADDRESSES
+        case .otherNetwork: return MESHNET_DIAL_OTHER_NETWORK
         }
     }
 }
@@ -55,7 +56,7 @@ private let disconnectCauseNames: [StaticString] = [
 ]
 private let dialCauseNames: [StaticString] = [
     "", "refused", "unreachable", "timed out", "unresolved", "unsupported address", "wrong peer", "self dial", "handshake failed", "limit reached",
-    "cancelled", "no addresses",
+    "cancelled", "no addresses", "other network",
 ]
 
 private func name(_ number: Int32, in names: [StaticString]) -> UnsafePointer<CChar>? {

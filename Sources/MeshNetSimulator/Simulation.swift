@@ -13,6 +13,8 @@ package final class Simulation {
         package var socketBuffer = 262_144
         /// Of the multicast packets, drawn anew for every receiver.
         package var multicastLossPercent = 0
+        /// Dials of addresses where no node is get no answer at all, in place of "no route to host".
+        package var swallowsUnknown = false
         package init() {}
     }
 
@@ -187,7 +189,8 @@ package final class Simulation {
 
     private func connect(_ index: Int, _ id: ConnectionID, to address: SocketAddress) {
         guard let target = nodes.firstIndex(where: { $0.address == address }) else {
-            return schedule(.connectFailed(node: index, connection: id, errno: 113))
+            if !conditions.swallowsUnknown { schedule(.connectFailed(node: index, connection: id, errno: 113)) }
+            return
         }
         dials += 1
         schedule(.dialled(from: index, connection: id, to: target))

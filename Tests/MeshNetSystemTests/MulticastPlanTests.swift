@@ -29,7 +29,7 @@ private struct PlanHarness {
         }
     }
 
-    mutating func set(_ interfaces: [NetworkInterface], leftOut: [String] = []) {
+    mutating func set(_ interfaces: [LocalInterface], leftOut: [String] = []) {
         plan.setInterfaces(interfaces, leftOut: leftOut)
         drain()
     }
@@ -67,8 +67,8 @@ private struct PlanHarness {
     var lastFailureKind: SourceFailureKind? { if case .failed(let failure, _)? = lastState { failure.kind } else { nil } }
 }
 
-private func card(_ index: UInt32, _ name: String, _ ips: [[UInt8]] = [[192, 0, 2, 1]], flags: Int = Int(IFF_UP | IFF_RUNNING | IFF_MULTICAST)) -> NetworkInterface {
-    NetworkInterface(index: index, name: name, flags: UInt32(flags), addresses: ips.map { .init(ip: $0, prefixLength: $0.count == 4 ? 24 : 64) })
+private func card(_ index: UInt32, _ name: String, _ ips: [[UInt8]] = [[192, 0, 2, 1]], flags: Int = Int(IFF_UP | IFF_RUNNING | IFF_MULTICAST)) -> LocalInterface {
+    LocalInterface(index: index, name: name, flags: UInt32(flags), addresses: ips.map { .init(ip: $0, prefixLength: $0.count == 4 ? 24 : 64) })
 }
 
 private let linkLocal: [UInt8] = [0xfe, 0x80] + [UInt8](repeating: 1, count: 14)
@@ -238,7 +238,7 @@ extension SystemTests {
         }
 
         @Test func onlyInterfacesThatCanAreUsed() {
-            func names(_ interfaces: [NetworkInterface], allowed: [String] = [], denied: [String] = []) -> [String] {
+            func names(_ interfaces: [LocalInterface], allowed: [String] = [], denied: [String] = []) -> [String] {
                 MulticastInterfaces.usable(interfaces, allowed: allowed, denied: denied).used.map(\.name)
             }
             let all = [

@@ -79,6 +79,7 @@ __all__ = [
     "Node",
     "NotConnectedError",
     "NotSubscribedError",
+    "OtherNetworkError",
     "OutOfMemoryError",
     "Peer",
     "PerfResult",

@@ -72,6 +72,7 @@ class DialCause(IntEnum):
     LIMIT_REACHED = _meshnet.DIAL_LIMIT_REACHED
     CANCELLED = _meshnet.DIAL_CANCELLED
     NO_ADDRESSES = _meshnet.DIAL_NO_ADDRESSES
+    OTHER_NETWORK = _meshnet.DIAL_OTHER_NETWORK
 
 
 class DiscoverySource(IntEnum):

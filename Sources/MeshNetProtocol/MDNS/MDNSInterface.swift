@@ -44,6 +44,8 @@ package enum MDNSAction: Equatable, Sendable {
     case discovered(MDNSDiscovery)
     /// No interface knows the peer any longer: it said goodbye, or its time ran out.
     case expired(PeerID)
+    /// Our own peer id under another name than ours: an older announcement of ours, another program that speaks for us, or a clone.
+    case ownIdentity([Multiaddr])
 }
 
 package struct MDNSDiscovery: Equatable, Sendable {

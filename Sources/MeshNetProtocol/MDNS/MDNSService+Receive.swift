@@ -111,6 +111,7 @@ extension MDNSService {
         for (peer, addresses) in found {
             guard peer != localPeer else {
                 counters.drop(.own)
+                actions.append(.ownIdentity(addresses))
                 continue
             }
             let key = MDNSTable.Key(peer: peer, interface: links[index].interface.id)

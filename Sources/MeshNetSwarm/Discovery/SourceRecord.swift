@@ -6,7 +6,9 @@ struct SourceRecord {
     /// What the application was told last.
     private var told = SourceState.off
     /// It is on, whether it works or not.
-    var isWanted = false
+    var isWanted = false { didSet { wasWanted = wasWanted || isWanted } }
+    /// It was on at some time, so that there may be something to tell of it.
+    private(set) var wasWanted = false
     private(set) var heard = 0
     private var filtered = [Int](repeating: 0, count: 256)
     private var failed = [Int](repeating: 0, count: 256)
@@ -66,9 +68,15 @@ struct SourceRecord {
             index = interfaces.count - 1
         }
         guard let index else { return }
-        interfaces[index].sent &+= max(0, sent)
-        interfaces[index].heard &+= max(0, heard)
+        interfaces[index].sent = Self.sum(interfaces[index].sent, sent)
+        interfaces[index].heard = Self.sum(interfaces[index].heard, heard)
         interfaces[index].failure = failure
+    }
+
+    /// A count never runs backwards and never over.
+    private static func sum(_ count: Int, _ more: Int) -> Int {
+        let (sum, overflow) = count.addingReportingOverflow(max(0, more))
+        return overflow ? .max : sum
     }
 
     /// What there is to tell the application: only a source that began to work, or no longer does, is worth an event.
@@ -118,6 +126,7 @@ extension DialError {
         case .limitReached: .limitReached
         case .cancelled: .cancelled
         case .noAddresses: .noAddresses
+        case .otherNetwork: .otherNetwork
         }
     }
 }

@@ -23,7 +23,8 @@ struct TargetLines {
     private var nextPlace: UInt64 = 1
     private var turn = 0
     private var lastSource: [Int]
-    private var stored = 0
+    /// With those of the past.
+    private(set) var storedCount = 0
 
     init() {
         let slots = (DiscoverySource.allCases.map { Int($0.rawValue) }.max() ?? 0) + 1
@@ -39,8 +40,8 @@ struct TargetLines {
         nextPlace += 1
         valid.insert(place)
         lines[kind.rawValue][Int(source.rawValue)].append(Waiting(id: id, place: place))
-        stored += 1
-        if stored > 2 * valid.count + 64 { sweep() }
+        storedCount += 1
+        if storedCount > 2 * valid.count + 64 { sweep() }
         return place
     }
 
@@ -62,7 +63,7 @@ struct TargetLines {
         for step in 1...slots {
             let slot = (lastSource[kind] + step) % slots
             while let waiting = lines[kind][slot].popFirst() {
-                stored -= 1
+                storedCount -= 1
                 guard valid.remove(waiting.place) != nil else { continue }
                 lastSource[kind] = slot
                 return waiting.id
@@ -72,12 +73,12 @@ struct TargetLines {
     }
 
     private mutating func sweep() {
-        stored = 0
+        storedCount = 0
         let valid = valid
         for kind in lines.indices {
             for slot in lines[kind].indices {
                 lines[kind][slot].removeAll { !valid.contains($0.place) }
-                stored += lines[kind][slot].count
+                storedCount += lines[kind][slot].count
             }
         }
     }

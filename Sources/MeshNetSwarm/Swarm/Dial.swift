@@ -20,6 +20,8 @@ struct Dial {
     var owners: [TargetID] = []
     /// Begun for a found peer; counted in `Swarm.discoveryDials`.
     var isDiscovery = false
+    /// nil: somebody wants the peer.
+    var probe: ProbePurpose?
     var isQueued = false
 
     struct Lookup {
@@ -65,7 +67,8 @@ enum DialKey: Hashable {
 extension DialError {
     fileprivate var weight: Int {
         switch self {
-        case .wrongPeer: 8
+        case .wrongPeer: 9
+        case .otherNetwork: 8
         case .handshakeFailed: 7
         case .limitReached: 6
         case .refused: 5

@@ -22,16 +22,32 @@ extension Swarm {
     /// There are enough peers: nobody is dialled because a source tells of him.
     var isHoldingDials: Bool {
         let bounds = configuration.connectionManager
-        if let end = heldUntil, now < end { return peers.count >= bounds.lowWater }
-        return peers.count >= bounds.highWater
+        // What is being dialled may well succeed.
+        let expected = peers.count + discoveryDials
+        if let end = heldUntil, now < end { return expected >= bounds.lowWater }
+        return expected >= bounds.highWater
     }
 
+    /// Above the high water mark begins a trim. It goes on until the low one is reached or all connections that stood at its beginning are past their
+    /// grace.
     mutating func trimConnections() {
         let bounds = configuration.connectionManager
-        guard peers.count > bounds.highWater, !isShuttingDown else { return }
+        if peers.count > bounds.highWater, trimEndsAt == nil { trimEndsAt = now + bounds.grace }
+        guard let end = trimEndsAt, !isShuttingDown else { return }
         if let due = trimDueAt, due > now { return }
         trimDueAt = nil
-        let members = gossip.meshMembers
+        let young = trimExpendable()
+        guard peers.count > bounds.lowWater, let due = young.map({ $0 + bounds.grace }), due <= end || peers.count > bounds.highWater else {
+            trimEndsAt = nil
+            return
+        }
+        trimDueAt = due
+        timers.set(.trim, at: due)
+    }
+
+    /// Returns when the oldest of those was established that are still in their grace.
+    private mutating func trimExpendable() -> Instant? {
+        let bounds = configuration.connectionManager, members = gossip.meshMembers
         var oldest: Instant?
         var expendable: [(worth: Int, lastUse: Instant, peer: PeerID)] = []
         for (peer, state) in peers where !isProtected(peer) {
@@ -46,9 +62,8 @@ extension Swarm {
         expendable.sort { $0 < $1 }
         let cause = DisconnectCause.limitReached("connections: \(peers.count) peers, above the high water mark of \(bounds.highWater)")
         for (_, _, peer) in expendable.prefix(max(0, peers.count - bounds.lowWater)) { trim(peer, cause) }
-        guard peers.count > bounds.highWater, let oldest else { return }
-        trimDueAt = oldest + bounds.grace
-        timers.set(.trim, at: oldest + bounds.grace)
+        if let heldUntil, heldUntil > now { timers.set(.trim, at: heldUntil) }
+        return oldest
     }
 
     private mutating func trim(_ peer: PeerID, _ cause: DisconnectCause) {

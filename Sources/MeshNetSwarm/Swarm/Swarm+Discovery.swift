@@ -4,6 +4,7 @@ package import MeshNetProtocol
 extension Swarm {
     mutating func startDiscovery() {
         for problem in rules.problems { report(problem) }
+        table[.bootstrap].state = .running
         applyModes()
         startMDNS()
         planOffers()
@@ -16,19 +17,30 @@ extension Swarm {
             guard table[source].isWanted != isWanted else { continue }
             table[source].isWanted = isWanted
             if !isWanted { for id in table.sightings(of: source) { forget(id) } }
-            setState(isWanted ? .starting : .off, of: source)
+            if source != .bootstrap { setState(isWanted ? .starting : .off, of: source) }
         }
     }
 
     private mutating func startMDNS() {
         guard configuration.discovery.wants(.mdns) else { return }
-        let tag = configuration.discovery.serviceTag ?? configuration.preSharedKey.map(MDNSService.tag) ?? MDNSService.defaultTag
-        mdns = MDNSService(localPeer: localPeer, tag: tag, random: random.fork())
-        if mdns == nil { report(AddressProblem(text: tag, reason: "no service tag of mDNS: use a name such as _p2p._udp.local", usedInstead: nil)) }
+        mdns = makeMDNS(configuration.discovery)
+        if mdns == nil { report(badTag(configuration.discovery)) }
         mdns?.setListenAddresses(listenAddresses, now: now)
         mdns?.setInterfaces(multicastInterfaces, now: now)
         if mdns != nil, !multicastInterfaces.isEmpty { setState(.running, of: .mdns) }
         pumpDiscovery()
+    }
+
+    private func tag(_ wanted: DiscoveryConfiguration) -> String {
+        wanted.serviceTag ?? configuration.preSharedKey.map(MDNSService.tag) ?? MDNSService.defaultTag
+    }
+
+    private mutating func makeMDNS(_ wanted: DiscoveryConfiguration) -> MDNSService? {
+        MDNSService(localPeer: localPeer, tag: tag(wanted), random: random.fork())
+    }
+
+    private func badTag(_ wanted: DiscoveryConfiguration) -> AddressProblem {
+        AddressProblem(text: tag(wanted), reason: "no service tag of mDNS: use a name such as _p2p._udp.local", usedInstead: nil)
     }
 
     /// With goodbyes, and what was heard is forgotten.
@@ -78,6 +90,7 @@ extension Swarm {
                     key: found.peer.description, peer: found.peer, addresses: found.addresses, interface: interface, lifetime: found.timeToLive)
                 receive(.found(candidate), from: .mdns, now: now)
             case .expired(let peer): receive(.lost(key: peer.description), from: .mdns, now: now)
+            case .ownIdentity(let addresses): ownIdentityHeard(at: addresses)
             }
         }
     }
@@ -89,7 +102,8 @@ extension Swarm {
     /// Everything changes at once or, if something in it cannot be used, nothing does.
     mutating func configureDiscovery(_ wanted: DiscoveryConfiguration, ticket: Ticket) {
         let newRules = DiscoveryRules(wanted)
-        if let problem = newRules.problems.first {
+        let isTagBad = makeMDNS(wanted) == nil
+        if let problem = newRules.problems.first ?? (isTagBad ? badTag(wanted) : nil) {
             return complete(ticket, .failure(.invalidSetting(name: problem.text, reason: problem.reason)))
         }
         let restartsMDNS = !wanted.isSameMDNS(as: configuration.discovery)

@@ -11,7 +11,7 @@ extension Swarm {
         answer.offersDropped = droppedOffers
         for source in DiscoverySource.allCases.sorted() {
             let record = table[source]
-            if record.isWanted || record.heard > 0 { answer.sources.append(record.status(of: source, now: now)) }
+            if record.wasWanted { answer.sources.append(record.status(of: source, now: now)) }
             for id in table.sightings(of: source) {
                 guard answer.entries.count < Self.maximumTableRows else { return answer }
                 answer.entries += entries(of: id)

@@ -5,6 +5,7 @@ extension Swarm {
     /// A report of a source. What it knew holds on while it fails; a source that ends or forgets drops no live connection.
     package mutating func receive(_ report: SourceReport, from source: DiscoverySource, now: Instant) {
         self.now = now
+        guard table[source].isWanted || report.isOfStoppedSource else { return }
         switch report {
         case .found(let candidate): _ = take(candidate, from: source, mayEvict: true)
         case .replaced(let candidates): replace(with: candidates, from: source)
@@ -51,6 +52,7 @@ extension Swarm {
                 return nil
             }
         }
+        if read.peer == localPeer { ownIdentityHeard(at: read.addresses) }
         if read.isCut { table[source].count(.limit) }
         let target = table.makeTarget(read.targetKey(key, interface: candidate.interface), backoff: newBackoff)
         let before = table.addresses(of: target)
@@ -183,6 +185,16 @@ extension Swarm {
 
     mutating func refreshLifetimes(of target: TargetID) {
         for id in table[target]?.sightings ?? [] { refreshLifetime(of: id) }
+    }
+}
+
+extension SourceReport {
+    /// Also of use when the source was switched off meanwhile.
+    fileprivate var isOfStoppedSource: Bool {
+        switch self {
+        case .stopped, .lost: true
+        default: false
+        }
     }
 }
 

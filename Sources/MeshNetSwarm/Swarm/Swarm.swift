@@ -32,6 +32,8 @@ package struct Swarm {
     /// Our signed peer record, once somebody asked for it.
     var sealedRecord: [UInt8]?
     var inboundGate: InboundGate
+    var refusedHandshakes = RefusedHandshakes()
+    var clones = Clones()
 
     var dials: [DialID: Dial] = [:]
     /// Finds the dial to a peer or an address that is under way.
@@ -58,6 +60,8 @@ package struct Swarm {
     var offersDueAt: Instant?
     var droppedOffers = 0
     var protectedPeers: Set<PeerID>
+    /// A trim goes on until then.
+    var trimEndsAt: Instant?
     var trimDueAt: Instant?
     /// Until then found peers are dialled only up to the low water mark.
     var heldUntil: Instant?
@@ -119,6 +123,7 @@ package struct Swarm {
         case .target(let id): table[id]?.timerSetFor != nil
         case .sighting(let id): table[id]?.isTimed == true
         case .offers, .trim: true
+        case .clone: !clones.waiting.isEmpty
         }
     }
 
@@ -231,7 +236,10 @@ package struct Swarm {
         case .target(let id): targetTimer(id)
         case .sighting(let id): sightingTimer(id)
         case .offers: offersTimer()
-        case .trim: trimConnections()
+        case .trim:
+            trimConnections()
+            serveLines()
+        case .clone: cloneTimer()
         }
     }
 }
@@ -248,4 +256,5 @@ enum TimerKey {
     case sighting(SightingID)
     case offers
     case trim
+    case clone
 }

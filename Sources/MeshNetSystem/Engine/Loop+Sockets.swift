@@ -42,6 +42,7 @@ extension Loop {
     }
 
     func announceAddresses() {
+        swarm.setInterfaces(Interfaces.list(), now: now)
         let addresses = Listeners.reachable(listeners, over: Interfaces.addresses())
         guard addresses != mailbox.addresses else { return }
         mailbox.publish(addresses: addresses)

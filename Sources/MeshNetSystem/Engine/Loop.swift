@@ -25,6 +25,7 @@ final class Loop {
         case write(StreamID)
         case reset(StreamID)
         case startSources(DiscoveryConfiguration)
+        case offerDropped(Discovery)
     }
 
     var swarm: Swarm
@@ -205,7 +206,9 @@ final class Loop {
         case .setReading(let id, let wanted): setReading(id, wanted)
         case .resolve(let query, let host, let family): resolver.resolve(query: query, host: host, family: family)
         case .multicast(let interface, let packet): multicast?.send(packet, interface: interface, now: now)
-        case .configureSources(let configuration): deferred.append(.startSources(configuration))
+        case .configureSources(let configuration):
+            queue.setOfferLimit(configuration.offerQueue)
+            deferred.append(.startSources(configuration))
         case .event(let event): announce(event)
         case .complete(let ticket, let result): completed(ticket, result)
         case .streamData(let stream, let bytes): received(stream, bytes)
@@ -227,13 +230,14 @@ final class Loop {
         case .startSources(let configuration):
             startSources(configuration)
             configureMulticast(configuration)
+        case .offerDropped(let discovery): swarm.offerDropped(discovery, now: now)
         }
     }
 
     private func announce(_ event: Event) {
         log.event(event)
         guard case .streamOpened(let stream, _, _) = event else {
-            queue.put(.event(event))
+            if queue.put(.event(event)) == .dropped, case .discovered(let discovery) = event { deferred.append(.offerDropped(discovery)) }
             return
         }
         ports[stream] = StreamPort()

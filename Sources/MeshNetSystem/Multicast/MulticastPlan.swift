@@ -54,7 +54,7 @@ struct MulticastPlan {
     }
 
     private struct Link {
-        var interface: NetworkInterface
+        var interface: LocalInterface
         var sockets: [Socket] = []
         var sent = 0
         var heard = 0
@@ -81,7 +81,7 @@ struct MulticastPlan {
 
     /// The interfaces to use now, and the names of those for which there is no room. Called again at every change of the network: what failed is tried
     /// again at once.
-    mutating func setInterfaces(_ interfaces: [NetworkInterface], leftOut names: [String]) {
+    mutating func setInterfaces(_ interfaces: [LocalInterface], leftOut names: [String]) {
         isDirty = true
         for link in links where !interfaces.contains(where: { $0.index == link.interface.index && $0.name == link.interface.name }) { close(link.sockets) }
         links = interfaces.map { interface in
