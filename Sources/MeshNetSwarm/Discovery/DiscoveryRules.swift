@@ -3,7 +3,7 @@ import MeshNetProtocol
 /// The lists and bounds of a `DiscoveryConfiguration`, read once.
 ///
 /// An allow list in which nothing can be read allows nothing: a typing error must not open what was to be closed.
-struct DiscoveryRules {
+package struct DiscoveryRules {
     private let allowedNetworks: [NetworkPrefix]?
     private let deniedNetworks: [NetworkPrefix]
     private let allowedInterfaces: [InterfacePattern]?
@@ -45,7 +45,8 @@ struct DiscoveryRules {
         self.problems = problems + Self.boundProblems(configuration)
     }
 
-    private static func boundProblems(_ configuration: DiscoveryConfiguration) -> [AddressProblem] {
+    /// Numbers and lengths that cannot be.
+    package static func boundProblems(_ configuration: DiscoveryConfiguration) -> [AddressProblem] {
         var problems: [AddressProblem] = []
         func check(_ holds: Bool, _ text: @autoclosure () -> String, _ reason: String) {
             if !holds { problems.append(AddressProblem(text: text(), reason: reason, usedInstead: nil)) }

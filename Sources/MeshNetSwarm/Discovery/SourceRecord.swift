@@ -126,6 +126,7 @@ extension DialError {
         case .limitReached: .limitReached
         case .cancelled: .cancelled
         case .noAddresses: .noAddresses
+        case .otherNetwork: .otherNetwork
         }
     }
 }

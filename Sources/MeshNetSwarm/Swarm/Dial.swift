@@ -20,6 +20,8 @@ struct Dial {
     var owners: [TargetID] = []
     /// Begun for a found peer; counted in `Swarm.discoveryDials`.
     var isDiscovery = false
+    /// nil: somebody wants the peer.
+    var probe: ProbePurpose?
     var isQueued = false
 
     struct Lookup {
@@ -38,7 +40,9 @@ struct Dial {
     var isExhausted: Bool { candidates.isEmpty && resolving.isEmpty && attempts.isEmpty }
 
     /// The failure that tells most: an answer of a peer before silence, silence before nothing tried.
-    var verdict: DialError { failures.max { $0.weight < $1.weight } ?? .noAddresses }
+    var verdict: DialError { Self.verdict(failures) }
+
+    static func verdict(_ failures: [DialError]) -> DialError { failures.max { $0.weight < $1.weight } ?? .noAddresses }
 }
 
 /// Where to try next.
@@ -65,7 +69,8 @@ enum DialKey: Hashable {
 extension DialError {
     fileprivate var weight: Int {
         switch self {
-        case .wrongPeer: 8
+        case .wrongPeer: 9
+        case .otherNetwork: 8
         case .handshakeFailed: 7
         case .limitReached: 6
         case .refused: 5

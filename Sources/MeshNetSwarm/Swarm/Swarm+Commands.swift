@@ -35,6 +35,7 @@ extension Swarm {
         guard addresses != listenAddresses else { return }
         for address in addresses where !listenAddresses.contains(address) { emit(.listening(address)) }
         listenAddresses = addresses
+        if !clones.postponed.isEmpty { ownIdentityHeard(at: clones.takePostponed()) }
         recordSequence &+= 1
         sealedRecord = nil
         pushIdentify()

@@ -5,6 +5,7 @@ extension Swarm {
     /// Starts a dial for a call of the application, or joins the one under way to the same peer or address.
     mutating func dial(_ target: Multiaddr, ticket: Ticket) {
         guard target.peerID != localPeer else {
+            ownIdentityHeard(at: [target])
             complete(ticket, .failure(.dial(.selfDial, address: target)))
             return emit(.dialFailed(DialFailure(peer: target.peerID, address: target, cause: .selfDial, retryAfter: nil)))
         }
@@ -19,6 +20,7 @@ extension Swarm {
     mutating func dial(_ addresses: [Multiaddr], owner: TargetID) {
         guard let first = addresses.first else { return }
         guard first.peerID != localPeer else {
+            ownIdentityHeard(at: addresses)
             let retryAfter = targetFailed(owner, .selfDial)
             return emit(.dialFailed(DialFailure(peer: localPeer, address: first, cause: .selfDial, retryAfter: retryAfter)))
         }
@@ -164,6 +166,7 @@ extension Swarm {
 
     mutating func dialSucceeded(_ id: DialID?, peer: PeerID) {
         guard let id, let dial = endDial(id) else { return }
+        if dial.probe != nil { return probeSucceeded(dial, peer) }
         reached(dial, peer)
     }
 
@@ -181,6 +184,7 @@ extension Swarm {
 
     mutating func failDial(_ id: DialID, _ error: DialError) {
         guard let dial = endDial(id) else { return }
+        if dial.probe != nil { return probeFailed(dial, error) }
         for ticket in dial.tickets { complete(ticket, .failure(.dial(error, address: dial.target))) }
         let retryAfter = dial.owners.compactMap { targetFailed($0, error) }.min()
         if error != .cancelled {
@@ -198,10 +202,10 @@ extension Swarm {
     }
 
     /// Takes a dial out of the books and ends its unfinished attempts.
-    private mutating func endDial(_ id: DialID) -> Dial? {
+    mutating func endDial(_ id: DialID) -> Dial? {
         guard let dial = dials.removeValue(forKey: id) else { return nil }
         if dial.isDiscovery { discoveryDials -= 1 }
-        dialIndex[DialKey(dial.target)] = nil
+        if dialIndex[DialKey(dial.target)] == id { dialIndex[DialKey(dial.target)] = nil }
         for lookup in dial.resolving { queries[lookup.query] = nil }
         for attempt in dial.attempts {
             ended(attempt)

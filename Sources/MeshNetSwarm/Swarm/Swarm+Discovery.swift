@@ -36,7 +36,10 @@ extension Swarm {
     }
 
     private mutating func makeMDNS(_ wanted: DiscoveryConfiguration) -> MDNSService? {
-        MDNSService(localPeer: localPeer, tag: tag(wanted), random: random.fork())
+        let attributes = MDNSAttributes(appID: wanted.appID, endpointID: wanted.endpointID)
+        // Those out of bounds are reported with the other rules.
+        return MDNSService(
+            localPeer: localPeer, tag: tag(wanted), attributes: attributes.areValid ? attributes : MDNSAttributes(), random: random.fork())
     }
 
     private func badTag(_ wanted: DiscoveryConfiguration) -> AddressProblem {
@@ -90,6 +93,10 @@ extension Swarm {
                     key: found.peer.description, peer: found.peer, addresses: found.addresses, interface: interface, lifetime: found.timeToLive)
                 receive(.found(candidate), from: .mdns, now: now)
             case .expired(let peer): receive(.lost(key: peer.description), from: .mdns, now: now)
+            case .ownIdentity(let addresses): ownIdentityHeard(at: addresses)
+            case .ignored(let reason, let what, let interface):
+                let name = multicastInterfaces.first { $0.id == interface }?.name
+                receive(.filtered(reason.filter, what: what, interface: name), from: .mdns, now: now)
             }
         }
     }
@@ -103,7 +110,7 @@ extension Swarm {
         let newRules = DiscoveryRules(wanted)
         let isTagBad = makeMDNS(wanted) == nil
         if let problem = newRules.problems.first ?? (isTagBad ? badTag(wanted) : nil) {
-            return complete(ticket, .failure(.invalidAddress(text: problem.text, reason: problem.reason)))
+            return complete(ticket, .failure(.invalidSetting(name: problem.text, reason: problem.reason)))
         }
         let restartsMDNS = !wanted.isSameMDNS(as: configuration.discovery)
         configuration.discovery = wanted
@@ -119,8 +126,19 @@ extension Swarm {
         actions.append(.configureSources(configuration.discovery))
         complete(ticket, .success(.done))
     }
+}
 
-    mutating func diagnose(_ target: String, ticket: Ticket) { complete(ticket, .failure(.cancelled)) }
+extension MDNSDrop {
+    fileprivate var filter: DiscoveryFilter {
+        switch self {
+        case .otherApp: .appID
+        case .otherTag: .serviceTag
+        case .own: .own
+        case .noAddress: .noAddress
+        case .evicted, .rateLimited: .limit
+        case .malformed, .unknownInterface, .unsupported, .otherService: .malformed
+        }
+    }
 }
 
 extension DiscoveryConfiguration {

@@ -52,6 +52,7 @@ extension Swarm {
                 return nil
             }
         }
+        if read.peer == localPeer { ownIdentityHeard(at: read.addresses) }
         if read.isCut { table[source].count(.limit) }
         let target = table.makeTarget(read.targetKey(key, interface: candidate.interface), backoff: newBackoff)
         let before = table.addresses(of: target)

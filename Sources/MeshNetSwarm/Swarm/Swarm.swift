@@ -32,6 +32,13 @@ package struct Swarm {
     /// Our signed peer record, once somebody asked for it.
     var sealedRecord: [UInt8]?
     var inboundGate: InboundGate
+    var refusedHandshakes = RefusedHandshakes()
+    var clones = Clones()
+    /// A peer whose signed record is from our future, and by how much.
+    var clockAhead: (peer: PeerID, by: Duration)?
+    var diagnoses: [DiagnosisID: PendingDiagnosis] = [:]
+    var nextDiagnosis: UInt64 = 1
+    let startedAt: Instant
 
     var dials: [DialID: Dial] = [:]
     /// Finds the dial to a peer or an address that is under way.
@@ -83,6 +90,7 @@ package struct Swarm {
         rules = DiscoveryRules(configuration.discovery)
         protectedPeers = Set(configuration.protectedPeers)
         self.now = now
+        startedAt = now
         localPeer = configuration.identity.peerID
         random = RandomSource(seed: seed)
         addressBook = AddressBook(limits: configuration.limits)
@@ -121,6 +129,8 @@ package struct Swarm {
         case .target(let id): table[id]?.timerSetFor != nil
         case .sighting(let id): table[id]?.isTimed == true
         case .offers, .trim: true
+        case .clone: !clones.waiting.isEmpty
+        case .diagnosis(let id): diagnoses[id] != nil
         }
     }
 
@@ -236,6 +246,8 @@ package struct Swarm {
         case .trim:
             trimConnections()
             serveLines()
+        case .clone: cloneTimer()
+        case .diagnosis(let id): diagnosisTimer(id)
         }
     }
 }
@@ -252,4 +264,6 @@ enum TimerKey {
     case sighting(SightingID)
     case offers
     case trim
+    case clone
+    case diagnosis(DiagnosisID)
 }

@@ -23,7 +23,7 @@ extension Loop {
         switch request {
         case .command(let command, let ticket, let completion):
             commands[ticket] = .some(completion)
-            perform(command, ticket)
+            swarm.perform(command, ticket: ticket, now: now)
         case .read(let stream, let memory, let ticket, let completion):
             read(stream, StreamPort.Read(ticket: ticket, memory: memory.buffer, completion: completion))
         case .write(let stream, let memory, let ticket, let completion):
@@ -32,16 +32,6 @@ extension Loop {
         case .closeWrite(let stream): closeWrite(stream)
         case .closeStream(let stream): closeStream(stream)
         case .resetStream(let stream): resetStream(stream)
-        }
-    }
-
-    private func perform(_ command: Command, _ ticket: Ticket) {
-        guard case .configureDiscovery(var wanted) = command else { return swarm.perform(command, ticket: ticket, now: now) }
-        do throws(CallError) {
-            try wanted.resolveModes()
-            swarm.perform(.configureDiscovery(wanted), ticket: ticket, now: now)
-        } catch {
-            completed(ticket, .failure(error))
         }
     }
 

@@ -52,7 +52,7 @@ struct ServerAddress: Sendable, Equatable {
         return ServerAddress(isSecure: isSecure, host: host, port: port, path: String(path.dropLast(suffix.count)))
     }
 
-    private init(isSecure: Bool, host: String, port: UInt16, path: String) {
+    init(isSecure: Bool, host: String, port: UInt16, path: String) {
         self.isSecure = isSecure
         self.host = host
         self.port = port

@@ -49,7 +49,8 @@ class Program:
 
     def ready(self) -> dict[str, Any]:
         """Waits until it has started; its first words."""
-        return self._result(self._ready, "start")
+        words: dict[str, Any] = self._result(self._ready, "start")
+        return words
 
     def log(self) -> str:
         if self._log.closed:

@@ -90,4 +90,11 @@ enum ControlSources {
         let machine = HeadscaleMachine(configuration, localPeer: context.localPeer, random: context.random, now: context.now)
         return ControlSource(.headscale, machine, context)
     }
+
+    static func tailscale(_ context: SourceContext) -> (any ExternalSource)? {
+        guard context.configuration.modes?.contains(.tailscale) == true else { return nil }
+        let configuration = context.configuration.tailscale
+        let machine = TailscaleMachine(configuration, localPeer: context.localPeer, random: context.random, now: context.now)
+        return ControlSource(.tailscale, machine, context) { TailscaledSocket.find(configuration.socketPath) }
+    }
 }

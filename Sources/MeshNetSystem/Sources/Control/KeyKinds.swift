@@ -37,6 +37,9 @@ enum KeyKinds {
         }
     }
 
+    /// A key that a server made, of any kind.
+    static func plain(_ key: APIKey) -> Result<APIKey, SourceFailure> { checked(key) { _ in nil } }
+
     private static func wrong(_ detail: String, _ hint: String) -> SourceFailure { SourceFailure(.wrongKeyKind, detail: detail, hint: hint) }
 
     private static func checked(_ key: APIKey, _ kind: (String) -> SourceFailure?) -> Result<APIKey, SourceFailure> {

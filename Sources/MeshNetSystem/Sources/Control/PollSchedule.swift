@@ -6,10 +6,12 @@ import MeshNetProtocol
 /// each question costs a Headscale server 50 to 100 ms of bcrypt. After failures rarely: doubled from a tenth of the interval, up to `longest` when the
 /// server answers that it cannot, and up to the interval when nothing is there to be burdened.
 struct PollSchedule {
+    /// The interval is held between these.
     static let shortest: Duration = .seconds(1)
+    static let longestInterval: Duration = .seconds(3_600)
     /// Between two tries, whatever fails.
     static let longest: Duration = .seconds(300)
-    /// No server is asked more often than this, however short a tenth of the interval is.
+    /// No server is asked more often than this, unless the interval itself is shorter.
     static let fastest: Duration = .seconds(2)
     /// A server may ask for this much patience.
     static let longestRetryAfter: Duration = .seconds(3_600)
@@ -21,7 +23,8 @@ struct PollSchedule {
         case refusing
     }
 
-    let interval: Duration
+    private(set) var interval: Duration
+    private var fastest = PollSchedule.fastest
     /// nil: a question is under way, or no more are asked.
     private(set) var next: Instant?
     private var peers = 0
@@ -30,11 +33,19 @@ struct PollSchedule {
 
     /// The first question is due at once.
     init(interval: Duration, now: Instant) {
-        self.interval = min(max(interval, Self.shortest), .seconds(3_600))
+        self.interval = Self.usable(interval)
         next = now
     }
 
-    private var tenth: Duration { min(interval, max(interval / 10, Self.fastest)) }
+    /// For the next questions.
+    mutating func setPace(interval: Duration, fastest: Duration) {
+        self.interval = Self.usable(interval)
+        self.fastest = fastest
+    }
+
+    private static func usable(_ interval: Duration) -> Duration { min(max(interval, shortest), longestInterval) }
+
+    private var tenth: Duration { min(interval, max(interval / 10, fastest)) }
 
     /// A question went out.
     mutating func asked() { next = nil }

@@ -25,7 +25,7 @@ struct TailnetView {
     /// Nodes of one list that are looked at.
     static let maximumNodes = 10_000
 
-    let rules: TailnetRules
+    var rules: TailnetRules
     /// What was said of each node.
     private var said: [String: DiscoveryFilter] = [:]
 
