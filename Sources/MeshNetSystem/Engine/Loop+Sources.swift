@@ -20,7 +20,11 @@ extension Loop {
     }
 
     /// Each gives nil where the configuration does not ask for its source.
-    private static var makers: [(SourceContext) -> (any ExternalSource)?] { [] }
+    private static var makers: [(SourceContext) -> (any ExternalSource)?] {
+        [
+            DNSSource.make,
+        ]
+    }
 
     func closeSources() {
         for source in sources { source.close() }
