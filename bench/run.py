@@ -1,4 +1,4 @@
-"""`make bench`: what two nodes on this machine reach, next to what the machine can do.
+"""`make bench`: what two nodes on this machine reach, next to what the machine can do; and how fast ten hosts find each other.
 
 The limit and our side run in turn, round by round, in the same run, so that a busy neighbour slows both. Medians over the
 rounds, with the lowest and highest. The programs are bench/pipeline.c (the limit) and bench/node.c (our C library).
@@ -168,6 +168,30 @@ def library_size() -> list[Row]:
     return [Row("size of libmeshnet.so", "MiB", [(LIBRARY / "libmeshnet.so").stat().st_size / MIB], [], False)]
 
 
+def discovery(runs: int) -> list[Row]:
+    """mDNS between ten hosts, each a network namespace; by the programs of Tests/hosts."""
+    sys.path.insert(0, str(ROOT / "Tests" / "hosts"))
+    from harness import measure
+    from harness.lab import Lab, NoLab
+
+    try:
+        lab = Lab()
+    except NoLab as reason:
+        print(f"  discovery left out: {reason}", file=sys.stderr)
+        return []
+    rows: list[Row] = []
+
+    def add(what: str, samples: list[float]) -> None:
+        rows.append(Row(f"{what}, p50 of {runs} runs", "s", samples, [], False))
+        rows.append(Row(f"{what}, p99 of {runs} runs", "s", [measure.percentile(samples, 99)], [], False))
+
+    with lab, measure.ten(lab) as hosts:
+        add("mDNS: first contact of a newcomer", measure.newcomer(hosts, runs))
+        add("mDNS: full mesh of 10 hosts", measure.full_mesh(hosts, runs, loss=0).full_mesh)
+        add("mDNS: the same, 20 % of multicast lost", measure.full_mesh(hosts, runs, loss=20).full_mesh)
+    return rows
+
+
 def table(rows: list[Row]) -> str:
     head = ("what", "unit", "ours", "limit", "ratio")
     lines = [(row.what, row.unit, spread(row.ours), spread(row.limit), "" if row.ratio is None else f"{row.ratio:.2f}") for row in rows]
@@ -186,8 +210,9 @@ def machine() -> str:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("only", nargs="*", help="throughput round-trip handshakes memory import size; all when none is named")
+    parser.add_argument("only", nargs="*", help="throughput round-trip handshakes memory import size discovery; all when none is named")
     parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--runs", type=int, default=20, help="of discovery")
     parser.add_argument("--bytes", type=int, default=1 << 30, help="of one transfer")
     parser.add_argument("--json", type=Path, help="write every sample to this file too")
     options = parser.parse_args()
@@ -198,6 +223,7 @@ def main() -> None:
         "memory": lambda: idle_memory(1_000),
         "import": lambda: import_time(2 * options.rounds),
         "size": library_size,
+        "discovery": lambda: discovery(options.runs),
     }
     unknown = set(options.only) - set(measurements)
     if unknown:

@@ -53,7 +53,7 @@
  *     MESHNET_EVENT_COMPLETED with that ticket. Nothing else in this header is needed to serve a loop without blocking it.
  *
  * SECTIONS    1 versions   2 errors   3 keys   4 a node   5 events   6 peers   7 messages   8 streams   9 measuring
- *             10 without blocking   11 every option
+ *             10 without blocking   11 every option   12 discovery
  */
 #ifndef MESHNET_H
 #define MESHNET_H
@@ -130,9 +130,10 @@ enum meshnet_error {
     MESHNET_ERROR_UNSUPPORTED_ADDRESS = -63,    /* a multiaddr of a transport that this library does not speak */
     MESHNET_ERROR_WRONG_PEER = -64,             /* somebody else than the peer id of the address answered */
     MESHNET_ERROR_SELF_DIAL = -65,              /* the address is our own */
-    MESHNET_ERROR_HANDSHAKE_FAILED = -66,       /* connected, but security or muxer failed; often another private network key */
+    MESHNET_ERROR_HANDSHAKE_FAILED = -66,       /* connected, but security or muxer failed */
     MESHNET_ERROR_NO_ADDRESSES = -67,           /* no address of the peer is known */
     MESHNET_ERROR_NOT_CONNECTED = -68,          /* no connection with this peer */
+    MESHNET_ERROR_OTHER_NETWORK = -69,          /* another network or secret: the peer's bytes are not of our private network */
 
     /* Messages. */
     MESHNET_ERROR_NO_PEERS_SUBSCRIBED = -80,    /* nobody we are connected with follows the topic */
@@ -297,7 +298,10 @@ enum meshnet_event_type {
     MESHNET_EVENT_ADDRESS_PROBLEM = 9,   /* address (as given) detail (what is wrong, what to write) used_instead (or NULL) */
     MESHNET_EVENT_MESSAGES_DROPPED = 10, /* dropped_count; you read too slowly */
     MESHNET_EVENT_COMPLETED = 11,        /* ticket code; with an error: detail hint system_errno; else what section 10 says */
-    MESHNET_EVENT_CLOSED = 12            /* the node is closed; always the last, and given once */
+    MESHNET_EVENT_CLOSED = 12,           /* the node is closed; always the last, and given once */
+    MESHNET_EVENT_DISCOVERED = 13,       /* peer_id (or NULL) addresses source interface_name (or NULL); a peer was found: see section 12 */
+    MESHNET_EVENT_DISCOVERY_SOURCE = 14, /* source source_state; when it failed: source_failure detail hint retry_after_ms */
+    MESHNET_EVENT_DUPLICATE_IDENTITY = 15 /* address; another node is alive with our identity. Both are told, at most once a minute */
 };
 
 enum meshnet_direction {
@@ -329,7 +333,8 @@ enum meshnet_dial_cause {
     MESHNET_DIAL_HANDSHAKE_FAILED = 8,
     MESHNET_DIAL_LIMIT_REACHED = 9,
     MESHNET_DIAL_CANCELLED = 10,
-    MESHNET_DIAL_NO_ADDRESSES = 11
+    MESHNET_DIAL_NO_ADDRESSES = 11,
+    MESHNET_DIAL_OTHER_NETWORK = 12
 };
 
 /* A stream: a handle within its node, never reused. It is yours until meshnet_stream_close or meshnet_stream_reset, which every stream needs, also
@@ -357,6 +362,9 @@ typedef struct meshnet_peer_list {
 
 /* Releases a list. NULL does nothing. Since 0.1. */
 MESHNET_API void meshnet_peer_list_free(meshnet_peer_list_t *list);
+
+typedef struct meshnet_discovery_table meshnet_discovery_table_t; /* section 12 */
+typedef struct meshnet_diagnosis meshnet_diagnosis_t;             /* section 12 */
 
 /* One event. Everything in it lives until meshnet_event_free. Fields that the type does not set are 0, NULL or false, so that reading
    a wrong one shows nothing rather than garbage. */
@@ -399,6 +407,14 @@ typedef struct meshnet_event {
     int64_t download_ns;
     const meshnet_peer_list_t *peers;
     const meshnet_address_problem_list_t *problems;
+
+    int32_t source;         /* enum meshnet_discovery_source */
+    int32_t source_state;   /* enum meshnet_source_state */
+    int32_t source_failure; /* enum meshnet_source_failure; 0 when the source works */
+    const char *interface_name;
+    const meshnet_string_list_t *addresses; /* of the peer that was found, in the order in which they are dialled */
+    const meshnet_discovery_table_t *discovery;
+    const meshnet_diagnosis_t *diagnosis;
 } meshnet_event_t;
 
 /* The next event, to be freed with meshnet_event_free. Several threads may wait; each event goes to one of them, in order.
@@ -608,6 +624,8 @@ typedef struct meshnet_limits {
     uint32_t pending_accepts;                  /* streams opened by peers that you have not used yet; 1,024 */
 } meshnet_limits_t;
 
+typedef struct meshnet_discovery_options meshnet_discovery_options_t; /* section 12 */
+
 /* All about a node. The first four fields are required as in meshnet_node_new; the others come from meshnet_config_default. */
 struct meshnet_config {
     uint32_t struct_size;
@@ -629,6 +647,16 @@ struct meshnet_config {
     uint32_t backoff_cap_ms;                  /* 30,000 */
     const meshnet_gossipsub_options_t *gossipsub; /* NULL: the defaults */
     const meshnet_limits_t *limits;           /* NULL: the defaults */
+
+    const meshnet_discovery_options_t *discovery; /* NULL: the defaults, which are mDNS and gossip */
+    const char *network;                      /* nodes of another network are not met: isolation, not security; NULL: none */
+    const char *secret;                       /* a passphrase, or the text of a swarm.key file: a private network. NULL: none. Not beside pre_shared_key */
+    const char *const *protected_peers;       /* peer ids whose connections are never trimmed, beside the bootstrap peers; NULL with count 0 */
+    size_t protected_peer_count;
+    uint32_t connections_low_water;           /* 100; connections are trimmed down to so many peers */
+    uint32_t connections_high_water;          /* 400; more peers than this start a trim */
+    uint32_t trim_grace_ms;                   /* 60,000; a younger connection is never trimmed */
+    bool reads_environment;                   /* true: what is left at its default is taken from MESHNET_... variables: see docs/discovery.md */
 };
 
 /* Each fills a struct with the defaults and its struct_size: meshnet_config_default(&config, sizeof config). Blocks: no.
@@ -636,6 +664,309 @@ struct meshnet_config {
 MESHNET_API MESHNET_CHECK int32_t meshnet_config_default(meshnet_config_t *config, size_t struct_size);
 MESHNET_API MESHNET_CHECK int32_t meshnet_gossipsub_options_default(meshnet_gossipsub_options_t *options, size_t struct_size);
 MESHNET_API MESHNET_CHECK int32_t meshnet_limits_default(meshnet_limits_t *limits, size_t struct_size);
+
+/* ---- 12 Discovery ---------------------------------------------------------------------------------------------------------- */
+
+/* A node finds peers by several sources at once and keeps what they tell in one table, from which it dials. docs/discovery.md explains them. */
+
+/* Which kinds of discovery are on: `modes` of meshnet_discovery_options_t, added up. Bootstrap peers work always, and beside any of these. */
+enum meshnet_discovery_mode {
+    MESHNET_DISCOVER_NONE = 0,
+    MESHNET_DISCOVER_MDNS = 1,      /* the local network */
+    MESHNET_DISCOVER_DNS = 2,       /* the names of dns_services, such as a headless service of Kubernetes */
+    MESHNET_DISCOVER_GOSSIP = 4,    /* connected peers tell each other whom they know */
+    MESHNET_DISCOVER_HEADSCALE = 8, /* the nodes of a Headscale server */
+    MESHNET_DISCOVER_TAILSCALE = 16, /* the nodes of a tailnet: by tailscaled on this machine, or by the API of Tailscale */
+    MESHNET_DISCOVER_DEFAULT = 32768 /* alone: what the variable MESHNET_DISCOVERY_MODE says, else mDNS and gossip */
+};
+
+/* Who speaks mDNS. */
+enum meshnet_mdns_backend {
+    MESHNET_MDNS_AUTO = 0,     /* our own responder, and Avahi too where its daemon answers */
+    MESHNET_MDNS_EMBEDDED = 1,
+    MESHNET_MDNS_AVAHI = 2
+};
+
+/* What happens with a peer that was found. */
+enum meshnet_discovery_policy {
+    MESHNET_POLICY_DIAL = 0,
+    MESHNET_POLICY_OFFER = 1 /* MESHNET_EVENT_DISCOVERED only: you decide, and connect */
+};
+
+/* A Headscale server, 0.22 or newer. Initialise with meshnet_headscale_options_default. */
+typedef struct meshnet_headscale_options {
+    uint32_t struct_size;
+    uint32_t poll_interval_secs;            /* 30; from 1 to 3,600 */
+    const char *api_base_url;               /* required: "https://host[:port][/path]" */
+    const char *api_key;                    /* required: of `headscale apikeys create`. It rules the whole tailnet. Shown in no log, error or event */
+    uint16_t port;                          /* the libp2p port of nodes whose tags name none; 0: such nodes are not dialled */
+    bool tags_itself;                       /* false; true: write peer id and port as tags of our own node. Not to be undone: see docs/discovery.md */
+    const char *required_tag;               /* only nodes with this tag are dialled; NULL: all */
+    const char *certificate_authority_file; /* certificates to trust in place of the system's, PEM; NULL: the system's */
+} meshnet_headscale_options_t;
+
+/* A tailnet: through tailscaled on this machine, or through the API when a key or a client is given. Initialise with
+   meshnet_tailscale_options_default. */
+typedef struct meshnet_tailscale_options {
+    uint32_t struct_size;
+    uint32_t poll_interval_secs;            /* 30; from 1 to 3,600 */
+    const char *socket_path;                /* of tailscaled; NULL: the usual places */
+    const char *api_base_url;               /* NULL: "https://api.tailscale.com" */
+    const char *api_key;                    /* an access token; NULL: none. Shown in no log, error or event */
+    const char *client_id;                  /* an OAuth client in place of a token; NULL: none */
+    const char *client_secret;              /* of the client. Shown in no log, error or event */
+    uint16_t port;                          /* the libp2p port of nodes whose tags name none; 0: our own */
+    const char *required_tag;               /* only nodes with this tag are dialled; NULL: all */
+    const char *certificate_authority_file; /* certificates to trust in place of the system's, PEM; NULL: the system's */
+} meshnet_tailscale_options_t;
+
+/* How a node finds others. Initialise with meshnet_discovery_options_default. Each array may be NULL with count 0. */
+struct meshnet_discovery_options {
+    uint32_t struct_size;
+    int32_t modes;                         /* of enum meshnet_discovery_mode, added up; MESHNET_DISCOVER_DEFAULT */
+    int32_t mdns_backend;                  /* enum meshnet_mdns_backend; AUTO */
+    int32_t policy;                        /* enum meshnet_discovery_policy; DIAL */
+    const char *service_tag;               /* nodes of one tag find each other by mDNS; NULL: "_p2p._udp", in a private network one of its own */
+    const char *app_id;                    /* told in announcements; when set, only announcements with the same one are dialled. 1 to 64 bytes */
+    const char *endpoint_id;               /* told in announcements; nothing follows from it. 1 to 64 bytes */
+    const char *const *dns_services;       /* "name:port", "_service._proto.name" or "/dnsaddr/name"; at most 32 */
+    size_t dns_service_count;
+    uint32_t interval_ms;                  /* 30,000; between two lookups of a name. From 1,000 to 3,600,000 */
+    uint32_t offer_queue;                  /* 10; discovered peers that wait for you under POLICY_OFFER. Others are offered again later */
+    const char *const *allowed_networks;   /* CIDR prefixes: when not empty, addresses outside them are not dialled */
+    size_t allowed_network_count;
+    const char *const *denied_networks;    /* addresses inside these are not dialled */
+    size_t denied_network_count;
+    const char *const *allowed_interfaces; /* names, "*" at the end for any ending: where mDNS runs, and where addresses may be heard */
+    size_t allowed_interface_count;
+    const char *const *denied_interfaces;
+    size_t denied_interface_count;
+    const char *const *allowed_peers;      /* peer ids: when not empty, no others are dialled */
+    size_t allowed_peer_count;
+    const meshnet_headscale_options_t *headscale; /* required by MESHNET_DISCOVER_HEADSCALE */
+    const meshnet_tailscale_options_t *tailscale; /* NULL: the defaults */
+};
+
+/* Each fills a struct with the defaults and its struct_size. Blocks: no.
+   Errors: INVALID_ARGUMENT (NULL), STRUCT_SIZE (of no known version). Since 0.1. */
+MESHNET_API MESHNET_CHECK int32_t meshnet_discovery_options_default(meshnet_discovery_options_t *options, size_t struct_size);
+MESHNET_API MESHNET_CHECK int32_t meshnet_headscale_options_default(meshnet_headscale_options_t *options, size_t struct_size);
+MESHNET_API MESHNET_CHECK int32_t meshnet_tailscale_options_default(meshnet_tailscale_options_t *options, size_t struct_size);
+
+/* Changes how a running node finds others, as a whole; NULL: to the defaults. Sources start, stop and change; connections stay. Blocks: one turn.
+   Errors: INVALID_ARGUMENT, INVALID_HANDLE, INVALID_PEER_ID (of allowed_peers), STRUCT_SIZE, CLOSED. Since 0.1. */
+MESHNET_API MESHNET_CHECK int32_t meshnet_discovery_configure(meshnet_node_t *node, const meshnet_discovery_options_t *options);
+
+/* Who found a peer. */
+enum meshnet_discovery_source {
+    MESHNET_SOURCE_BOOTSTRAP = 1,
+    MESHNET_SOURCE_MDNS = 2,  /* our own responder */
+    MESHNET_SOURCE_AVAHI = 3, /* mDNS through avahi-daemon */
+    MESHNET_SOURCE_DNS = 4,
+    MESHNET_SOURCE_GOSSIP = 5,
+    MESHNET_SOURCE_HEADSCALE = 6,
+    MESHNET_SOURCE_TAILSCALE = 7
+};
+
+enum meshnet_source_state {
+    MESHNET_SOURCE_STATE_OFF = 0,
+    MESHNET_SOURCE_STATE_STARTING = 1, /* on, and not heard of yet */
+    MESHNET_SOURCE_STATE_RUNNING = 2,
+    MESHNET_SOURCE_STATE_FAILED = 3    /* it tries again by itself; what it knew before holds on */
+};
+
+/* Why a source does not work. */
+enum meshnet_source_failure {
+    MESHNET_SOURCE_FAILURE_NOT_AVAILABLE = 1,     /* the daemon or its socket is not there */
+    MESHNET_SOURCE_FAILURE_NO_INTERFACE = 2,
+    MESHNET_SOURCE_FAILURE_PORT_IN_USE = 3,
+    MESHNET_SOURCE_FAILURE_PERMISSION = 4,
+    MESHNET_SOURCE_FAILURE_UNREACHABLE = 5,
+    MESHNET_SOURCE_FAILURE_UNRESOLVED = 6,
+    MESHNET_SOURCE_FAILURE_UNAUTHORIZED = 7,      /* the key is not accepted */
+    MESHNET_SOURCE_FAILURE_KEY_EXPIRED = 8,
+    MESHNET_SOURCE_FAILURE_WRONG_KEY_KIND = 9,    /* such as a pre-auth key in place of an API key */
+    MESHNET_SOURCE_FAILURE_BAD_CONFIGURATION = 10,
+    MESHNET_SOURCE_FAILURE_SERVER_ERROR = 11,     /* the server says that it has a problem */
+    MESHNET_SOURCE_FAILURE_BAD_ANSWER = 12,       /* not what was asked for */
+    MESHNET_SOURCE_FAILURE_CLOCK_OFF = 13,        /* the clocks differ so much that certificates or keys do not hold */
+    MESHNET_SOURCE_FAILURE_INSECURE = 14,
+    MESHNET_SOURCE_FAILURE_TIMED_OUT = 15,
+    MESHNET_SOURCE_FAILURE_LIMIT_REACHED = 16,
+    MESHNET_SOURCE_FAILURE_SYSTEM = 17
+};
+
+/* Why something that was found is not dialled. */
+enum meshnet_discovery_filter {
+    MESHNET_FILTER_OWN = 1,         /* ourselves */
+    MESHNET_FILTER_APP_ID = 2,
+    MESHNET_FILTER_SERVICE_TAG = 3,
+    MESHNET_FILTER_NETWORK = 4,     /* outside the allowed networks, or in a denied one */
+    MESHNET_FILTER_INTERFACE = 5,
+    MESHNET_FILTER_PEER = 6,        /* not one of the allowed peers */
+    MESHNET_FILTER_OFFLINE = 7,     /* the control server says that it is not there */
+    MESHNET_FILTER_EXPIRED = 8,
+    MESHNET_FILTER_NO_ADDRESS = 9,  /* nothing that a transport here dials */
+    MESHNET_FILTER_MALFORMED = 10,
+    MESHNET_FILTER_LIMIT = 11,      /* a bound of the table or of the source */
+    MESHNET_FILTER_NOT_SIGNED = 12, /* a peer record that its peer did not sign */
+    MESHNET_FILTER_NOT_TAGGED = 13  /* a node of the tailnet that does not run us, or may not be dialled */
+};
+
+enum meshnet_entry_state {
+    MESHNET_ENTRY_CONNECTED = 1,
+    MESHNET_ENTRY_DIALLING = 2,
+    MESHNET_ENTRY_WAITING = 3,  /* for its next try */
+    MESHNET_ENTRY_OFFERED = 4,  /* you decide */
+    MESHNET_ENTRY_FILTERED = 5
+};
+
+/* How often something happened, by kind. */
+typedef struct meshnet_count {
+    int32_t kind;
+    uint64_t count;
+} meshnet_count_t;
+
+typedef struct meshnet_count_list {
+    size_t count;
+    const meshnet_count_t *const *items;
+} meshnet_count_list_t;
+
+typedef struct meshnet_interface_status {
+    const char *name;
+    uint64_t sent;
+    uint64_t heard;
+    int32_t failure;    /* of the last try, enum meshnet_source_failure; 0: it works */
+    const char *detail; /* of the failure; NULL without one */
+    const char *hint;
+} meshnet_interface_status_t;
+
+/* One source. Times are milliseconds ago; -1: never. */
+typedef struct meshnet_source_status {
+    int32_t source;  /* enum meshnet_discovery_source */
+    int32_t state;   /* enum meshnet_source_state */
+    int32_t failure; /* enum meshnet_source_failure; 0: none */
+    const char *detail; /* of the failure; NULL without one */
+    const char *hint;
+    int64_t retry_after_ms; /* -1: nobody knows */
+    uint64_t heard;
+    uint64_t dialled;
+    uint64_t succeeded;
+    meshnet_count_list_t filtered; /* by enum meshnet_discovery_filter, ascending */
+    meshnet_count_list_t failed;   /* dials, by enum meshnet_dial_cause, ascending */
+    int64_t last_heard_ms;
+    int64_t last_success_ms;
+    size_t interface_count;
+    const meshnet_interface_status_t *const *interfaces;
+} meshnet_source_status_t;
+
+/* One address of one source. */
+typedef struct meshnet_discovery_entry {
+    const char *peer_id; /* NULL: whoever answers there */
+    const char *address;
+    int32_t source;      /* enum meshnet_discovery_source */
+    int32_t state;       /* enum meshnet_entry_state */
+    int32_t filter;      /* enum meshnet_discovery_filter; 0: none */
+    const char *interface_name; /* where it was heard; NULL: nowhere in particular */
+    int64_t heard_ms;    /* ago */
+    int64_t expires_ms;  /* from now; -1: not by itself */
+    uint64_t attempts;
+    int32_t last_cause;  /* enum meshnet_dial_cause of the last failed dial; 0: none */
+    const char *last_detail; /* of it; NULL without one */
+    int64_t next_try_ms; /* from now; -1: none is planned */
+} meshnet_discovery_entry_t;
+
+/* What the sources told, and what became of it. */
+struct meshnet_discovery_table {
+    size_t source_count;
+    const meshnet_source_status_t *const *sources;
+    size_t entry_count;
+    const meshnet_discovery_entry_t *const *entries;
+};
+
+/* The table as it is now. Blocks: one turn. Errors: INVALID_ARGUMENT, INVALID_HANDLE, CLOSED. Since 0.1. */
+MESHNET_API MESHNET_CHECK int32_t meshnet_discovery_table(meshnet_node_t *node, meshnet_discovery_table_t **table);
+
+/* Releases a table. NULL does nothing. Since 0.1. */
+MESHNET_API void meshnet_discovery_table_free(meshnet_discovery_table_t *table);
+
+/* What a diagnosis found. */
+enum meshnet_diagnosis_cause {
+    MESHNET_CAUSE_CONNECTED = 1,
+    MESHNET_CAUSE_UNKNOWN_PEER = 2,          /* no source told of the peer, and none fails */
+    MESHNET_CAUSE_NOTHING_HEARD = 3,         /* mDNS runs and hears nobody: multicast is blocked, or nobody is there */
+    MESHNET_CAUSE_NO_MULTICAST_INTERFACE = 4,
+    MESHNET_CAUSE_OTHER_SUBNET = 5,          /* heard, or asked for, in a subnet that is not ours */
+    MESHNET_CAUSE_FILTERED_APP_ID = 6,
+    MESHNET_CAUSE_FILTERED_SERVICE_TAG = 7,
+    MESHNET_CAUSE_FILTERED_BY_LIST = 8,      /* an allow or deny list of ours */
+    MESHNET_CAUSE_FIREWALL = 9,              /* no answer at all: something on the way drops it */
+    MESHNET_CAUSE_REFUSED = 10,              /* nobody listens there: the node is down, or its port is another one now */
+    MESHNET_CAUSE_ISOLATED = 11,             /* in our own subnet, and not reachable: isolation, a privacy permission, or it is off */
+    MESHNET_CAUSE_UNREACHABLE = 12,
+    MESHNET_CAUSE_OTHER_NETWORK = 13,        /* another network or secret */
+    MESHNET_CAUSE_WRONG_PEER = 14,           /* another node answers there */
+    MESHNET_CAUSE_NO_COMMON_PROTOCOL = 15,
+    MESHNET_CAUSE_DUPLICATE_IDENTITY = 16,
+    MESHNET_CAUSE_LIMIT_REACHED = 17,
+    MESHNET_CAUSE_UNRESOLVED = 18,
+    MESHNET_CAUSE_CONTROL_KEY_REFUSED = 19,
+    MESHNET_CAUSE_CONTROL_KEY_EXPIRED = 20,
+    MESHNET_CAUSE_CONTROL_KEY_WRONG_KIND = 21,
+    MESHNET_CAUSE_CONTROL_SERVER_DOWN = 22,
+    MESHNET_CAUSE_CLOCK_OFF = 23,
+    MESHNET_CAUSE_OWN = 24,                  /* it is ourselves */
+    MESHNET_CAUSE_HANDSHAKE_FAILED = 25,
+    MESHNET_CAUSE_BAD_TARGET = 26,           /* what was asked about cannot be read or dialled */
+    MESHNET_CAUSE_SOURCE_FAILED = 27,        /* a source that could know does not work for another reason */
+    MESHNET_CAUSE_REACHABLE = 28             /* now: it was not when last tried, or nobody tried */
+};
+
+typedef struct meshnet_finding {
+    int32_t cause;        /* enum meshnet_diagnosis_cause */
+    const char *evidence; /* what was seen, with the values */
+    const char *remedy;   /* what to do; empty where there is nothing to do */
+} meshnet_finding_t;
+
+/* Why a peer or an address is not connected, or that it is. */
+struct meshnet_diagnosis {
+    const char *target;  /* as it was given */
+    const char *peer_id; /* NULL when it is not known */
+    size_t finding_count; /* at least 1: the first is the verdict, the others are what else was found */
+    const meshnet_finding_t *const *findings;
+};
+
+/* Finds out why a peer id or a multiaddr is not connected; takes 10 s at most. A target that cannot be read is a finding, not an error.
+   Blocks: up to timeout_ms.
+   Errors: INVALID_ARGUMENT, INVALID_HANDLE, CLOSED, TIMED_OUT. Since 0.1. */
+MESHNET_API MESHNET_CHECK int32_t meshnet_diagnose(meshnet_node_t *node, const char *target, int32_t timeout_ms, meshnet_diagnosis_t **diagnosis);
+
+/* Releases a diagnosis. NULL does nothing. Since 0.1. */
+MESHNET_API void meshnet_diagnosis_free(meshnet_diagnosis_t *diagnosis);
+
+/* Never trims the connections of a peer, connected or not. *changed (may be NULL) is false when it was protected already. Blocks: one turn.
+   Errors: INVALID_ARGUMENT, INVALID_HANDLE, INVALID_PEER_ID, CLOSED, LIMIT_REACHED. Since 0.1. */
+MESHNET_API int32_t meshnet_protect(meshnet_node_t *node, const char *peer_id, bool *changed);
+
+/* Takes the protection of meshnet_protect or protected_peers back; bootstrap peers stay protected. *changed (may be NULL) is false when there was
+   none. Blocks: one turn. Errors: as meshnet_protect. Since 0.1. */
+MESHNET_API int32_t meshnet_unprotect(meshnet_node_t *node, const char *peer_id, bool *changed);
+
+/* The twins that do not block, as in section 10: each completes with the field named here. Blocks: no. Errors: as in section 10. Since 0.1. */
+MESHNET_API MESHNET_CHECK int32_t meshnet_discovery_configure_start(meshnet_node_t *node, const meshnet_discovery_options_t *options,
+                                                                    meshnet_ticket_t *ticket);
+MESHNET_API MESHNET_CHECK int32_t meshnet_discovery_table_start(meshnet_node_t *node, meshnet_ticket_t *ticket); /* discovery */
+MESHNET_API MESHNET_CHECK int32_t meshnet_diagnose_start(meshnet_node_t *node, const char *target, meshnet_ticket_t *ticket); /* diagnosis */
+MESHNET_API MESHNET_CHECK int32_t meshnet_protect_start(meshnet_node_t *node, const char *peer_id, meshnet_ticket_t *ticket); /* changed */
+MESHNET_API MESHNET_CHECK int32_t meshnet_unprotect_start(meshnet_node_t *node, const char *peer_id, meshnet_ticket_t *ticket); /* changed */
+
+/* The names of numbers, such as "mdns" or "nothing heard"; static, NULL for unknown ones. Blocks: no. Since 0.1. */
+MESHNET_API const char *meshnet_discovery_source_name(int32_t source);
+MESHNET_API const char *meshnet_source_state_name(int32_t state);
+MESHNET_API const char *meshnet_source_failure_name(int32_t failure);
+MESHNET_API const char *meshnet_discovery_filter_name(int32_t filter);
+MESHNET_API const char *meshnet_entry_state_name(int32_t state);
+MESHNET_API const char *meshnet_diagnosis_cause_name(int32_t cause);
 
 #ifdef __cplusplus
 }

@@ -112,7 +112,10 @@ SUITES = [
     Suite("c", ["bash", "bindings/c/tests/run.sh"], plain_counts, lambda: holds_files("bindings/c"), ("library",)),
     Suite("command", pytest("Tests/command"), pytest_counts, needs=("command",)),
     Suite("python", pytest("python/tests"), pytest_counts, lambda: holds_files("python"), ("library", "package")),
+    Suite("control", pytest("Tests/control"), pytest_counts, needs=("library", "package")),
     Suite("interop", pytest("Tests/interop"), pytest_counts, needs=("library", "package")),
+    # Several hosts by network namespaces: as root only.
+    Suite("hosts", pytest("Tests/hosts"), pytest_counts, needs=("library", "package", "command")),
     Suite("docs", pytest("Tests/docs"), pytest_counts, needs=("library", "package", "command")),
     Suite("fuzz", ["scripts/fuzz.sh", "smoke"], plain_counts),
     Suite(
@@ -199,6 +202,8 @@ def main() -> int:
     suites = chosen(names) if names else [suite for suite in SUITES if suite.exists()]
     LOGS.mkdir(parents=True, exist_ok=True)
     os.environ["PYTHONDONTWRITEBYTECODE"] = "1"
+    # Nodes of tests must not meet strangers; tests of discovery say which modes they want.
+    os.environ["MESHNET_DISCOVERY_MODE"] = "none"
     run, total = Run(), Counts()
     for suite in suites:
         counts = run.suite(suite)

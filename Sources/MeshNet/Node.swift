@@ -91,6 +91,33 @@ public final class Node: Sendable {
         return time
     }
 
+    // MARK: - Discovery
+
+    /// What the sources of peers told, and what became of it.
+    public func discoveryTable() async throws(CallError) -> DiscoveryTable {
+        guard case .discovery(let table) = try await run(.discoveryTable) else { throw .closed }
+        return table
+    }
+
+    /// Why a peer id or a multiaddr is not connected, or that it is; within 10 s. A text that is neither is a finding, not an error.
+    public func diagnose(_ target: String) async throws(CallError) -> Diagnosis {
+        guard case .diagnosis(let diagnosis) = try await run(.diagnose(target)) else { throw .closed }
+        return diagnosis
+    }
+
+    /// Changes how others are found, as a whole: sources start, stop and change, connections stay. Throws `.invalidSetting`.
+    public func configureDiscovery(_ discovery: DiscoveryConfiguration) async throws(CallError) {
+        _ = try await run(try engine.configureDiscovery(discovery))
+    }
+
+    /// Never trims the connections of the peer: see `ConnectionManagerConfiguration`. False: it was protected already.
+    @discardableResult
+    public func protect(_ peer: PeerID) async throws(CallError) -> Bool { try await change(.protect(peer)) }
+
+    /// False: it was not protected.
+    @discardableResult
+    public func unprotect(_ peer: PeerID) async throws(CallError) -> Bool { try await change(.unprotect(peer)) }
+
     // MARK: - Messages
 
     /// Follows a topic. False: it was followed already.

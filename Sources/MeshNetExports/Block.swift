@@ -55,7 +55,7 @@ struct Block {
     }
 
     /// Items that C sees as an array of pointers, so that the item type can grow.
-    private mutating func pointers<T>(_ elements: Int, _ item: (inout Block, Int) -> T) -> UnsafePointer<UnsafePointer<T>?>? {
+    mutating func pointers<T>(_ elements: Int, _ item: (inout Block, Int) -> T) -> UnsafePointer<UnsafePointer<T>?>? {
         let table = space(UnsafePointer<T>?.self, elements)
         for index in 0..<elements {
             let place = space(T.self, 1)

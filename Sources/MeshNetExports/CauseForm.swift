@@ -41,6 +41,7 @@ extension DialError {
         case .limitReached: return MESHNET_DIAL_LIMIT_REACHED
         case .cancelled: return MESHNET_DIAL_CANCELLED
         case .noAddresses: return MESHNET_DIAL_NO_ADDRESSES
+        case .otherNetwork: return MESHNET_DIAL_OTHER_NETWORK
         }
     }
 }
@@ -48,14 +49,14 @@ extension DialError {
 /// Names by number: index 0 belongs to no value.
 private let eventTypeNames: [StaticString] = [
     "", "listening", "connected", "disconnected", "message", "subscription", "identified", "stream opened", "dial failed", "address problem",
-    "messages dropped", "completed", "closed",
+    "messages dropped", "completed", "closed", "discovered", "discovery source", "duplicate identity",
 ]
 private let disconnectCauseNames: [StaticString] = [
     "", "closed by us", "shutdown", "closed by peer", "connection lost", "timed out", "protocol violation", "duplicate", "limit reached",
 ]
 private let dialCauseNames: [StaticString] = [
     "", "refused", "unreachable", "timed out", "unresolved", "unsupported address", "wrong peer", "self dial", "handshake failed", "limit reached",
-    "cancelled", "no addresses",
+    "cancelled", "no addresses", "other network",
 ]
 
 private func name(_ number: Int32, in names: [StaticString]) -> UnsafePointer<CChar>? {

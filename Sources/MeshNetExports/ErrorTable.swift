@@ -88,11 +88,13 @@ struct ErrorRow {
                  "the address is our own", "Leave the node's own address out of its bootstrap peers."),
         ErrorRow(MESHNET_ERROR_HANDSHAKE_FAILED, "MESHNET_ERROR_HANDSHAKE_FAILED",
                  "connected, but the handshake failed",
-                 "Check that both nodes have the same private network key, or both none, and that a libp2p node with Noise and yamux listens there."),
+                 "Check that a libp2p node with Noise and yamux listens there, and that no proxy or firewall ends the connection."),
         ErrorRow(MESHNET_ERROR_NO_ADDRESSES, "MESHNET_ERROR_NO_ADDRESSES",
                  "no address of the peer is known", "Connect by a full address."),
         ErrorRow(MESHNET_ERROR_NOT_CONNECTED, "MESHNET_ERROR_NOT_CONNECTED",
                  "not connected with the peer", "Call meshnet_connect first, or wait for the event that says it is connected."),
+        ErrorRow(MESHNET_ERROR_OTHER_NETWORK, "MESHNET_ERROR_OTHER_NETWORK",
+                 "another network or secret", "Give both nodes the same network name and secret, or the same swarm.key, or neither of them any."),
     ]
 
     private static let messages: [ErrorRow] = [

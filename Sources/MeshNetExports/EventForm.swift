@@ -34,7 +34,9 @@ private func makeEvent(_ event: Event) -> UnsafeMutablePointer<meshnet_event_t>?
     case .streamOpened(let stream, let peer, let protocolID): return makeStreamOpened(stream, peer.description, protocolID)
     case .dialFailed(let failure): return makeDialFailed(failure)
     case .addressProblem(let problem): return makeAddressProblem(ProblemRow(problem))
-    case .discovered, .discoverySource, .duplicateIdentity: return nil
+    case .discovered(let discovery): return makeDiscovered(discovery)
+    case .discoverySource(let source, let state): return makeDiscoverySource(source, StateForm(state))
+    case .duplicateIdentity(let duplicate): return makeDuplicateIdentity(duplicate.address.description)
     case .messagesDropped(let count):
         return Block.make { _ in
             var event = meshnet_event_t(MESHNET_EVENT_MESSAGES_DROPPED)
@@ -157,6 +159,7 @@ private func makeFailure(_ ticket: Ticket, _ account: ErrorAccount) -> UnsafeMut
 
 private func makeCompletion(_ ticket: Ticket, _ outcome: Outcome) -> UnsafeMutablePointer<meshnet_event_t>? {
     let texts = CompletionTexts(outcome)
+    let table = TableForm(outcome), diagnosis = DiagnosisForm(outcome)
     return Block.make { block in
         var event = meshnet_event_t(MESHNET_EVENT_COMPLETED)
         event.ticket = meshnet_ticket_t(id: ticket.rawValue)
@@ -173,7 +176,8 @@ private func makeCompletion(_ ticket: Ticket, _ outcome: Outcome) -> UnsafeMutab
             event.download_ns = download.nanoseconds
         case .peers, .topicPeers: event.peers = block.nested { $0.peers(texts.peers) }
         case .problems: event.problems = block.nested { $0.problems(texts.problems) }
-        case .discovery, .diagnosis: break
+        case .discovery: if let table { event.discovery = block.nested { $0.table(table) } }
+        case .diagnosis: if let diagnosis { event.diagnosis = block.nested { $0.diagnosis(diagnosis) } }
         case .transferred(let count): event.length = count
         }
         return event

@@ -27,7 +27,7 @@ public func meshnet_accept(_ node: OpaquePointer?, _ protocolID: UnsafePointer<C
 }
 
 /// A command that tells whether it changed something.
-private func change(_ node: OpaquePointer?, _ changed: UnsafeMutablePointer<Bool>?, _ command: () throws(Failure) -> Command) -> Int32 {
+func change(_ node: OpaquePointer?, _ changed: UnsafeMutablePointer<Bool>?, _ command: () throws(Failure) -> Command) -> Int32 {
     changed?.pointee = false
     return answer(node) { node throws(Failure) in
         if case .changed(let value) = try node.call(try command()) { changed?.pointee = value }

@@ -17,10 +17,10 @@ public func meshnet_gossipsub_options_default(_ options: UnsafeMutablePointer<me
 
 /// A configuration must reach at least to its required fields; the other structs at least to their first option.
 private let smallestConfig = MemoryLayout<meshnet_config_t>.offset(of: \.listen_addresses)!
-private let smallestOptions = 2 * MemoryLayout<UInt32>.size
+let smallestOptions = 2 * MemoryLayout<UInt32>.size
 
 /// Fills the part of a struct that the caller's version has.
-private func put<T>(_ defaults: T, in place: UnsafeMutablePointer<T>?, _ size: Int, _ name: StaticString, smallest: Int) throws(Failure) {
+func put<T>(_ defaults: T, in place: UnsafeMutablePointer<T>?, _ size: Int, _ name: StaticString, smallest: Int) throws(Failure) {
     guard let place else { throw .argument(name, "is NULL") }
     guard size >= smallest, size <= MemoryLayout<T>.size else { throw .structSize(name, given: size, known: MemoryLayout<T>.size) }
     withUnsafeBytes(of: defaults) { UnsafeMutableRawPointer(place).copyMemory(from: $0.baseAddress!, byteCount: size) }
@@ -28,7 +28,7 @@ private func put<T>(_ defaults: T, in place: UnsafeMutablePointer<T>?, _ size: I
 }
 
 /// The caller's struct, with defaults behind the end of an older version.
-private func take<T>(_ place: UnsafePointer<T>, over defaults: T, _ name: StaticString, smallest: Int) throws(Failure) -> T {
+func take<T>(_ place: UnsafePointer<T>, over defaults: T, _ name: StaticString, smallest: Int) throws(Failure) -> T {
     let size = Int(UnsafeRawPointer(place).load(as: UInt32.self))
     guard size >= smallest, size <= MemoryLayout<T>.size else { throw .structSize(name, given: size, known: MemoryLayout<T>.size) }
     var taken = defaults
@@ -47,12 +47,16 @@ extension meshnet_config_t {
         config.dial_timeout_ms = milliseconds(model.dialTimeout)
         config.backoff_first_ms = milliseconds(model.backoffFirst)
         config.backoff_cap_ms = milliseconds(model.backoffCap)
+        config.connections_low_water = UInt32(clamping: model.connectionManager.lowWater)
+        config.connections_high_water = UInt32(clamping: model.connectionManager.highWater)
+        config.trim_grace_ms = milliseconds(model.connectionManager.grace)
+        config.reads_environment = model.readsEnvironment
         return config
     }
 }
 
 /// A configuration to read the defaults from; its identity is never used.
-private enum ConfigurationDefaults {
+enum ConfigurationDefaults {
     static let value = Configuration(identity: KeyPair(secret: [UInt8](repeating: 1, count: KeyPair.secretByteCount))!, bootstrapPeers: [], listenPort: 0)
 }
 
@@ -97,7 +101,7 @@ extension meshnet_limits_t {
     }
 }
 
-private func milliseconds(_ duration: Duration) -> UInt32 { UInt32(clamping: duration.milliseconds) }
+func milliseconds(_ duration: Duration) -> UInt32 { UInt32(clamping: duration.milliseconds) }
 
 // MARK: Reading what a caller filled in
 
@@ -119,6 +123,7 @@ func configuration(_ pointer: UnsafePointer<meshnet_config_t>?) throws(Failure) 
     made.backoffCap = .milliseconds(try positive(config.backoff_cap_ms, "config.backoff_cap_ms"))
     if let options = config.gossipsub { made.gossipsub = try gossipsub(options) }
     if let chosen = config.limits { made.limits = try limits(chosen) }
+    try addDiscovery(config, to: &made)
     return made
 }
 
@@ -174,12 +179,12 @@ private func limits(_ pointer: UnsafePointer<meshnet_limits_t>) throws(Failure) 
     return made
 }
 
-private func positive(_ value: UInt32, _ name: StaticString) throws(Failure) -> UInt32 {
+func positive(_ value: UInt32, _ name: StaticString) throws(Failure) -> UInt32 {
     guard value > 0 else { throw .argument(name, "is 0") }
     return value
 }
 
-private func within(_ value: UInt32, _ low: UInt32, _ high: UInt32, _ name: StaticString) throws(Failure) -> UInt32 {
+func within(_ value: UInt32, _ low: UInt32, _ high: UInt32, _ name: StaticString) throws(Failure) -> UInt32 {
     guard value >= low, value <= high else { throw .argument(name, "is \(value); it must be from \(low) to \(high)") }
     return value
 }

@@ -96,11 +96,11 @@ import MeshNetSwarm
     }
 }
 
-private func start(_ node: OpaquePointer?, _ ticket: UnsafeMutablePointer<meshnet_ticket_t>?, _ command: () throws(Failure) -> Command) -> Int32 {
+func start(_ node: OpaquePointer?, _ ticket: UnsafeMutablePointer<meshnet_ticket_t>?, _ command: () throws(Failure) -> Command) -> Int32 {
     transfer(node, ticket) { node throws(Failure) in try node.start(try command()) }
 }
 
-private func transfer(_ node: OpaquePointer?, _ ticket: UnsafeMutablePointer<meshnet_ticket_t>?, _ begin: (NodeBox) throws(Failure) -> UInt64) -> Int32 {
+func transfer(_ node: OpaquePointer?, _ ticket: UnsafeMutablePointer<meshnet_ticket_t>?, _ begin: (NodeBox) throws(Failure) -> UInt64) -> Int32 {
     ticket?.pointee = meshnet_ticket_t(id: 0)
     return answer(node) { node throws(Failure) in
         let place = try result(ticket, "ticket")

@@ -13,6 +13,8 @@ package final class Simulation {
         package var socketBuffer = 262_144
         /// Of the multicast packets, drawn anew for every receiver.
         package var multicastLossPercent = 0
+        /// Dials of addresses where no node is get no answer at all, in place of "no route to host".
+        package var swallowsUnknown = false
         package init() {}
     }
 
@@ -127,6 +129,9 @@ package final class Simulation {
         nodes[index].swarm = Swarm(configuration: nodes[index].configuration, seed: random.bytes(32), now: now)
         nodes[index].links = [:]
         let address = nodes[index].address.multiaddr
+        if let prefix = NetworkPrefix(ip: nodes[index].address.ip, length: 16) {
+            nodes[index].swarm?.setInterfaces([NetworkInterface(name: "eth0", addresses: [prefix])], now: now)
+        }
         nodes[index].swarm?.listening(on: [address], now: now)
         let interface = MDNSInterface(id: Self.interface, name: "eth0", addresses: [.init(ip: nodes[index].address.ip, prefixLength: 16)])
         nodes[index].swarm?.setMulticastInterfaces([interface], now: now)
@@ -184,7 +189,8 @@ package final class Simulation {
 
     private func connect(_ index: Int, _ id: ConnectionID, to address: SocketAddress) {
         guard let target = nodes.firstIndex(where: { $0.address == address }) else {
-            return schedule(.connectFailed(node: index, connection: id, errno: 113))
+            if !conditions.swallowsUnknown { schedule(.connectFailed(node: index, connection: id, errno: 113)) }
+            return
         }
         dials += 1
         schedule(.dialled(from: index, connection: id, to: target))

@@ -12,6 +12,7 @@ struct MDNSHarness {
     var sent: [(at: Instant, interface: UInt32, packet: [UInt8])] = []
     var discovered: [MDNSDiscovery] = []
     var expired: [PeerID] = []
+    var ownIdentity: [[Multiaddr]] = []
 
     init(
         peer: PeerID = Self.identities[0].peerID, tag: String = MDNSService.defaultTag, limits: MDNSLimits = MDNSLimits(), seed: UInt64 = 1,
@@ -29,6 +30,7 @@ struct MDNSHarness {
             case .send(let interface, let packet): sent.append((now, interface, packet))
             case .discovered(let discovery): discovered.append(discovery)
             case .expired(let peer): expired.append(peer)
+            case .ownIdentity(let addresses): ownIdentity.append(addresses)
             }
         }
     }

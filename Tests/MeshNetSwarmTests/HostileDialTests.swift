@@ -201,7 +201,8 @@ import Testing
         #expect(siege.swarm.localPeer == own)
         siege.pass(.seconds(120))
         #expect(siege.dialFailures.map(\.cause) == [.selfDial])
-        #expect(siege.connects.isEmpty)
+        // Once, to see whether another node lives there with our identity.
+        #expect(siege.connects.count <= 1)
     }
 
     // MARK: Strangers (py-libp2p #429: the id was not checked after the handshake)

@@ -15,6 +15,7 @@ final class Siege {
     var connects: [(id: ConnectionID, to: SocketAddress)] = []
     var queries: [(query: UInt64, host: String)] = []
     var closedSockets: Set<ConnectionID> = []
+    var configurations: [DiscoveryConfiguration] = []
     /// Closed sockets are forgotten in long runs.
     var keepsHistory = true
     private var attackers: [SiegePeer] = []
@@ -104,7 +105,8 @@ final class Siege {
         case .event(let event): if keepsHistory { events.append(event) }
         case .complete(let ticket, let result): completions[ticket, default: []].append(result)
         case .streamData(let stream, let bytes): unread.append((stream, bytes.count))
-        case .transmit, .setReading, .multicast, .configureSources, .streamEnded, .streamWritable, .streamClosed: break
+        case .configureSources(let configuration): configurations.append(configuration)
+        case .transmit, .setReading, .multicast, .streamEnded, .streamWritable, .streamClosed: break
         }
     }
 

@@ -110,18 +110,37 @@ import Testing
         #expect(actual == network.nodes[a].peer)
     }
 
-    @Test func anotherPrivateNetworkKeyIsAHandshakeFailure() {
+    /// On both sides, and at once. By what the dialler finds.
+    @Test(arguments: OtherNetwork.allCases) func anotherNetworkIsRecognised(atDialler: OtherNetwork) throws {
+        let listener: UInt8? = atDialler == .peerInNone ? nil : 1, dialler: UInt8? = atDialler == .peerInPrivate ? nil : 2
+        let atListener: OtherNetwork = switch atDialler {
+        case .otherKey: .otherKey
+        case .peerInNone: .peerInPrivate
+        case .peerInPrivate: .peerInNone
+        }
         let network = Simulation(seed: 8)
-        let a = network.addNode { $0.preSharedKey = PreSharedKey(bytes: [UInt8](repeating: 1, count: 32)) }
-        let b = network.addNode { $0.preSharedKey = PreSharedKey(bytes: [UInt8](repeating: 2, count: 32)) }
+        let a = network.addNode { $0.preSharedKey = listener.flatMap { PreSharedKey(bytes: [UInt8](repeating: $0, count: 32)) } }
+        let b = network.addNode { $0.preSharedKey = dialler.flatMap { PreSharedKey(bytes: [UInt8](repeating: $0, count: 32)) } }
         let ticket = network.perform(.connect(network.nodes[a].address.multiaddr), at: b)
-        network.run(for: .seconds(30))
-        guard case .failure(.dial(.handshakeFailed, _)) = network.nodes[b].completions[ticket] else {
+        network.run(for: .seconds(1))
+        guard case .failure(.dial(.otherNetwork(atDialler), _)) = network.nodes[b].completions[ticket] else {
             Issue.record("\(String(describing: network.nodes[b].completions[ticket]))")
             return
         }
+        let refused = try #require(network.nodes[a].swarm?.refusedHandshakes.newestFirst.first)
+        #expect(refused.failure == .otherNetwork(atListener))
         #expect(network.nodes[a].connected.isEmpty)
         #expect(network.nodes[a].swarm?.connectionCount == 0)
+    }
+
+    @Test func theLastRefusedHandshakesAreKept() {
+        var refused = RefusedHandshakes()
+        for port in 1...UInt16(100) {
+            let address = SocketAddress(ip: [10, 0, 0, 1], port: port).multiaddr
+            refused.add(RefusedHandshake(address: address, failure: .otherNetwork(.otherKey), at: .zero))
+        }
+        #expect(refused.newestFirst.count == RefusedHandshakes.kept && refused.total == 100)
+        #expect(refused.newestFirst.first?.address == SocketAddress(ip: [10, 0, 0, 1], port: 100).multiaddr)
     }
 
     @Test func aCommonPrivateNetworkKeyConnects() {
@@ -232,6 +251,23 @@ import Testing
             if case .identified(let identity) = entry.event { identity } else { nil }
         }
         #expect(identities.last?.protocols.contains("/chat/1.0.0") == true)
+    }
+
+    /// Whenever it comes: also between our answer to the peer's query and the peer's answer to ours, when we do not know yet what it understands.
+    @Test func aProtocolThatComesWhileIdentifyIsUnderWayReachesThePeer() {
+        for offset in 0..<60 {
+            let network = Simulation(seed: 150)
+            network.conditions.delay = .milliseconds(10)...(.milliseconds(10))
+            let a = network.addNode()
+            let b = network.addNode(bootstrap: [network.nodes[a].multiaddr])
+            network.run(for: .milliseconds(2 * offset))
+            network.perform(.accept("/chat/1.0.0"), at: a)
+            network.run(for: .seconds(3))
+            let identities = network.nodes[b].events.compactMap { entry -> PeerIdentity? in
+                if case .identified(let identity) = entry.event { identity } else { nil }
+            }
+            #expect(identities.last?.protocols.contains("/chat/1.0.0") == true, "accepted after \(2 * offset) ms")
+        }
     }
 
     @Test func pingTellsTheRoundTrip() {

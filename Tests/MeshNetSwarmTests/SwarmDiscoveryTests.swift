@@ -23,6 +23,11 @@ import Testing
         return swarms.allSatisfy { $0.peers.count == swarms.count - 1 }
     }
 
+    private func isSuspended(_ peer: PeerID, at node: Int, _ network: Simulation) -> Bool? {
+        guard let table = network.nodes[node].swarm?.table, let target = table.target(.peer(peer)) else { return nil }
+        return table[target]?.isSuspended
+    }
+
     private func dials(_ network: Simulation, _ body: () -> Void) -> Int {
         let before = network.dials
         body()
@@ -79,7 +84,7 @@ import Testing
         network.with(0) { $0.shutdown(now: $1) }
         network.run(for: .seconds(1))
         #expect(network.nodes[1].connected.isEmpty)
-        #expect(network.nodes[1].swarm?.discovered.isEmpty == true)
+        #expect(network.nodes[1].swarm?.table.targets.isEmpty == true)
         #expect(dials(network) { network.run(for: .seconds(300)) } == 0)
     }
 
@@ -88,9 +93,9 @@ import Testing
         #expect(network.run(atMost: .seconds(1), until: isFullMesh))
         network.kill(0)
         network.run(for: .seconds(300))
-        #expect(network.nodes[1].swarm?.discovered.count == 1)
+        #expect(network.nodes[1].swarm?.table.targets.count == 1)
         network.run(for: .seconds(400))
-        #expect(network.nodes[1].swarm?.discovered.isEmpty == true)
+        #expect(network.nodes[1].swarm?.table.targets.isEmpty == true)
         #expect(dials(network) { network.run(for: .seconds(300)) } == 0)
         network.restart(0)
         #expect(network.run(atMost: .seconds(2), until: isFullMesh))
@@ -102,11 +107,11 @@ import Testing
         network.run(for: .seconds(5))
         network.perform(.disconnect(network.nodes[1].peer), at: 0)
         network.run(for: .milliseconds(20))
-        #expect(network.nodes[0].swarm?.discovered[network.nodes[1].peer]?.isSuspended == true)
+        #expect(isSuspended(network.nodes[1].peer, at: 0, network) == true)
         let ticket = network.perform(.connect(try Multiaddr(network.nodes[1].multiaddr)), at: 0)
         network.run(for: .seconds(5))
         #expect(network.nodes[0].completions[ticket] != nil)
-        #expect(network.nodes[0].swarm?.discovered[network.nodes[1].peer]?.isSuspended == false)
+        #expect(isSuspended(network.nodes[1].peer, at: 0, network) == false)
     }
 
     @Test func tagsAndPrivateNetworksKeepApart() {
@@ -155,7 +160,7 @@ import Testing
             #expect((swarm?.discoveryDials ?? 0) <= Swarm.maximumDiscoveryDials)
             #expect((swarm?.outboundAttempts ?? 0) <= 8 * Swarm.maximumDiscoveryDials)
         }
-        #expect((network.nodes[1].swarm?.discovered.count ?? 0) <= MDNSLimits().entries)
+        #expect((network.nodes[1].swarm?.table.sightingCount ?? 0) <= MDNSLimits().entries)
         network.heal()
         #expect(network.run(atMost: .seconds(70)) { $0.nodes[1].connected == [$0.nodes[0].peer] })
     }

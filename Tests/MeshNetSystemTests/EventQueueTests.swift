@@ -54,6 +54,21 @@ extension SystemTests {
             #expect(try next(queue) == nil)
         }
 
+        @Test func foundPeersBeyondTheOfferQueueAreTurnedAwayUntilTheApplicationReads() throws {
+            let queue = try queue(count: 100)
+            let found = QueueItem.event(.discovered(Discovery(peer: peer, addresses: [], source: .mdns, interface: nil)))
+            for _ in 0..<10 { #expect(queue.put(found) == .taken) }
+            #expect(queue.put(found) == .dropped)
+            #expect(try next(queue) == "event")
+            #expect(queue.put(found) == .taken)
+            #expect(queue.put(found) == .dropped)
+            queue.setOfferLimit(12)
+            #expect(queue.put(found) == .taken)
+            #expect(queue.put(message()) == .taken)
+            while try next(queue) == "event" {}
+            #expect(try next(queue) == nil, "found peers are not counted as lost messages")
+        }
+
         @Test func messagesBeyondTheBytesAreDropped() throws {
             let queue = try queue(count: 100, bytes: 1_000)
             #expect(queue.put(message(700)) == .taken)

@@ -9,7 +9,7 @@ final class NameDaemon {
 
     let port: UInt16
     private let folder: URL
-    private var process: Process?
+    private var process: pid_t?
     /// Records that dnsmasq reads at its start only: SRV and TXT.
     private var fixed: [String] = []
 
@@ -34,7 +34,7 @@ final class NameDaemon {
     func setAddresses(_ names: [String: [String]]) {
         let lines = names.sorted { $0.key < $1.key }.flatMap { name, addresses in addresses.map { "\($0) \(name)\n" } }
         try? lines.joined().write(to: hosts, atomically: true, encoding: .utf8)
-        if let process { kill(process.processIdentifier, SIGHUP) }
+        if let process { kill(process, SIGHUP) }
     }
 
     /// Lines of its configuration, for which it starts again.
@@ -45,25 +45,25 @@ final class NameDaemon {
     }
 
     func stop() {
-        process?.terminate()
-        process?.waitUntilExit()
-        process = nil
+        guard let process else { return }
+        kill(process, SIGTERM)
+        var status: Int32 = 0
+        while waitpid(process, &status, 0) < 0, errno == EINTR {}
+        self.process = nil
     }
 
     func start() {
-        let process = Process()
-        process.executableURL = Self.program.map { URL(fileURLWithPath: $0) }
         let configuration = folder.appendingPathComponent("dnsmasq.conf")
         let lines = [
             "port=\(port)", "listen-address=127.0.0.1", "bind-interfaces", "no-resolv", "no-hosts", "no-poll", "local=/test/", "addn-hosts=\(hosts.path)",
             "pid-file=", "user=\(NSUserName())", "keep-in-foreground", "log-facility=/dev/null", "edns-packet-max=1232",
         ]
         try? (lines + fixed).map { $0 + "\n" }.joined().write(to: configuration, atomically: true, encoding: .utf8)
-        process.arguments = ["--conf-file=\(configuration.path)"]
-        process.standardOutput = FileHandle.nullDevice
-        process.standardError = FileHandle.nullDevice
-        guard (try? process.run()) != nil else { return }
-        self.process = process
+        guard let program = Self.program else { return }
+        var arguments: [UnsafeMutablePointer<CChar>?] = [strdup(program), strdup("--conf-file=\(configuration.path)"), nil]
+        defer { for argument in arguments { free(argument) } }
+        var pid: pid_t = 0
+        if posix_spawn(&pid, program, nil, nil, &arguments, environ) == 0 { process = pid }
     }
 
     private var hosts: URL { folder.appendingPathComponent("hosts") }

@@ -13,6 +13,9 @@ struct TestNode {
     init(system: SystemCalls = .kernel, nameServers: String? = nil, _ change: (inout Configuration) -> Void = { _ in }) throws {
         var configuration = Configuration(identity: .generate(), bootstrapPeers: [], listenPort: 0)
         configuration.listenAddresses = ["/ip4/127.0.0.1/tcp/0"]
+        // No strangers, and nothing that somebody's shell has set: tests of discovery say what they want.
+        configuration.readsEnvironment = false
+        configuration.discovery.modes = []
         change(&configuration)
         engine = try Engine(configuration, system: system, nameServers: nameServers)
     }

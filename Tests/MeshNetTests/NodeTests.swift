@@ -6,6 +6,8 @@ import Testing
     private func node(_ bootstrap: [String] = [], _ change: (inout Configuration) -> Void = { _ in }) throws -> Node {
         var configuration = Configuration(identity: .generate(), bootstrapPeers: bootstrap, listenPort: 0)
         configuration.listenAddresses = ["/ip4/127.0.0.1/tcp/0"]
+        configuration.readsEnvironment = false
+        configuration.discovery.modes = []
         change(&configuration)
         return try Node(configuration)
     }

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import os
 import platform
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
@@ -13,6 +14,8 @@ from harness.waiting import eventually
 from harness.worker_peer import OurPeer, PyPeer
 
 ROOT = Path(__file__).parents[2]
+# Nodes of tests must not meet strangers; tests of discovery say which modes they want.
+os.environ["MESHNET_DISCOVERY_MODE"] = "none"
 KINDS: dict[str, Callable[[], Peer]] = {"ours": OurPeer, "go": GoPeer, "go-tls": lambda: GoPeer(tls=True), "py": PyPeer}
 
 # Dialler and listener. The pairs without us show that the harness itself finds nothing wrong between go and py.

@@ -60,6 +60,8 @@ CHANGING_METHOD(subscribe)
 CHANGING_METHOD(unsubscribe)
 CHANGING_METHOD(accept)
 CHANGING_METHOD(stop_accepting)
+CHANGING_METHOD(protect)
+CHANGING_METHOD(unprotect)
 STREAM_METHOD(stream_close_write)
 STREAM_METHOD(stream_close)
 STREAM_METHOD(stream_reset)
@@ -110,6 +112,47 @@ static PyObject *node_address_problems(PyObject *self, PyObject *Py_UNUSED(nothi
     WITHOUT_LOCK(code, meshnet_address_problems(node, &problems))
     PyObject *result = code == MESHNET_OK ? problems_to_list(problems) : raise_code(state_of(self), code);
     meshnet_address_problem_list_free(problems);
+    return result;
+}
+
+static PyObject *node_discovery_table(PyObject *self, PyObject *Py_UNUSED(nothing)) {
+    meshnet_node_t *node = handle_of(self);
+    meshnet_discovery_table_t *table = NULL;
+    if (node == NULL) {
+        return NULL;
+    }
+    WITHOUT_LOCK(code, meshnet_discovery_table(node, &table))
+    PyObject *result = code == MESHNET_OK ? table_to_tuple(table) : raise_code(state_of(self), code);
+    meshnet_discovery_table_free(table);
+    return result;
+}
+
+static PyObject *node_diagnose(PyObject *self, PyObject *arguments) {
+    meshnet_node_t *node = handle_of(self);
+    const char *target;
+    int timeout_ms;
+    meshnet_diagnosis_t *diagnosis = NULL;
+    if (node == NULL || !PyArg_ParseTuple(arguments, "si:diagnose", &target, &timeout_ms)) {
+        return NULL;
+    }
+    WITHOUT_LOCK(code, meshnet_diagnose(node, target, timeout_ms, &diagnosis))
+    PyObject *result = code == MESHNET_OK ? diagnosis_to_tuple(diagnosis) : raise_code(state_of(self), code);
+    meshnet_diagnosis_free(diagnosis);
+    return result;
+}
+
+static PyObject *node_discovery_configure(PyObject *self, PyObject *options) {
+    meshnet_node_t *node = handle_of(self);
+    discovery_request request = {0};
+    PyObject *result = NULL;
+    if (node == NULL) {
+        return NULL;
+    }
+    if (discovery_request_fill(state_of(self), &request, options) == 0) {
+        WITHOUT_LOCK(code, meshnet_discovery_configure(node, &request.options))
+        result = code == MESHNET_OK ? text_or_none(NULL) : raise_code(state_of(self), code);
+    }
+    discovery_request_clear(&request);
     return result;
 }
 
@@ -214,6 +257,11 @@ const PyMethodDef node_blocking_methods[] = {
     ENTRY(address_problems, METH_NOARGS, ""),
     ENTRY(add_bootstrap_peer, METH_O, ", address, /"),
     ENTRY(remove_bootstrap_peer, METH_O, ", address, /"),
+    ENTRY(protect, METH_O, ", peer_id, /"),
+    ENTRY(unprotect, METH_O, ", peer_id, /"),
+    ENTRY(discovery_table, METH_NOARGS, ""),
+    ENTRY(discovery_configure, METH_O, ", options, /"),
+    ENTRY(diagnose, METH_VARARGS, ", target, timeout_ms, /"),
     ENTRY(subscribe, METH_O, ", topic, /"),
     ENTRY(unsubscribe, METH_O, ", topic, /"),
     ENTRY(publish, METH_VARARGS, ", topic, data, /"),

@@ -1,59 +1,56 @@
-/* meshnet_config_t from a dict with the names of its fields; "gossipsub" and "limits" are dicts of the same kind. */
+/* meshnet_config_t from a dict with the names of its fields; "gossipsub", "limits" and "discovery" are dicts of the same kind. */
 #include "module.h"
 
 #include <stdio.h>
 #include <string.h>
 
-enum number_kind { NUMBER_BOOL, NUMBER_U16, NUMBER_I32, NUMBER_U32, NUMBER_U64 };
-
-typedef struct {
-    const char *name;
-    size_t offset;
-    enum number_kind kind;
-} number_field;
-
-#define FIELD(type, name, kind) {#name, offsetof(type, name), kind}
-
-static const number_field config_fields[] = {
-    FIELD(meshnet_config_t, listen_port, NUMBER_U16),
-    FIELD(meshnet_config_t, listens, NUMBER_BOOL),
-    FIELD(meshnet_config_t, ping_interval_ms, NUMBER_U32),
-    FIELD(meshnet_config_t, ping_timeout_ms, NUMBER_U32),
-    FIELD(meshnet_config_t, dial_timeout_ms, NUMBER_U32),
-    FIELD(meshnet_config_t, backoff_first_ms, NUMBER_U32),
-    FIELD(meshnet_config_t, backoff_cap_ms, NUMBER_U32),
-    {NULL, 0, NUMBER_BOOL},
+static const option_field config_fields[] = {
+    FIELD(meshnet_config_t, listen_port, FIELD_U16),
+    FIELD(meshnet_config_t, listens, FIELD_BOOL),
+    FIELD(meshnet_config_t, ping_interval_ms, FIELD_U32),
+    FIELD(meshnet_config_t, ping_timeout_ms, FIELD_U32),
+    FIELD(meshnet_config_t, dial_timeout_ms, FIELD_U32),
+    FIELD(meshnet_config_t, backoff_first_ms, FIELD_U32),
+    FIELD(meshnet_config_t, backoff_cap_ms, FIELD_U32),
+    FIELD(meshnet_config_t, agent_version, FIELD_TEXT),
+    FIELD(meshnet_config_t, network, FIELD_TEXT),
+    FIELD(meshnet_config_t, secret, FIELD_TEXT),
+    FIELD(meshnet_config_t, connections_low_water, FIELD_U32),
+    FIELD(meshnet_config_t, connections_high_water, FIELD_U32),
+    FIELD(meshnet_config_t, trim_grace_ms, FIELD_U32),
+    FIELD(meshnet_config_t, reads_environment, FIELD_BOOL),
+    {NULL, 0, FIELD_BOOL},
 };
 
-static const number_field gossipsub_fields[] = {
-    FIELD(meshnet_gossipsub_options_t, signing_policy, NUMBER_I32),
-    FIELD(meshnet_gossipsub_options_t, maximum_message_size, NUMBER_U32),
-    FIELD(meshnet_gossipsub_options_t, heartbeat_interval_ms, NUMBER_U32),
-    FIELD(meshnet_gossipsub_options_t, mesh_degree, NUMBER_U32),
-    FIELD(meshnet_gossipsub_options_t, mesh_degree_low, NUMBER_U32),
-    FIELD(meshnet_gossipsub_options_t, mesh_degree_high, NUMBER_U32),
-    FIELD(meshnet_gossipsub_options_t, mesh_degree_lazy, NUMBER_U32),
-    FIELD(meshnet_gossipsub_options_t, mesh_outbound_minimum, NUMBER_U32),
-    FIELD(meshnet_gossipsub_options_t, flood_publish, NUMBER_BOOL),
-    {NULL, 0, NUMBER_BOOL},
+static const option_field gossipsub_fields[] = {
+    FIELD(meshnet_gossipsub_options_t, signing_policy, FIELD_I32),
+    FIELD(meshnet_gossipsub_options_t, maximum_message_size, FIELD_U32),
+    FIELD(meshnet_gossipsub_options_t, heartbeat_interval_ms, FIELD_U32),
+    FIELD(meshnet_gossipsub_options_t, mesh_degree, FIELD_U32),
+    FIELD(meshnet_gossipsub_options_t, mesh_degree_low, FIELD_U32),
+    FIELD(meshnet_gossipsub_options_t, mesh_degree_high, FIELD_U32),
+    FIELD(meshnet_gossipsub_options_t, mesh_degree_lazy, FIELD_U32),
+    FIELD(meshnet_gossipsub_options_t, mesh_outbound_minimum, FIELD_U32),
+    FIELD(meshnet_gossipsub_options_t, flood_publish, FIELD_BOOL),
+    {NULL, 0, FIELD_BOOL},
 };
 
-static const number_field limits_fields[] = {
-    FIELD(meshnet_limits_t, connections, NUMBER_U32),
-    FIELD(meshnet_limits_t, pending_inbound_connections, NUMBER_U32),
-    FIELD(meshnet_limits_t, pending_outbound_connections, NUMBER_U32),
-    FIELD(meshnet_limits_t, connections_per_peer, NUMBER_U32),
-    FIELD(meshnet_limits_t, inbound_connections_per_address, NUMBER_U32),
-    FIELD(meshnet_limits_t, streams_per_connection, NUMBER_U32),
-    FIELD(meshnet_limits_t, handshake_timeout_ms, NUMBER_U32),
-    FIELD(meshnet_limits_t, stream_negotiation_timeout_ms, NUMBER_U32),
-    FIELD(meshnet_limits_t, maximum_stream_window, NUMBER_U32),
-    FIELD(meshnet_limits_t, send_buffer, NUMBER_U32),
-    FIELD(meshnet_limits_t, event_queue_count, NUMBER_U32),
-    FIELD(meshnet_limits_t, event_queue_bytes, NUMBER_U64),
-    FIELD(meshnet_limits_t, topics, NUMBER_U32),
-    FIELD(meshnet_limits_t, pending_accepts, NUMBER_U32),
-    {NULL, 0, NUMBER_BOOL},
+static const option_field limits_fields[] = {
+    FIELD(meshnet_limits_t, connections, FIELD_U32),
+    FIELD(meshnet_limits_t, pending_inbound_connections, FIELD_U32),
+    FIELD(meshnet_limits_t, pending_outbound_connections, FIELD_U32),
+    FIELD(meshnet_limits_t, connections_per_peer, FIELD_U32),
+    FIELD(meshnet_limits_t, inbound_connections_per_address, FIELD_U32),
+    FIELD(meshnet_limits_t, streams_per_connection, FIELD_U32),
+    FIELD(meshnet_limits_t, handshake_timeout_ms, FIELD_U32),
+    FIELD(meshnet_limits_t, stream_negotiation_timeout_ms, FIELD_U32),
+    FIELD(meshnet_limits_t, maximum_stream_window, FIELD_U32),
+    FIELD(meshnet_limits_t, send_buffer, FIELD_U32),
+    FIELD(meshnet_limits_t, event_queue_count, FIELD_U32),
+    FIELD(meshnet_limits_t, event_queue_bytes, FIELD_U64),
+    FIELD(meshnet_limits_t, topics, FIELD_U32),
+    FIELD(meshnet_limits_t, pending_accepts, FIELD_U32),
+    {NULL, 0, FIELD_BOOL},
 };
 
 /* Everything that an option points to, until the node is open. */
@@ -63,6 +60,8 @@ typedef struct {
     meshnet_limits_t limits;
     text_array bootstrap_peers;
     text_array listen_addresses;
+    text_array protected_peers;
+    discovery_request discovery;
     Py_buffer pre_shared_key;
 } open_request;
 
@@ -81,9 +80,12 @@ static int out_of_range(module_state *state, const char *name, PyObject *value, 
     return -1;
 }
 
-static int set_number(module_state *state, void *structure, const number_field *field, PyObject *value) {
+int set_field(module_state *state, void *structure, const option_field *field, PyObject *value) {
     char *place = (char *)structure + field->offset;
-    if (field->kind == NUMBER_BOOL) {
+    if (field->kind == FIELD_TEXT) {
+        return text_argument(value, field->name, (const char **)place);
+    }
+    if (field->kind == FIELD_BOOL) {
         int truth = PyObject_IsTrue(value);
         if (truth >= 0) {
             *(bool *)place = truth != 0;
@@ -95,8 +97,8 @@ static int set_number(module_state *state, void *structure, const number_field *
         PyErr_Format(PyExc_TypeError, "%s: a whole number is wanted, not %R", field->name, value);
         return -1;
     }
-    unsigned long long largest = field->kind == NUMBER_U16 ? UINT16_MAX : field->kind == NUMBER_I32 ? INT32_MAX
-                               : field->kind == NUMBER_U32 ? UINT32_MAX : UINT64_MAX;
+    unsigned long long largest = field->kind == FIELD_U16 ? UINT16_MAX : field->kind == FIELD_I32 ? INT32_MAX
+                               : field->kind == FIELD_U32 ? UINT32_MAX : UINT64_MAX;
     unsigned long long number = PyLong_AsUnsignedLongLong(whole);
     Py_DECREF(whole);
     if (PyErr_Occurred() || number > largest) {
@@ -104,15 +106,15 @@ static int set_number(module_state *state, void *structure, const number_field *
         return out_of_range(state, field->name, value, largest);
     }
     switch (field->kind) {
-    case NUMBER_U16: *(uint16_t *)place = (uint16_t)number; break;
-    case NUMBER_I32: *(int32_t *)place = (int32_t)number; break;
-    case NUMBER_U32: *(uint32_t *)place = (uint32_t)number; break;
+    case FIELD_U16: *(uint16_t *)place = (uint16_t)number; break;
+    case FIELD_I32: *(int32_t *)place = (int32_t)number; break;
+    case FIELD_U32: *(uint32_t *)place = (uint32_t)number; break;
     default: *(uint64_t *)place = number; break;
     }
     return 0;
 }
 
-static const number_field *find_field(const number_field *fields, const char *name) {
+const option_field *find_field(const option_field *fields, const char *name) {
     for (; fields->name != NULL; fields++) {
         if (strcmp(fields->name, name) == 0) {
             return fields;
@@ -121,7 +123,7 @@ static const number_field *find_field(const number_field *fields, const char *na
     return NULL;
 }
 
-static int set_numbers(module_state *state, void *structure, const number_field *fields, PyObject *options, const char *what) {
+int set_fields(module_state *state, void *structure, const option_field *fields, PyObject *options, const char *what) {
     PyObject *key, *value;
     Py_ssize_t position = 0;
     if (!PyDict_Check(options)) {
@@ -133,15 +135,25 @@ static int set_numbers(module_state *state, void *structure, const number_field 
         if (text_argument(key, what, &name) < 0) {
             return -1;
         }
-        const number_field *field = find_field(fields, name);
+        const option_field *field = find_field(fields, name);
         if (field == NULL) {
             PyErr_Format(PyExc_TypeError, "%s: there is no option %R", what, key);
             return -1;
         }
-        if (set_number(state, structure, field, value) < 0) {
+        if (set_field(state, structure, field, value) < 0) {
             return -1;
         }
     }
+    return 0;
+}
+
+int set_texts(text_array *array, PyObject *value, const char *name, const char *const **items, size_t *count) {
+    text_array_clear(array);
+    if (text_array_fill(array, value, name) < 0) {
+        return -1;
+    }
+    *items = array->items;
+    *count = array->count;
     return 0;
 }
 
@@ -168,41 +180,33 @@ static int set_option(module_state *state, open_request *request, PyObject *key,
     if (text_argument(key, "option", &name) < 0) {
         return -1;
     }
-    const number_field *field = find_field(config_fields, name);
+    const option_field *field = find_field(config_fields, name);
     if (field != NULL) {
-        return set_number(state, config, field, value);
+        return set_field(state, config, field, value);
     }
     if (strcmp(name, "bootstrap_peers") == 0) {
-        text_array_clear(&request->bootstrap_peers);
-        if (text_array_fill(&request->bootstrap_peers, value, name) < 0) {
-            return -1;
-        }
-        config->bootstrap_peers = request->bootstrap_peers.items;
-        config->bootstrap_peer_count = request->bootstrap_peers.count;
-        return 0;
+        return set_texts(&request->bootstrap_peers, value, name, &config->bootstrap_peers, &config->bootstrap_peer_count);
     }
     if (strcmp(name, "listen_addresses") == 0) {
-        text_array_clear(&request->listen_addresses);
-        if (text_array_fill(&request->listen_addresses, value, name) < 0) {
-            return -1;
-        }
-        config->listen_addresses = request->listen_addresses.items;
-        config->listen_address_count = request->listen_addresses.count;
-        return 0;
+        return set_texts(&request->listen_addresses, value, name, &config->listen_addresses, &config->listen_address_count);
+    }
+    if (strcmp(name, "protected_peers") == 0) {
+        return set_texts(&request->protected_peers, value, name, &config->protected_peers, &config->protected_peer_count);
     }
     if (strcmp(name, "pre_shared_key") == 0) {
         return set_pre_shared_key(request, value);
     }
-    if (strcmp(name, "agent_version") == 0) {
-        return text_argument(value, name, &config->agent_version);
-    }
     if (strcmp(name, "gossipsub") == 0) {
         config->gossipsub = &request->gossipsub;
-        return set_numbers(state, &request->gossipsub, gossipsub_fields, value, name);
+        return set_fields(state, &request->gossipsub, gossipsub_fields, value, name);
     }
     if (strcmp(name, "limits") == 0) {
         config->limits = &request->limits;
-        return set_numbers(state, &request->limits, limits_fields, value, name);
+        return set_fields(state, &request->limits, limits_fields, value, name);
+    }
+    if (strcmp(name, "discovery") == 0) {
+        config->discovery = &request->discovery.options;
+        return discovery_request_fill(state, &request->discovery, value);
     }
     PyErr_Format(PyExc_TypeError, "there is no option %R", key);
     return -1;
@@ -245,6 +249,8 @@ int32_t open_node(module_state *state, const meshnet_keypair_t *identity, PyObje
     }
     text_array_clear(&request.bootstrap_peers);
     text_array_clear(&request.listen_addresses);
+    text_array_clear(&request.protected_peers);
+    discovery_request_clear(&request.discovery);
     if (request.pre_shared_key.obj != NULL) {
         PyBuffer_Release(&request.pre_shared_key);
     }

@@ -48,6 +48,8 @@ static PyObject *result_of(const call *entry, const meshnet_event_t *event) {
     case CALL_CONNECTION: return Py_BuildValue("NNi", text_or_none(event->peer_id), text_or_none(event->address), (int)event->direction);
     case CALL_PEERS: return peers_to_list(event->peers);
     case CALL_PROBLEMS: return problems_to_list(event->problems);
+    case CALL_TABLE: return table_to_tuple(event->discovery);
+    case CALL_DIAGNOSIS: return diagnosis_to_tuple(event->diagnosis);
     case CALL_STREAM: return Py_BuildValue("KN", (unsigned long long)event->stream.id, text_or_none(event->protocol_id));
     case CALL_PING: return PyLong_FromLongLong(event->round_trip_ns);
     case CALL_PERF: return Py_BuildValue("LL", (long long)event->upload_ns, (long long)event->download_ns);
@@ -115,6 +117,14 @@ PyObject *event_to_tuple(module_state *state, call_table *calls, const meshnet_e
         return Py_BuildValue("iNNN", type, text_or_none(event->address), text_or_none(event->detail), text_or_none(event->used_instead));
     case MESHNET_EVENT_MESSAGES_DROPPED:
         return Py_BuildValue("iK", type, (unsigned long long)event->dropped_count);
+    case MESHNET_EVENT_DISCOVERED:
+        return Py_BuildValue("iNNiN", type, text_or_none(event->peer_id), strings_to_tuple(event->addresses), (int)event->source,
+                             text_or_none(event->interface_name));
+    case MESHNET_EVENT_DISCOVERY_SOURCE:
+        return Py_BuildValue("iiiiNNL", type, (int)event->source, (int)event->source_state, (int)event->source_failure,
+                             text_or_none(event->detail), text_or_none(event->hint), (long long)event->retry_after_ms);
+    case MESHNET_EVENT_DUPLICATE_IDENTITY:
+        return Py_BuildValue("iN", type, text_or_none(event->address));
     case MESHNET_EVENT_COMPLETED:
         return completion_to_tuple(state, calls, event);
     default: /* MESHNET_EVENT_CLOSED, and types of a later library, which the package skips */

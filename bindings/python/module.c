@@ -41,6 +41,18 @@ static PyObject *dial_cause_name(PyObject *Py_UNUSED(module), PyObject *cause) {
     return text_of_code(cause, meshnet_dial_cause_name);
 }
 
+#define NAME_FUNCTION(name)                                                         \
+    static PyObject *name(PyObject *Py_UNUSED(module), PyObject *number) {          \
+        return text_of_code(number, meshnet_##name);                                \
+    }
+
+NAME_FUNCTION(discovery_source_name)
+NAME_FUNCTION(source_state_name)
+NAME_FUNCTION(source_failure_name)
+NAME_FUNCTION(discovery_filter_name)
+NAME_FUNCTION(entry_state_name)
+NAME_FUNCTION(diagnosis_cause_name)
+
 static PyObject *set_error_factory(PyObject *module, PyObject *factory) {
     module_state *state = PyModule_GetState(module);
     if (!PyCallable_Check(factory)) {
@@ -53,6 +65,8 @@ static PyObject *set_error_factory(PyObject *module, PyObject *factory) {
     Py_RETURN_NONE;
 }
 
+#define NAME_ENTRY(name) {#name, name, METH_O, #name "($module, number, /)\n--\n\nSee meshnet_" #name " in meshnet.h."}
+
 static PyMethodDef functions[] = {
     {"version", version, METH_NOARGS, "version($module)\n--\n\nThe version of the library that is loaded."},
     {"abi_version", abi_version, METH_NOARGS, "abi_version($module)\n--\n\nThe ABI version of the library that is loaded."},
@@ -63,6 +77,12 @@ static PyMethodDef functions[] = {
     {"disconnect_cause_name", disconnect_cause_name, METH_O,
      "disconnect_cause_name($module, cause, /)\n--\n\nThe name of the cause of a disconnect."},
     {"dial_cause_name", dial_cause_name, METH_O, "dial_cause_name($module, cause, /)\n--\n\nThe name of the cause of a failed dial."},
+    NAME_ENTRY(discovery_source_name),
+    NAME_ENTRY(source_state_name),
+    NAME_ENTRY(source_failure_name),
+    NAME_ENTRY(discovery_filter_name),
+    NAME_ENTRY(entry_state_name),
+    NAME_ENTRY(diagnosis_cause_name),
     {"set_error_factory", set_error_factory, METH_O,
      "set_error_factory($module, factory, /)\n--\n\nfactory(code, system_errno, detail, hint) makes the exception of each failure."},
     {NULL, NULL, 0, NULL},

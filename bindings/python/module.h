@@ -48,6 +48,8 @@ enum call_kind {
     CALL_CONNECTION,
     CALL_PEERS,
     CALL_PROBLEMS,
+    CALL_TABLE,
+    CALL_DIAGNOSIS,
     CALL_STREAM,
     CALL_PING,
     CALL_PERF,
@@ -105,9 +107,6 @@ PyObject *peers_to_list(const meshnet_peer_list_t *peers);
 PyObject *problems_to_list(const meshnet_address_problem_list_t *problems);
 PyObject *strings_to_tuple(const meshnet_string_list_t *strings);
 
-/* config.c: opens a node from a dict with the fields of meshnet_config_t. */
-int32_t open_node(module_state *state, const meshnet_keypair_t *identity, PyObject *options, meshnet_node_t **node);
-
 /* A list of str as a C array that lives as long as the holder. */
 typedef struct {
     PyObject *holder;
@@ -116,6 +115,38 @@ typedef struct {
 } text_array;
 int text_array_fill(text_array *array, PyObject *sequence, const char *what);
 void text_array_clear(text_array *array);
+
+/* config.c: opens a node from a dict with the fields of meshnet_config_t. Texts in structs live as long as the dict. */
+int32_t open_node(module_state *state, const meshnet_keypair_t *identity, PyObject *options, meshnet_node_t **node);
+
+enum field_kind { FIELD_BOOL, FIELD_U16, FIELD_I32, FIELD_U32, FIELD_U64, FIELD_TEXT };
+
+/* A field of a struct that is an option of the same name. A table ends with a NULL name. */
+typedef struct {
+    const char *name;
+    size_t offset;
+    enum field_kind kind;
+} option_field;
+
+#define FIELD(type, name, kind) {#name, offsetof(type, name), kind}
+
+const option_field *find_field(const option_field *fields, const char *name);
+int set_field(module_state *state, void *structure, const option_field *field, PyObject *value);
+int set_fields(module_state *state, void *structure, const option_field *fields, PyObject *options, const char *what);
+int set_texts(text_array *array, PyObject *value, const char *name, const char *const **items, size_t *count);
+
+/* discovery.c: meshnet_discovery_options_t from a dict, with what it points to. Zeroed before the first fill. */
+#define DISCOVERY_LISTS 6
+typedef struct {
+    meshnet_discovery_options_t options;
+    meshnet_headscale_options_t headscale;
+    meshnet_tailscale_options_t tailscale;
+    text_array lists[DISCOVERY_LISTS];
+} discovery_request;
+int discovery_request_fill(module_state *state, discovery_request *request, PyObject *options);
+void discovery_request_clear(discovery_request *request);
+PyObject *table_to_tuple(const meshnet_discovery_table_t *table);
+PyObject *diagnosis_to_tuple(const meshnet_diagnosis_t *diagnosis);
 
 /* node.c: the handle, or NULL with ClosedError set when it was given up. */
 meshnet_node_t *handle_of(PyObject *node);

@@ -63,9 +63,32 @@ START_TEXT(topic_peers_start, CALL_PEERS)
 START_TEXT(accept_start, CALL_CHANGED)
 START_TEXT(stop_accepting_start, CALL_CHANGED)
 START_TEXT(ping_start, CALL_PING)
+START_TEXT(protect_start, CALL_CHANGED)
+START_TEXT(unprotect_start, CALL_CHANGED)
+START_TEXT(diagnose_start, CALL_DIAGNOSIS)
 
 START_PLAIN(peers_start, CALL_PEERS)
 START_PLAIN(address_problems_start, CALL_PROBLEMS)
+START_PLAIN(discovery_table_start, CALL_TABLE)
+
+static PyObject *node_discovery_configure_start(PyObject *self, PyObject *options) {
+    meshnet_node_t *node = handle_of(self);
+    discovery_request request = {0};
+    meshnet_ticket_t ticket = {0};
+    PyObject *result = NULL;
+    if (node == NULL) {
+        return NULL;
+    }
+    if (discovery_request_fill(state_of(self), &request, options) == 0) {
+        call *entry = begin(self, CALL_NOTHING);
+        if (entry != NULL) {
+            int32_t code = meshnet_discovery_configure_start(node, &request.options, &ticket);
+            result = finish(self, entry, code, ticket);
+        }
+    }
+    discovery_request_clear(&request);
+    return result;
+}
 
 static PyObject *node_publish_start(PyObject *self, PyObject *arguments) {
     meshnet_node_t *node = handle_of(self);
@@ -203,6 +226,11 @@ const PyMethodDef node_started_methods[] = {
     ENTRY(address_problems_start, METH_NOARGS, ""),
     ENTRY(add_bootstrap_peer_start, METH_O, ", address, /"),
     ENTRY(remove_bootstrap_peer_start, METH_O, ", address, /"),
+    ENTRY(protect_start, METH_O, ", peer_id, /"),
+    ENTRY(unprotect_start, METH_O, ", peer_id, /"),
+    ENTRY(discovery_table_start, METH_NOARGS, ""),
+    ENTRY(discovery_configure_start, METH_O, ", options, /"),
+    ENTRY(diagnose_start, METH_O, ", target, /"),
     ENTRY(subscribe_start, METH_O, ", topic, /"),
     ENTRY(unsubscribe_start, METH_O, ", topic, /"),
     ENTRY(publish_start, METH_VARARGS, ", topic, data, /"),

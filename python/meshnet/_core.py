@@ -6,9 +6,10 @@ import atexit
 import weakref
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
-from typing import Any
+from typing import Any, Literal
 
 from . import _meshnet
+from .discovery import Discovery, DiscoveryArgument, HeadscaleConfig, TailscaleConfig, discovery_of
 from .errors import ClosedError, InvalidArgument, MeshnetError
 from .events import Event, Message, MessagesDropped, StreamOpened, event_of
 from .keys import Keypair
@@ -39,11 +40,15 @@ def open_native(identity: Keypair, bootstrap_peers: Iterable[str], listen_port: 
     """Opens a node, and sees to it that it is closed at exit."""
     if not isinstance(identity, Keypair):
         raise TypeError(f"identity: a Keypair is wanted, not {type(identity)!r}")
-    settings = _native(options)
+    discovery = options.get("discovery")
+    settings = _native({name: value for name, value in options.items() if name != "discovery"})
+    if isinstance(discovery, Discovery):
+        settings["discovery"] = discovery._native()
     settings["bootstrap_peers"] = _addresses("bootstrap_peers", bootstrap_peers)
     settings["listen_port"] = listen_port
-    if "listen_addresses" in settings:
-        settings["listen_addresses"] = _addresses("listen_addresses", settings["listen_addresses"])
+    for name in ("listen_addresses", "protected_peers"):
+        if name in settings:
+            settings[name] = _addresses(name, settings[name])
     native = _meshnet.Node(identity._native, settings)
     _open_nodes.add(native)
     return native
@@ -308,6 +313,29 @@ class NodeOptions:
         backoff_cap: float | None = None,
         gossipsub: Gossipsub | None = None,
         limits: Limits | None = None,
+        discovery: DiscoveryArgument = None,
+        service_tag: str | None = None,
+        app_id: str | None = None,
+        endpoint_id: str | None = None,
+        dns_services: Iterable[str] | None = None,
+        discovery_interval: float | None = None,
+        discovery_policy: Literal["dial", "offer"] | None = None,
+        offer_queue: int | None = None,
+        mdns_backend: Literal["auto", "embedded", "avahi"] | None = None,
+        allowed_networks: Iterable[str] | None = None,
+        denied_networks: Iterable[str] | None = None,
+        allowed_interfaces: Iterable[str] | None = None,
+        denied_interfaces: Iterable[str] | None = None,
+        allowed_peers: Iterable[str] | None = None,
+        headscale: HeadscaleConfig | None = None,
+        tailscale: TailscaleConfig | None = None,
+        network: str | None = None,
+        secret: str | None = None,
+        protected_peers: Iterable[str] | None = None,
+        connections_low_water: int | None = None,
+        connections_high_water: int | None = None,
+        trim_grace: float | None = None,
+        reads_environment: bool = True,
     ) -> None:
         """Keeps the options; `start` opens the node. Times in seconds; None: the library's default.
 
@@ -318,6 +346,12 @@ class NodeOptions:
         listen_addresses: multiaddrs such as "/ip4/127.0.0.1/tcp/0"; None: every interface.
         pre_shared_key: of a private network: 32 bytes, or the text of a swarm.key file.
         ping_interval: 0: no pings.
+        discovery: "none", modes such as ("mdns", "gossip"), or a `Discovery` with everything; the arguments from service_tag to
+            tailscale are its fields.
+        network: nodes of another network are not met: isolation, not security.
+        secret: a passphrase, or the text of a swarm.key file: a private network. Not beside pre_shared_key.
+        protected_peers: peer ids whose connections are never trimmed, which otherwise begins above connections_high_water peers.
+        reads_environment: whether what is left at its default is taken from MESHNET_… variables.
         """
         self._identity = identity
         self._bootstrap_peers = _addresses("bootstrap_peers", bootstrap_peers)
@@ -334,7 +368,34 @@ class NodeOptions:
             "backoff_cap": backoff_cap,
             "gossipsub": gossipsub,
             "limits": limits,
+            "network": network,
+            "secret": secret,
+            "protected_peers": protected_peers,
+            "connections_low_water": connections_low_water,
+            "connections_high_water": connections_high_water,
+            "trim_grace": trim_grace,
+            "reads_environment": reads_environment,
         }
+        self._discovery = discovery_of(
+            discovery,
+            {
+                "service_tag": service_tag,
+                "app_id": app_id,
+                "endpoint_id": endpoint_id,
+                "dns_services": dns_services,
+                "interval": discovery_interval,
+                "policy": discovery_policy,
+                "offer_queue": offer_queue,
+                "mdns_backend": mdns_backend,
+                "allowed_networks": allowed_networks,
+                "denied_networks": denied_networks,
+                "allowed_interfaces": allowed_interfaces,
+                "denied_interfaces": denied_interfaces,
+                "allowed_peers": allowed_peers,
+                "headscale": headscale,
+                "tailscale": tailscale,
+            },
+        )
         if not isinstance(identity, Keypair):
             raise TypeError(f"identity: a Keypair is wanted, not {type(identity)!r}")
 
@@ -344,4 +405,4 @@ class NodeOptions:
         return self._identity.peer_id
 
     def _open(self) -> _meshnet.Node:
-        return open_native(self._identity, self._bootstrap_peers, self._listen_port, self._options)
+        return open_native(self._identity, self._bootstrap_peers, self._listen_port, {**self._options, "discovery": self._discovery})

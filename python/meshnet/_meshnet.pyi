@@ -35,6 +35,7 @@ ERROR_SELF_DIAL: Final[int]
 ERROR_HANDSHAKE_FAILED: Final[int]
 ERROR_NO_ADDRESSES: Final[int]
 ERROR_NOT_CONNECTED: Final[int]
+ERROR_OTHER_NETWORK: Final[int]
 ERROR_NO_PEERS_SUBSCRIBED: Final[int]
 ERROR_QUEUES_FULL: Final[int]
 ERROR_MESSAGE_TOO_LARGE: Final[int]
@@ -56,6 +57,9 @@ EVENT_ADDRESS_PROBLEM: Final[int]
 EVENT_MESSAGES_DROPPED: Final[int]
 EVENT_COMPLETED: Final[int]
 EVENT_CLOSED: Final[int]
+EVENT_DISCOVERED: Final[int]
+EVENT_DISCOVERY_SOURCE: Final[int]
+EVENT_DUPLICATE_IDENTITY: Final[int]
 DIRECTION_INBOUND: Final[int]
 DIRECTION_OUTBOUND: Final[int]
 DISCONNECT_CLOSED_BY_US: Final[int]
@@ -77,8 +81,95 @@ DIAL_HANDSHAKE_FAILED: Final[int]
 DIAL_LIMIT_REACHED: Final[int]
 DIAL_CANCELLED: Final[int]
 DIAL_NO_ADDRESSES: Final[int]
+DIAL_OTHER_NETWORK: Final[int]
 STRICT_SIGN: Final[int]
 STRICT_NO_SIGN: Final[int]
+DISCOVER_NONE: Final[int]
+DISCOVER_MDNS: Final[int]
+DISCOVER_DNS: Final[int]
+DISCOVER_GOSSIP: Final[int]
+DISCOVER_HEADSCALE: Final[int]
+DISCOVER_TAILSCALE: Final[int]
+DISCOVER_DEFAULT: Final[int]
+MDNS_AUTO: Final[int]
+MDNS_EMBEDDED: Final[int]
+MDNS_AVAHI: Final[int]
+POLICY_DIAL: Final[int]
+POLICY_OFFER: Final[int]
+SOURCE_BOOTSTRAP: Final[int]
+SOURCE_MDNS: Final[int]
+SOURCE_AVAHI: Final[int]
+SOURCE_DNS: Final[int]
+SOURCE_GOSSIP: Final[int]
+SOURCE_HEADSCALE: Final[int]
+SOURCE_TAILSCALE: Final[int]
+SOURCE_STATE_OFF: Final[int]
+SOURCE_STATE_STARTING: Final[int]
+SOURCE_STATE_RUNNING: Final[int]
+SOURCE_STATE_FAILED: Final[int]
+SOURCE_FAILURE_NOT_AVAILABLE: Final[int]
+SOURCE_FAILURE_NO_INTERFACE: Final[int]
+SOURCE_FAILURE_PORT_IN_USE: Final[int]
+SOURCE_FAILURE_PERMISSION: Final[int]
+SOURCE_FAILURE_UNREACHABLE: Final[int]
+SOURCE_FAILURE_UNRESOLVED: Final[int]
+SOURCE_FAILURE_UNAUTHORIZED: Final[int]
+SOURCE_FAILURE_KEY_EXPIRED: Final[int]
+SOURCE_FAILURE_WRONG_KEY_KIND: Final[int]
+SOURCE_FAILURE_BAD_CONFIGURATION: Final[int]
+SOURCE_FAILURE_SERVER_ERROR: Final[int]
+SOURCE_FAILURE_BAD_ANSWER: Final[int]
+SOURCE_FAILURE_CLOCK_OFF: Final[int]
+SOURCE_FAILURE_INSECURE: Final[int]
+SOURCE_FAILURE_TIMED_OUT: Final[int]
+SOURCE_FAILURE_LIMIT_REACHED: Final[int]
+SOURCE_FAILURE_SYSTEM: Final[int]
+FILTER_OWN: Final[int]
+FILTER_APP_ID: Final[int]
+FILTER_SERVICE_TAG: Final[int]
+FILTER_NETWORK: Final[int]
+FILTER_INTERFACE: Final[int]
+FILTER_PEER: Final[int]
+FILTER_OFFLINE: Final[int]
+FILTER_EXPIRED: Final[int]
+FILTER_NO_ADDRESS: Final[int]
+FILTER_MALFORMED: Final[int]
+FILTER_LIMIT: Final[int]
+FILTER_NOT_SIGNED: Final[int]
+FILTER_NOT_TAGGED: Final[int]
+ENTRY_CONNECTED: Final[int]
+ENTRY_DIALLING: Final[int]
+ENTRY_WAITING: Final[int]
+ENTRY_OFFERED: Final[int]
+ENTRY_FILTERED: Final[int]
+CAUSE_CONNECTED: Final[int]
+CAUSE_UNKNOWN_PEER: Final[int]
+CAUSE_NOTHING_HEARD: Final[int]
+CAUSE_NO_MULTICAST_INTERFACE: Final[int]
+CAUSE_OTHER_SUBNET: Final[int]
+CAUSE_FILTERED_APP_ID: Final[int]
+CAUSE_FILTERED_SERVICE_TAG: Final[int]
+CAUSE_FILTERED_BY_LIST: Final[int]
+CAUSE_FIREWALL: Final[int]
+CAUSE_REFUSED: Final[int]
+CAUSE_ISOLATED: Final[int]
+CAUSE_UNREACHABLE: Final[int]
+CAUSE_OTHER_NETWORK: Final[int]
+CAUSE_WRONG_PEER: Final[int]
+CAUSE_NO_COMMON_PROTOCOL: Final[int]
+CAUSE_DUPLICATE_IDENTITY: Final[int]
+CAUSE_LIMIT_REACHED: Final[int]
+CAUSE_UNRESOLVED: Final[int]
+CAUSE_CONTROL_KEY_REFUSED: Final[int]
+CAUSE_CONTROL_KEY_EXPIRED: Final[int]
+CAUSE_CONTROL_KEY_WRONG_KIND: Final[int]
+CAUSE_CONTROL_SERVER_DOWN: Final[int]
+CAUSE_CLOCK_OFF: Final[int]
+CAUSE_OWN: Final[int]
+CAUSE_HANDSHAKE_FAILED: Final[int]
+CAUSE_BAD_TARGET: Final[int]
+CAUSE_SOURCE_FAILED: Final[int]
+CAUSE_REACHABLE: Final[int]
 
 _Bytes: TypeAlias = bytes | bytearray | memoryview
 _Writable: TypeAlias = bytearray | memoryview
@@ -91,6 +182,12 @@ def error_name(code: int, /) -> str | None: ...
 def event_type_name(type: int, /) -> str | None: ...
 def disconnect_cause_name(cause: int, /) -> str | None: ...
 def dial_cause_name(cause: int, /) -> str | None: ...
+def discovery_source_name(number: int, /) -> str | None: ...
+def source_state_name(number: int, /) -> str | None: ...
+def source_failure_name(number: int, /) -> str | None: ...
+def discovery_filter_name(number: int, /) -> str | None: ...
+def entry_state_name(number: int, /) -> str | None: ...
+def diagnosis_cause_name(number: int, /) -> str | None: ...
 def set_error_factory(factory: Callable[[int, int, str, str], BaseException], /) -> None: ...
 def keypair_generate() -> Keypair: ...
 def keypair_from_secret(secret: _Bytes, /) -> Keypair: ...
@@ -126,6 +223,11 @@ class Node:
     def address_problems(self) -> list[tuple[str, str, str | None]]: ...
     def add_bootstrap_peer(self, address: str, /) -> None: ...
     def remove_bootstrap_peer(self, address: str, /) -> None: ...
+    def protect(self, peer_id: str, /) -> bool: ...
+    def unprotect(self, peer_id: str, /) -> bool: ...
+    def discovery_table(self) -> tuple[list[tuple[Any, ...]], list[tuple[Any, ...]]]: ...
+    def discovery_configure(self, options: dict[str, Any], /) -> None: ...
+    def diagnose(self, target: str, timeout_ms: int, /) -> tuple[str, str | None, list[tuple[int, str, str]]]: ...
     def subscribe(self, topic: str, /) -> bool: ...
     def unsubscribe(self, topic: str, /) -> bool: ...
     def publish(self, topic: str, data: _Bytes, /) -> None: ...
@@ -146,6 +248,11 @@ class Node:
     def address_problems_start(self) -> int: ...
     def add_bootstrap_peer_start(self, address: str, /) -> int: ...
     def remove_bootstrap_peer_start(self, address: str, /) -> int: ...
+    def protect_start(self, peer_id: str, /) -> int: ...
+    def unprotect_start(self, peer_id: str, /) -> int: ...
+    def discovery_table_start(self) -> int: ...
+    def discovery_configure_start(self, options: dict[str, Any], /) -> int: ...
+    def diagnose_start(self, target: str, /) -> int: ...
     def subscribe_start(self, topic: str, /) -> int: ...
     def unsubscribe_start(self, topic: str, /) -> int: ...
     def publish_start(self, topic: str, data: _Bytes, /) -> int: ...

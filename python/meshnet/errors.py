@@ -38,6 +38,7 @@ __all__ = [
     "NoSuchStreamError",
     "NotConnectedError",
     "NotSubscribedError",
+    "OtherNetworkError",
     "OutOfMemoryError",
     "PortInUseError",
     "ProtocolNotSupportedError",
@@ -85,6 +86,7 @@ class ErrorCode(IntEnum):
     HANDSHAKE_FAILED = _meshnet.ERROR_HANDSHAKE_FAILED
     NO_ADDRESSES = _meshnet.ERROR_NO_ADDRESSES
     NOT_CONNECTED = _meshnet.ERROR_NOT_CONNECTED
+    OTHER_NETWORK = _meshnet.ERROR_OTHER_NETWORK
     NO_PEERS_SUBSCRIBED = _meshnet.ERROR_NO_PEERS_SUBSCRIBED
     QUEUES_FULL = _meshnet.ERROR_QUEUES_FULL
     MESSAGE_TOO_LARGE = _meshnet.ERROR_MESSAGE_TOO_LARGE
@@ -274,9 +276,15 @@ class SelfDialError(DialError):
 
 
 class HandshakeFailedError(DialError):
-    """Connected, but security or muxer failed; often another private network key."""
+    """Connected, but security or muxer failed."""
 
     default_code = ErrorCode.HANDSHAKE_FAILED
+
+
+class OtherNetworkError(DialError):
+    """Another network or secret: the peer's bytes are not of our private network."""
+
+    default_code = ErrorCode.OTHER_NETWORK
 
 
 class NoAddressesError(DialError):

@@ -20,12 +20,19 @@ __all__ = [
     "Direction",
     "DisconnectCause",
     "Disconnected",
+    "Discovered",
+    "DiscoveryFilter",
+    "DiscoverySource",
+    "DiscoverySourceChanged",
+    "DuplicateIdentity",
     "Event",
     "Identified",
     "Listening",
     "Message",
     "MessagesDropped",
     "Peer",
+    "SourceFailure",
+    "SourceState",
     "StreamOpened",
     "Subscription",
 ]
@@ -65,6 +72,68 @@ class DialCause(IntEnum):
     LIMIT_REACHED = _meshnet.DIAL_LIMIT_REACHED
     CANCELLED = _meshnet.DIAL_CANCELLED
     NO_ADDRESSES = _meshnet.DIAL_NO_ADDRESSES
+    OTHER_NETWORK = _meshnet.DIAL_OTHER_NETWORK
+
+
+class DiscoverySource(IntEnum):
+    """Who found a peer."""
+
+    BOOTSTRAP = _meshnet.SOURCE_BOOTSTRAP
+    MDNS = _meshnet.SOURCE_MDNS
+    AVAHI = _meshnet.SOURCE_AVAHI
+    DNS = _meshnet.SOURCE_DNS
+    GOSSIP = _meshnet.SOURCE_GOSSIP
+    HEADSCALE = _meshnet.SOURCE_HEADSCALE
+    TAILSCALE = _meshnet.SOURCE_TAILSCALE
+
+
+class SourceState(IntEnum):
+    """Whether a source works. One that failed tries again by itself; what it knew before holds on."""
+
+    OFF = _meshnet.SOURCE_STATE_OFF
+    STARTING = _meshnet.SOURCE_STATE_STARTING
+    RUNNING = _meshnet.SOURCE_STATE_RUNNING
+    FAILED = _meshnet.SOURCE_STATE_FAILED
+
+
+class SourceFailure(IntEnum):
+    """Why a source does not work."""
+
+    NOT_AVAILABLE = _meshnet.SOURCE_FAILURE_NOT_AVAILABLE
+    NO_INTERFACE = _meshnet.SOURCE_FAILURE_NO_INTERFACE
+    PORT_IN_USE = _meshnet.SOURCE_FAILURE_PORT_IN_USE
+    PERMISSION = _meshnet.SOURCE_FAILURE_PERMISSION
+    UNREACHABLE = _meshnet.SOURCE_FAILURE_UNREACHABLE
+    UNRESOLVED = _meshnet.SOURCE_FAILURE_UNRESOLVED
+    UNAUTHORIZED = _meshnet.SOURCE_FAILURE_UNAUTHORIZED
+    KEY_EXPIRED = _meshnet.SOURCE_FAILURE_KEY_EXPIRED
+    WRONG_KEY_KIND = _meshnet.SOURCE_FAILURE_WRONG_KEY_KIND
+    BAD_CONFIGURATION = _meshnet.SOURCE_FAILURE_BAD_CONFIGURATION
+    SERVER_ERROR = _meshnet.SOURCE_FAILURE_SERVER_ERROR
+    BAD_ANSWER = _meshnet.SOURCE_FAILURE_BAD_ANSWER
+    CLOCK_OFF = _meshnet.SOURCE_FAILURE_CLOCK_OFF
+    INSECURE = _meshnet.SOURCE_FAILURE_INSECURE
+    TIMED_OUT = _meshnet.SOURCE_FAILURE_TIMED_OUT
+    LIMIT_REACHED = _meshnet.SOURCE_FAILURE_LIMIT_REACHED
+    SYSTEM = _meshnet.SOURCE_FAILURE_SYSTEM
+
+
+class DiscoveryFilter(IntEnum):
+    """Why something that was found is not dialled."""
+
+    OWN = _meshnet.FILTER_OWN
+    APP_ID = _meshnet.FILTER_APP_ID
+    SERVICE_TAG = _meshnet.FILTER_SERVICE_TAG
+    NETWORK = _meshnet.FILTER_NETWORK
+    INTERFACE = _meshnet.FILTER_INTERFACE
+    PEER = _meshnet.FILTER_PEER
+    OFFLINE = _meshnet.FILTER_OFFLINE
+    EXPIRED = _meshnet.FILTER_EXPIRED
+    NO_ADDRESS = _meshnet.FILTER_NO_ADDRESS
+    MALFORMED = _meshnet.FILTER_MALFORMED
+    LIMIT = _meshnet.FILTER_LIMIT
+    NOT_SIGNED = _meshnet.FILTER_NOT_SIGNED
+    NOT_TAGGED = _meshnet.FILTER_NOT_TAGGED
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,6 +237,35 @@ class AddressProblem:
 
 
 @dataclass(frozen=True, slots=True)
+class Discovered:
+    """A peer was found that is not connected. With the policy "offer" nobody dials it unless you do. `addresses` in the order for dialling."""
+
+    peer_id: str | None
+    addresses: tuple[str, ...]
+    source: DiscoverySource | int
+    interface: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class DiscoverySourceChanged:
+    """A source of peers began to work, or no longer does. `retry_after` in seconds; None: nobody knows."""
+
+    source: DiscoverySource | int
+    state: SourceState | int
+    failure: SourceFailure | int | None
+    detail: str
+    hint: str
+    retry_after: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class DuplicateIdentity:
+    """Another node is alive with our identity: it was met at `address`. Give each node a key of its own."""
+
+    address: str
+
+
+@dataclass(frozen=True, slots=True)
 class MessagesDropped:
     """So many events were lost here because they were not read in time."""
 
@@ -185,6 +283,9 @@ Event = Union[
     DialFailed,
     AddressProblem,
     MessagesDropped,
+    Discovered,
+    DiscoverySourceChanged,
+    DuplicateIdentity,
 ]
 
 
@@ -214,6 +315,18 @@ _MAKERS: dict[int, Any] = {
     ),
     _meshnet.EVENT_ADDRESS_PROBLEM: AddressProblem,
     _meshnet.EVENT_MESSAGES_DROPPED: MessagesDropped,
+    _meshnet.EVENT_DISCOVERED: lambda peer, addresses, source, interface: Discovered(
+        peer, addresses, _known(DiscoverySource, source), interface
+    ),
+    _meshnet.EVENT_DISCOVERY_SOURCE: lambda source, state, failure, detail, hint, retry: DiscoverySourceChanged(
+        _known(DiscoverySource, source),
+        _known(SourceState, state),
+        _known(SourceFailure, failure) if failure else None,
+        detail or "",
+        hint or "",
+        _retry(retry) if failure else None,
+    ),
+    _meshnet.EVENT_DUPLICATE_IDENTITY: DuplicateIdentity,
 }
 
 

@@ -101,6 +101,7 @@ class NetworkingHandle:
         """Starts the node at once. An address that cannot be used does not stop it.
 
         identity: who the node is. bootstrap_peers: multiaddrs, may be empty. listen_port: 0: the kernel picks one.
+        Everything else is chosen by the MESHNET_… variables of the environment, such as MESHNET_DISCOVERY_MODE.
         """
         self._driver = LoopDriver(open_native(identity, bootstrap_peers, listen_port, {}), Stream)
         self._events = Events(self._driver, CONSUMER_EVENTS)

@@ -43,6 +43,7 @@ class NetworkingHandle:
         """Starts the node at once. An address that cannot be used does not stop it.
 
         identity: who the node is. bootstrap_peers: multiaddrs, may be empty. listen_port: 0: the kernel picks one.
+        Everything else is chosen by the MESHNET_… variables of the environment, such as MESHNET_DISCOVERY_MODE.
         """
 
     async def recv(self) -> FromSwarm:

@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 from ._core import CONSUMER_EVENTS, READ_SIZE_MAXIMUM, NodeOptions, protocols_of
 from ._loop import Events, LoopDriver, Streams
 from ._stream import StreamBase
+from .discovery import Diagnosis, DiscoveryArgument, DiscoveryTable, diagnosis_of, discovery_of, table_of
 from .events import AddressProblem, Event, Peer, peers_of
 
 __all__ = ["Events", "Node", "PerfResult", "Stream", "Streams"]
@@ -192,6 +193,29 @@ class Node(NodeOptions):
     async def address_problems(self) -> list[AddressProblem]:
         """The configured addresses that are not used as they stand."""
         return [AddressProblem(*problem) for problem in await self._call("address_problems_start")]
+
+    # Discovery
+
+    async def discovery(self) -> DiscoveryTable:
+        """What the sources of peers told, and what became of it."""
+        return table_of(await self._call("discovery_table_start"))
+
+    async def diagnose(self, target: str, *, timeout: float | None = None) -> Diagnosis:
+        """Why a peer id or a multiaddr is not connected, or that it is; takes 10 s at most. A text that is neither is a finding."""
+        driver = self._running
+        return diagnosis_of(await driver.call(driver.core.native.diagnose_start, target, timeout=timeout))
+
+    async def configure_discovery(self, discovery: DiscoveryArgument) -> None:
+        """Changes how others are found, as a whole: sources start, stop and change, connections stay."""
+        await self._call("discovery_configure_start", discovery_of(discovery, {})._native())
+
+    async def protect(self, peer_id: str) -> bool:
+        """Never trims the connections of a peer; False when it was protected already."""
+        return bool(await self._call("protect_start", peer_id))
+
+    async def unprotect(self, peer_id: str) -> bool:
+        """Takes the protection back; False when there was none."""
+        return bool(await self._call("unprotect_start", peer_id))
 
     # Messages
 

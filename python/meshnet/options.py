@@ -64,6 +64,7 @@ _TIMES = frozenset(
         "dial_timeout",
         "backoff_first",
         "backoff_cap",
+        "trim_grace",
         "heartbeat_interval",
         "handshake_timeout",
         "stream_negotiation_timeout",

@@ -20,6 +20,7 @@ from typing import Any
 from . import _meshnet
 from ._core import CONSUMER_EVENTS, READ_SIZE_MAXIMUM, Acceptor, Consumer, Core, NodeOptions, protocols_of
 from ._stream import StreamBase
+from .discovery import Diagnosis, DiscoveryArgument, DiscoveryTable, diagnosis_of, discovery_of, table_of
 from .errors import ClosedError, MeshnetError, TimeoutError
 from .events import AddressProblem, Event, Peer, peers_of
 from .node import PerfResult
@@ -404,6 +405,28 @@ class SyncNode(NodeOptions):
     def address_problems(self) -> list[AddressProblem]:
         """The configured addresses that are not used as they stand."""
         return [AddressProblem(*problem) for problem in self._call("address_problems_start")]
+
+    # Discovery
+
+    def discovery(self) -> DiscoveryTable:
+        """What the sources of peers told, and what became of it."""
+        return table_of(self._call("discovery_table_start"))
+
+    def diagnose(self, target: str, *, timeout: float | None = None) -> Diagnosis:
+        """Why a peer id or a multiaddr is not connected, or that it is; takes 10 s at most. A text that is neither is a finding."""
+        return diagnosis_of(self._call("diagnose_start", target, timeout=timeout))
+
+    def configure_discovery(self, discovery: DiscoveryArgument) -> None:
+        """Changes how others are found, as a whole: sources start, stop and change, connections stay."""
+        self._call("discovery_configure_start", discovery_of(discovery, {})._native())
+
+    def protect(self, peer_id: str) -> bool:
+        """Never trims the connections of a peer; False when it was protected already."""
+        return bool(self._call("protect_start", peer_id))
+
+    def unprotect(self, peer_id: str) -> bool:
+        """Takes the protection back; False when there was none."""
+        return bool(self._call("unprotect_start", peer_id))
 
     # Messages
 

@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import inspect
+import os
 
 import pytest
 
 from support import PATIENCE
+
+# Nodes of tests must not meet strangers; tests of discovery say which modes they want.
+os.environ["MESHNET_DISCOVERY_MODE"] = "none"
 
 
 @pytest.hookimpl(tryfirst=True)

@@ -25,6 +25,11 @@ C_ONLY = {
     "config_default",
     "gossipsub_options_default",
     "limits_default",
+    "discovery_options_default",
+    "headscale_options_default",
+    "tailscale_options_default",
+    "discovery_table_free",
+    "diagnosis_free",
     "node_new",
     "node_open",
     "next_event",
@@ -72,6 +77,11 @@ def test_every_constant_has_its_value() -> None:
         (meshnet.DisconnectCause, "DISCONNECT_"),
         (meshnet.DialCause, "DIAL_"),
         (meshnet.SigningPolicy, ""),
+        (meshnet.DiscoveryFilter, "FILTER_"),
+        (meshnet.SourceFailure, "SOURCE_FAILURE_"),
+        (meshnet.SourceState, "SOURCE_STATE_"),
+        (meshnet.EntryState, "ENTRY_"),
+        (meshnet.DiagnosisCause, "CAUSE_"),
     ],
 )
 def test_every_enum_is_complete(enum: type[meshnet.Direction], prefix: str) -> None:

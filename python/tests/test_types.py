@@ -112,7 +112,7 @@ def test_mistakes_are_found(tmp_path: Path) -> None:
 
 def test_everything_public_is_named_and_described() -> None:
     assert sorted(meshnet.__all__) == meshnet.__all__
-    expected = {*meshnet.errors.__all__, *meshnet.events.__all__}
+    expected = {*meshnet.errors.__all__, *meshnet.events.__all__, *meshnet.discovery.__all__}
     assert expected <= set(meshnet.__all__)
     for name in meshnet.__all__:
         value = getattr(meshnet, name)

@@ -93,6 +93,9 @@ package struct Gossipsub: Sendable {
     /// The mesh of the topic, sorted.
     package func meshPeers(topic: String) -> [PeerID] { ids(topics[topic]?.mesh) }
 
+    /// Those who are in the mesh of any topic that we follow.
+    package var meshMembers: Set<PeerID> { ownTopics.reduce(into: []) { $0.formUnion(meshPeers(topic: $1)) } }
+
     /// The score of a connected peer, or the one kept of a peer that left; 0 for unknown peers.
     package func score(of peer: PeerID) -> Double {
         if let slot = slots[peer] { return score(slot) }

@@ -26,6 +26,9 @@ package struct MDNSInterface: Equatable, Sendable {
     package var name: String
     package var addresses: [Address]
 
+    /// Only nodes of this host are heard there.
+    var isLoopback: Bool { addresses.contains { $0.ip.count == 4 && $0.ip[0] == 127 } }
+
     package init(id: UInt32, name: String, addresses: [Address]) {
         self.id = id
         self.name = name
@@ -41,6 +44,8 @@ package enum MDNSAction: Equatable, Sendable {
     case discovered(MDNSDiscovery)
     /// No interface knows the peer any longer: it said goodbye, or its time ran out.
     case expired(PeerID)
+    /// Our own peer id under another name than ours: an older announcement of ours, another program that speaks for us, or a clone.
+    case ownIdentity([Multiaddr])
 }
 
 package struct MDNSDiscovery: Equatable, Sendable {

@@ -105,12 +105,13 @@ extension MDNSService {
     }
 
     private mutating func announced(_ name: DNSName, _ texts: InstanceTexts, timeToLive: UInt32, on index: Int, now: Instant) {
-        let found = texts.addressesByPeer(zone: links[index].interface.name)
+        let found = texts.addressesByPeer(on: links[index].interface)
         if found.isEmpty { counters.drop(.noAddress) }
         let lifetime = min(.seconds(Int64(timeToLive)), limits.longestTimeToLive)
         for (peer, addresses) in found {
             guard peer != localPeer else {
                 counters.drop(.own)
+                actions.append(.ownIdentity(addresses))
                 continue
             }
             let key = MDNSTable.Key(peer: peer, interface: links[index].interface.id)
@@ -147,10 +148,10 @@ private struct InstanceTexts {
     var isComplete = false
 
     /// Addresses by the peer that they name, in the order of first naming. What is no address is passed over: texts may be anything.
-    func addressesByPeer(zone: String) -> [(peer: PeerID, addresses: [Multiaddr])] {
+    func addressesByPeer(on interface: MDNSInterface) -> [(peer: PeerID, addresses: [Multiaddr])] {
         var found: [(peer: PeerID, addresses: [Multiaddr])] = []
         for string in strings {
-            guard let (peer, address) = Self.address(string, zone: zone) else { continue }
+            guard let (peer, address) = Self.address(string, on: interface) else { continue }
             if let index = found.firstIndex(where: { $0.peer == peer }) {
                 if !found[index].addresses.contains(address) { found[index].addresses.append(address) }
             } else {
@@ -160,17 +161,17 @@ private struct InstanceTexts {
         return found
     }
 
-    private static func address(_ string: [UInt8], zone: String) -> (PeerID, Multiaddr)? {
+    private static func address(_ string: [UInt8], on interface: MDNSInterface) -> (PeerID, Multiaddr)? {
         let attribute = MDNSAnnouncement.attribute
         // Keys compare without case (RFC 6763, 6.4).
         guard string.count > attribute.count, string.prefix(attribute.count).map(DNSName.lowercased) == attribute,
             let text = String(validating: string.dropFirst(attribute.count), as: UTF8.self), let address = try? Multiaddr(text)
         else { return nil }
-        guard case .p2p(let peer)? = address.components.last, let plain = address.withoutPeerID, plain.mayLeadToAnotherHost else { return nil }
+        guard case .p2p(let peer)? = address.components.last, let plain = address.withoutPeerID, plain.canLead(over: interface) else { return nil }
         // Link-local addresses mean something only with the interface where they were heard; the zone of another host means nothing.
         if case .ip6zone = plain.components.first { return nil }
-        guard case .ip6(let ip)? = plain.components.first, ip[0] == 0xfe, ip[1] & 0xc0 == 0x80, !zone.isEmpty else { return (peer, address) }
-        return Multiaddr([.ip6zone(zone)] + address.components).map { (peer, $0) }
+        guard case .ip6(let ip)? = plain.components.first, ip[0] == 0xfe, ip[1] & 0xc0 == 0x80, !interface.name.isEmpty else { return (peer, address) }
+        return Multiaddr([.ip6zone(interface.name)] + address.components).map { (peer, $0) }
     }
 }
 
@@ -187,10 +188,11 @@ extension Multiaddr {
         return nil
     }
 
-    /// Loopback and unspecified addresses of another would lead to ourselves.
-    fileprivate var mayLeadToAnotherHost: Bool {
+    /// Loopback addresses of another host would lead to ourselves; on the loopback there is no other host.
+    fileprivate func canLead(over interface: MDNSInterface) -> Bool {
         guard let ip else { return true }
-        if ip.count == 4 { return ip[0] != 127 && ip[0] != 0 }
-        return ip.dropLast().contains { $0 != 0 } || ip[15] > 1
+        guard ip.count == 4 ? ip[0] != 0 : ip.contains(where: { $0 != 0 }) else { return false }
+        let isLoopback = ip.count == 4 ? ip[0] == 127 : ip.dropLast().allSatisfy { $0 == 0 } && ip[15] == 1
+        return !isLoopback || interface.isLoopback
     }
 }

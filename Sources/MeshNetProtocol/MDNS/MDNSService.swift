@@ -86,6 +86,15 @@ package struct MDNSService {
         refreshAnnouncements(now: now)
     }
 
+    /// What was sent on the interface for a while went nowhere: it is asked and told again from the start.
+    package mutating func restart(interface: UInt32, now: Instant) {
+        guard !isClosed, let index = links.firstIndex(where: { $0.interface.id == interface }) else { return }
+        links[index].nextQuery = now
+        links[index].queryInterval = Self.firstInterval
+        links[index].announcementsLeft = Self.announcements
+        answer(on: index, after: jitter(), now: now)
+    }
+
     /// Where the node can be reached, wildcards expanded. Each interface is told those whose IP address it has.
     package mutating func setListenAddresses(_ addresses: [Multiaddr], now: Instant) {
         guard !isClosed else { return }

@@ -3,7 +3,7 @@ public enum PreSharedKeyError: Error, Equatable, Sendable {
     case tooLong(count: Int, limit: Int)
     /// The first line is not `/key/swarm/psk/1.0.0/`.
     case notAKeyFile
-    /// The second line is not `/base16/`, `/base64/` or `/bin/`.
+    /// The second line is not `/base16/`, `/base64/` or `/bin/`; empty where it may be the key itself.
     case unknownEncoding(String)
     /// The key is not in the encoding of the second line.
     case malformedKey(encoding: String)
@@ -21,6 +21,12 @@ public struct PreSharedKey: Sendable, Equatable {
     /// nil unless there are 32 bytes.
     public init?(bytes: [UInt8]) {
         guard bytes.count == Self.byteCount else { return nil }
+        secret = SecretBytes(count: bytes.count) { $0.copyBytes(from: bytes) }
+    }
+
+    /// Precondition: 32 bytes.
+    init(derived bytes: [UInt8]) {
+        precondition(bytes.count == Self.byteCount, "a key has 32 bytes")
         secret = SecretBytes(count: bytes.count) { $0.copyBytes(from: bytes) }
     }
 
@@ -59,7 +65,8 @@ extension PreSharedKey {
         case "/base16/": key = BitGroups.decode(try Self.onlyLine(rest, encoding), .base16)
         case "/base64/": key = PaddedBase64.decode(Array(try Self.onlyLine(rest, encoding)))
         case "/bin/": key = Array(rest)
-        default: throw .unknownEncoding(String(encoding.prefix(32)))
+        // Whoever left the second line out has the key there: only what looks like the name of an encoding is shown.
+        default: throw .unknownEncoding(encoding.hasPrefix("/") && encoding.utf8.count <= 16 ? encoding : "")
         }
         guard var key else { throw .malformedKey(encoding: encoding) }
         defer { SecretBytes.wipe(&key) }

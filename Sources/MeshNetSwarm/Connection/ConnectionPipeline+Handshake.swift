@@ -29,6 +29,7 @@ extension ConnectionPipeline {
     /// The peer's nonce comes in clear before everything else.
     mutating func takeNonce() {
         let unread = input.unread
+        if PeerGreeting.isPublic(UnsafeRawBufferPointer(unread)) { return refuse(.peerInNone) }
         guard let preSharedKey, unread.count >= PrivateNetworkCipher.nonceByteCount else { return }
         let nonce = [UInt8](unread[..<PrivateNetworkCipher.nonceByteCount])
         input.consume(nonce.count)
@@ -48,8 +49,21 @@ extension ConnectionPipeline {
 
     /// False when more bytes are needed.
     mutating func advanceHandshake() -> Bool {
+        if let refusal {
+            input.discard()
+            guard output.sealedBytes == 0 || socketEnd != nil else { return false }
+            failHandshake(refusal)
+            return true
+        }
         if preSharedKey != nil, inboundPrivateNetwork == nil { return false }
         return stage == .security ? readSecurity() : readNoise()
+    }
+
+    /// The peer is in another network. Our own first bytes still go out, so that it recognises the same.
+    private mutating func refuse(_ how: OtherNetwork) {
+        guard refusal == nil else { return }
+        refusal = .otherNetwork(how)
+        handshakeDeadline = now + Self.lingerTime
     }
 
     // MARK: Security protocol
@@ -57,6 +71,15 @@ extension ConnectionPipeline {
     private mutating func readSecurity() -> Bool {
         let unread = UnsafeRawBufferPointer(input.unread)
         guard !unread.isEmpty, handshake != nil else { return false }
+        if !isGreeted {
+            switch PeerGreeting(unread, isPrivate: preSharedKey != nil) {
+            case .incomplete: return false
+            case .multistream, .unknown: isGreeted = true
+            case .otherNetwork(let how):
+                refuse(how)
+                return true
+            }
+        }
         do throws(MultistreamError) {
             let taken = try handshake?.security.receive(unread) ?? 0
             input.consume(taken)

@@ -33,6 +33,10 @@ package struct ConnectionPipeline {
 
     var stage = Stage.security
     var handshake: PipelineHandshake?
+    /// The peer's first line was looked at: it is in our network.
+    var isGreeted = false
+    /// How the handshake ends once our first bytes are sent.
+    var refusal: HandshakeFailure?
     /// Not finished: the muxer is still negotiated inside Noise, or its lazy agreement not confirmed.
     var muxer: MultistreamNegotiation?
     /// Known, and not reported because the muxer is not agreed.
@@ -131,7 +135,7 @@ package struct ConnectionPipeline {
         self.now = now
         if stage == .over { return }
         if let closeDeadline, now >= closeDeadline, case .closing(let cause) = stage { return finish(.closed(cause)) }
-        if let handshakeDeadline, now >= handshakeDeadline { return failHandshake(.timedOut(handshakeStage)) }
+        if let handshakeDeadline, now >= handshakeDeadline { return failHandshake(refusal ?? .timedOut(handshakeStage)) }
         if let stallDeadline, now >= stallDeadline { return finish(.closed(.timedOut)) }
         while let oldest = negotiations.first, now >= oldest.deadline { abandonNegotiation(at: 0, .negotiationTimedOut) }
     }

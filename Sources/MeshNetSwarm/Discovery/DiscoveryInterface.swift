@@ -153,7 +153,10 @@ public struct Discovery: Sendable, Equatable {
 /// The table as it is now.
 public struct DiscoveryTable: Sendable, Equatable {
     public var sources: [SourceStatus] = []
+    /// At most 4,096.
     public var entries: [DiscoveryEntry] = []
+    /// `Event.discovered` for which the application's queue had no room.
+    public var offersDropped = 0
     package init() {}
 }
 

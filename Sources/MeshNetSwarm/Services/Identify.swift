@@ -11,6 +11,7 @@ extension Swarm {
 
     mutating func answerIdentify(_ stream: PipelineStream, on id: ConnectionID) {
         use(stream, for: .identifyAnswer, on: id)
+        if let peer = connections[id]?.peer { peers[peer]?.toldRevision = identifyRevision }
         send(identifyFrame(for: id), on: stream, of: id, thenClose: true)
     }
 
@@ -19,15 +20,19 @@ extension Swarm {
         use(stream, for: .identifyPushIn, on: id)
     }
 
-    /// Tells every peer that understands it what changed.
+    /// What identify tells has changed: every peer that is known to understand it hears of it now.
     mutating func pushIdentify() {
-        for peer in peers.keys.sorted() {
-            guard let id = peers[peer]?.primary, peers[peer]?.identity?.protocols.contains(IdentifyMessage.pushProtocol) == true,
-                let stream = try? connections[id]?.pipeline?.openStream([IdentifyMessage.pushProtocol], now: now)
-            else { continue }
-            use(stream, for: .identifyPushOut, on: id)
-            send(identifyFrame(for: id), on: stream, of: id, thenClose: true)
-        }
+        identifyRevision += 1
+        for peer in peers.keys.sorted() { pushIdentify(to: peer) }
+    }
+
+    private mutating func pushIdentify(to peer: PeerID) {
+        guard let id = peers[peer]?.primary, peers[peer]?.identity?.protocols.contains(IdentifyMessage.pushProtocol) == true,
+            let stream = try? connections[id]?.pipeline?.openStream([IdentifyMessage.pushProtocol], now: now)
+        else { return }
+        peers[peer]?.toldRevision = identifyRevision
+        use(stream, for: .identifyPushOut, on: id)
+        send(identifyFrame(for: id), on: stream, of: id, thenClose: true)
     }
 
     mutating func identifyBytes(_ stream: PipelineStream, _ bytes: UnsafeRawBufferPointer, on id: ConnectionID) {
@@ -67,6 +72,8 @@ extension Swarm {
         let working = connections[id]?.direction == .outbound ? connections[id]?.remote : nil
         addressBook.replace(identity.listenAddresses, for: peer, keeping: working)
         emit(.identified(identity))
+        // What we said before we knew that the peer understands a push may be out of date.
+        if let told = peers[peer]?.toldRevision, told < identifyRevision { pushIdentify(to: peer) }
         exchangeIdentified(peer)
     }
 

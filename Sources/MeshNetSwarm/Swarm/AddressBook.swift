@@ -4,8 +4,17 @@ import MeshNetProtocol
 struct AddressBook {
     private let addressesPerPeer: Int
     private let maximumPeers: Int
-    private var entries: [PeerID: [Multiaddr]] = [:]
+    private var entries: [PeerID: [Known]] = [:]
     private var order = Fifo<PeerID>()
+
+    private struct Known {
+        let address: Multiaddr
+        /// In a row, since it was told or worked last.
+        var failures = 0
+    }
+
+    /// So often in a row an address may fail before only calls of the application try it: ports change with a restart.
+    static let toleratedFailures = 3
 
     init(limits: Limits) {
         addressesPerPeer = max(1, limits.addressesPerPeer)
@@ -14,8 +23,15 @@ struct AddressBook {
 
     var peerCount: Int { entries.count }
 
-    /// Newest knowledge first.
-    func addresses(of peer: PeerID) -> [Multiaddr] { entries[peer] ?? [] }
+    /// Newest knowledge first. Without `withFailing` only those that did not fail again and again.
+    func addresses(of peer: PeerID, withFailing: Bool = true) -> [Multiaddr] {
+        (entries[peer] ?? []).filter { withFailing || $0.failures < Self.toleratedFailures }.map(\.address)
+    }
+
+    mutating func failed(_ address: Multiaddr, of peer: PeerID) {
+        guard let index = entries[peer]?.firstIndex(where: { $0.address == address }) else { return }
+        entries[peer]?[index].failures += 1
+    }
 
     /// Puts an address, without its peer id, in front.
     mutating func add(_ address: Multiaddr, for peer: PeerID) {
@@ -25,8 +41,8 @@ struct AddressBook {
             entries[peer] = []
             order.append(peer)
         }
-        entries[peer]?.removeAll { $0 == plain }
-        entries[peer]?.insert(plain, at: 0)
+        entries[peer]?.removeAll { $0.address == plain }
+        entries[peer]?.insert(Known(address: plain), at: 0)
         if let count = entries[peer]?.count, count > addressesPerPeer { entries[peer]?.removeLast() }
     }
 

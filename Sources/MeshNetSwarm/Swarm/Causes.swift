@@ -33,7 +33,9 @@ public enum DialError: Error, Sendable, Equatable {
     case wrongPeer(expected: PeerID, actual: PeerID)
     /// The address is our own.
     case selfDial
-    /// The connection ended while security or the muxer were negotiated; with a private network: most likely another key.
+    /// Another network or secret: the peer's first bytes are not of our private network.
+    case otherNetwork(OtherNetwork)
+    /// The connection ended while security or the muxer were negotiated.
     case handshakeFailed(HandshakeFailure)
     case limitReached(String)
     case cancelled
@@ -52,6 +54,8 @@ public enum HandshakeFailure: Sendable, Equatable {
     /// A signature or authentication tag does not hold.
     case notAuthentic(String)
     case wrongPeer(expected: PeerID, actual: PeerID)
+    /// The first bytes are not of our private network.
+    case otherNetwork(OtherNetwork)
 }
 
 public enum HandshakeStage: UInt8, Sendable { case privateNetwork, security, noise, muxer }
@@ -80,6 +84,10 @@ public enum CallError: Error, Sendable, Equatable {
     case streamClosed
     case limitReached(String)
     case invalidAddress(text: String, reason: String)
+    /// A part of the configuration that cannot be used; `name` is the field, variable or option. Without any secret.
+    case invalidSetting(name: String, reason: String)
+    /// `Configuration.network` and `.secret` make no private network.
+    case invalidNetwork(NetworkKeyError)
     /// The environment says LIBP2P_FORCE_PNET=1, and no pre-shared key is configured (as in go-libp2p).
     case privateNetworkRequired
     /// The port or address to listen on cannot be had; the errno.

@@ -22,7 +22,8 @@ public struct Configuration: Sendable {
     /// Nodes of another network are not met. Isolation, not security: who knows the name can join. Without `secret` the private network's key is made
     /// from the name alone; nil with `secret`: the network without a name.
     public var network: String?
-    /// A passphrase: the private network's key is made from it and `network` by Argon2id. At most one of `secret` and `preSharedKey`.
+    /// A passphrase: the private network's key is made from it and `network` by Argon2id (`PreSharedKey.init(secret:network:)`). Or the text of a
+    /// swarm.key file: then that is the key, and `network` is nil. At most one of `secret` and `preSharedKey`.
     public var secret: APIKey?
     public var agentVersion = "meshnet/0.1.0"
     public var gossipsub = GossipsubConfiguration()
@@ -37,6 +38,9 @@ public struct Configuration: Sendable {
     public var backoffFirst: Duration = .milliseconds(500)
     public var backoffCap: Duration = .seconds(30)
 
+    /// Whether what is left at its default is taken from the environment's `MESHNET_…` variables: see `Setting`.
+    public var readsEnvironment = true
+
     /// Where the sequence numbers of our signed peer records and messages start. The driver sets nanoseconds since 1970, so that a
     /// restarted node's are above its last ones (go-libp2p does the same); without it records start at 1 and messages anywhere.
     package var firstSequenceNumber: UInt64?
@@ -45,5 +49,20 @@ public struct Configuration: Sendable {
         self.identity = identity
         self.bootstrapPeers = bootstrapPeers
         self.listenPort = listenPort
+    }
+}
+
+extension Configuration {
+    /// Makes `preSharedKey` from `network` and `secret`, which are nil afterwards. Once, before the node starts: a passphrase takes about 0.2 s.
+    package mutating func deriveNetworkKey() throws(NetworkKeyError) {
+        guard network != nil || secret != nil else { return }
+        guard preSharedKey == nil else { throw secret == nil ? .nameBesideKey : .secretBesideKey }
+        if let secret {
+            preSharedKey = try PreSharedKey(secret: secret.text, network: network)
+        } else if let network {
+            preSharedKey = try PreSharedKey(network: network)
+        }
+        network = nil
+        secret = nil
     }
 }

@@ -7,18 +7,21 @@ struct Dial {
     var peer: PeerID?
     /// What the application or the configuration named.
     let target: Multiaddr
-    var candidates: [SocketAddress] = []
+    /// In the order of dialling.
+    var candidates: [DialCandidate] = []
     /// Names that are being looked up, with the port to use.
     var resolving: [Lookup] = []
-    var attempts: [ConnectionID] = []
+    var attempts: [DialAttempt] = []
     /// Not before this the next candidate starts.
     var nextAttempt: Instant
     var failures: [DialError] = []
     var tickets: [Ticket] = []
-    /// The bootstrap entry that dials.
-    var bootstrap: Int?
-    /// A discovered peer's; counted in `Swarm.discoveryDials`.
+    /// The targets of the table that it is for.
+    var owners: [TargetID] = []
+    /// Begun for a found peer; counted in `Swarm.discoveryDials`.
     var isDiscovery = false
+    /// nil: somebody wants the peer.
+    var probe: ProbePurpose?
     var isQueued = false
 
     struct Lookup {
@@ -26,6 +29,9 @@ struct Dial {
         let host: String
         let family: AddressFamily
         let port: UInt16
+        let origin: Multiaddr
+        let isChosen: Bool
+        let isUnchecked: Bool
     }
 
     /// The delay between two candidates (RFC 8305, "Connection Attempt Delay").
@@ -35,6 +41,19 @@ struct Dial {
 
     /// The failure that tells most: an answer of a peer before silence, silence before nothing tried.
     var verdict: DialError { failures.max { $0.weight < $1.weight } ?? .noAddresses }
+}
+
+/// Where to try next.
+struct DialCandidate {
+    let socket: SocketAddress
+    /// The address that it comes from: itself, or a name.
+    let origin: Multiaddr
+    let tier: AddressSense.Tier
+}
+
+struct DialAttempt {
+    let id: ConnectionID
+    let origin: Multiaddr
 }
 
 /// What makes two wishes one: the peer asked for, or the address where none is named.
@@ -48,7 +67,8 @@ enum DialKey: Hashable {
 extension DialError {
     fileprivate var weight: Int {
         switch self {
-        case .wrongPeer: 8
+        case .wrongPeer: 9
+        case .otherNetwork: 8
         case .handshakeFailed: 7
         case .limitReached: 6
         case .refused: 5

@@ -9,6 +9,8 @@ struct Peer {
     /// What the application was told.
     var announced: PeerConnection
     var identity: PeerIdentity?
+    /// `Swarm.identifyRevision` of what it was last told about us; nil: nothing yet.
+    var toldRevision: UInt64?
     /// What the peer signed about itself, and its bytes.
     var sealedRecord: (record: PeerRecord, envelope: [UInt8])?
     var pubsub = PubSubLink()

@@ -24,8 +24,8 @@ extension Swarm {
         case .configureDiscovery(let configuration): configureDiscovery(configuration, ticket: ticket)
         case .discoveryTable: complete(ticket, .success(.discovery(discoveryTable)))
         case .diagnose(let target): diagnose(target, ticket: ticket)
-        case .protect(let peer): complete(ticket, .success(.changed(protect(peer))))
-        case .unprotect(let peer): complete(ticket, .success(.changed(unprotect(peer))))
+        case .protect(let peer): protect(peer, ticket: ticket)
+        case .unprotect(let peer): unprotect(peer, ticket: ticket)
         }
     }
 
@@ -35,11 +35,13 @@ extension Swarm {
         guard addresses != listenAddresses else { return }
         for address in addresses where !listenAddresses.contains(address) { emit(.listening(address)) }
         listenAddresses = addresses
+        if !clones.postponed.isEmpty { ownIdentityHeard(at: clones.takePostponed()) }
         recordSequence &+= 1
         sealedRecord = nil
         pushIdentify()
         mdns?.setListenAddresses(addresses, now: now)
         pumpDiscovery()
+        judgeAgain()
     }
 
     private var connectedPeers: [PeerConnection] {
@@ -48,7 +50,7 @@ extension Swarm {
 
     private mutating func connect(_ address: Multiaddr, ticket: Ticket) {
         if let peer = address.peerID {
-            resumeBootstrap(of: peer)
+            resumeTargets(of: peer)
             if let announced = peers[peer]?.announced { return complete(ticket, .success(.peer(announced))) }
         }
         dial(address, ticket: ticket)

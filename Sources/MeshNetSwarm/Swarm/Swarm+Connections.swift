@@ -73,7 +73,7 @@ extension Swarm {
     /// What a pipeline reports. Bytes for the application go out at once, since they are only lent.
     mutating func handle(_ action: PipelineAction, on id: ConnectionID) -> SwarmAction? {
         switch action {
-        case .established(let remote): established(id, remote.peer)
+        case .established(let remote): established(id, remote)
         case .streamOpened(let stream, let protocolID): inboundStream(stream, protocolID: protocolID, on: id)
         case .streamAgreed(let stream, let protocolID): outboundStreamAgreed(stream, protocolID: protocolID, on: id)
         case .streamRefused(let stream): streamRefused(stream, on: id)
@@ -91,18 +91,27 @@ extension Swarm {
 
     // MARK: - Established
 
-    private mutating func established(_ id: ConnectionID, _ peer: PeerID) {
+    private mutating func established(_ id: ConnectionID, _ remote: PipelinePeer) {
+        let peer = remote.peer
         guard let connection = connections[id] else { return }
         if connection.direction == .inbound { inboundGate.handshakeEnded() } else { outboundAttempts -= 1 }
         connections[id]?.phase = .established
         connections[id]?.peer = peer
         connections[id]?.establishedAt = now
         guard peer != localPeer else {
+            ownHandshake(remote.handshakeHash, of: connection)
             close(id, cause: .closedByUs)
             attemptFailed(connection, .selfDial)
             return startQueuedDials()
         }
-        if connection.direction == .outbound { addressBook.add(connection.remote, for: peer) }
+        if connection.direction == .outbound {
+            guard mayStay(peer, reachedBy: connection) else {
+                close(id, cause: .closedByUs)
+                return startQueuedDials()
+            }
+            addressBook.add(connection.remote, for: peer)
+            reachedPeers[connection.remote] = peer
+        }
         if peers[peer] == nil {
             let announced = PeerConnection(peer: peer, address: connection.remote, direction: connection.direction)
             peers[peer] = Peer(connections: [id], primary: id, announced: announced)
@@ -117,18 +126,36 @@ extension Swarm {
         startPings(id)
         dialSucceeded(connection.dial, peer: peer)
         cancelAttempts(to: peer)
-        bootstrapConnected(peer)
-        discoveryConnected(peer)
+        targetConnected(peer)
+        mdns?.signOfLife(of: peer, now: now)
         startQueuedDials()
+        serveLines()
+        trimConnections()
+    }
+
+    /// Nobody asked for this peer by name: a source told of an address, and who answers is none of the peers that may be dialled.
+    private mutating func mayStay(_ peer: PeerID, reachedBy connection: Connection) -> Bool {
+        guard let id = connection.dial, let dial = dials[id], dial.peer == nil, dial.tickets.isEmpty, !rules.allows(peer: peer),
+            !dial.owners.contains(where: { table.isBootstrap($0) })
+        else { return true }
+        if dial.probe != nil, let probe = endDial(id) { probeSucceeded(probe, peer) }
+        for owner in dial.owners {
+            abandonDial(of: owner, id)
+            targetIsStranger(owner)
+        }
+        return false
     }
 
     private mutating func handshakeFailed(_ id: ConnectionID, _ failure: HandshakeFailure) {
         guard let connection = drop(id) else { return }
         actions.append(.close(id))
-        if case .wrongPeer(let expected, let actual) = failure {
+        if connection.direction == .inbound { refusedHandshakes.add(RefusedHandshake(address: connection.remote, failure: failure, at: now)) }
+        switch failure {
+        case .wrongPeer(let expected, let actual):
+            if actual == localPeer { ownIdentityHeard(at: [connection.remote]) }
             attemptFailed(connection, actual == localPeer ? .selfDial : .wrongPeer(expected: expected, actual: actual))
-        } else {
-            attemptFailed(connection, .handshakeFailed(failure))
+        case .otherNetwork(let how): attemptFailed(connection, .otherNetwork(how))
+        default: attemptFailed(connection, .handshakeFailed(failure))
         }
     }
 
@@ -175,6 +202,8 @@ extension Swarm {
             if connection.phase == .handshaking { inboundGate.handshakeEnded() }
         } else if connection.phase == .connecting || connection.phase == .handshaking {
             outboundAttempts -= 1
+        } else if let peer = connection.peer, reachedPeers[connection.remote] == peer {
+            reachedPeers[connection.remote] = nil
         }
         startQueuedDials()
         sweepTimers()
@@ -197,8 +226,8 @@ extension Swarm {
         emit(.disconnected(announced, cause: cause))
         exchangeDisconnected(peer)
         let lasted = connection.establishedAt.map { now - $0 } ?? .zero
-        bootstrapDisconnected(peer, lasted: lasted, cause: cause)
-        discoveryDisconnected(peer, lasted: lasted, cause: cause)
+        targetDisconnected(peer, lasted: lasted, cause: cause)
+        serveLines()
     }
 }
 

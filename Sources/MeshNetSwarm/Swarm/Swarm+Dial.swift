@@ -2,33 +2,56 @@ package import MeshNetProtocol
 
 // Dialling: candidates of one wish race, the first that is established wins.
 extension Swarm {
-    /// Starts a dial, or joins the one under way to the same peer or address.
-    mutating func dial(_ target: Multiaddr, ticket: Ticket?, bootstrap: Int? = nil, isDiscovery: Bool = false) {
-        let peer = target.peerID
-        if peer == localPeer { return refuse(target, .selfDial, ticket: ticket, bootstrap: bootstrap) }
-        if let running = dialIndex[DialKey(target)] {
-            if let ticket { dials[running]?.tickets.append(ticket) }
-            if let bootstrap, dials[running]?.bootstrap == nil { dials[running]?.bootstrap = bootstrap }
-            if isDiscovery { countDiscovery(running) }
-            addTarget(target, to: running)
-            return continueDial(running)
+    /// Starts a dial for a call of the application, or joins the one under way to the same peer or address.
+    mutating func dial(_ target: Multiaddr, ticket: Ticket) {
+        guard target.peerID != localPeer else {
+            ownIdentityHeard(at: [target])
+            complete(ticket, .failure(.dial(.selfDial, address: target)))
+            return emit(.dialFailed(DialFailure(peer: target.peerID, address: target, cause: .selfDial, retryAfter: nil)))
         }
-        let id = DialID(rawValue: nextDialID)
-        nextDialID += 1
-        dialIndex[DialKey(target)] = id
-        dials[id] = Dial(id: id, peer: peer, target: target, nextAttempt: now, tickets: ticket.map { [$0] } ?? [], bootstrap: bootstrap)
-        if isDiscovery { countDiscovery(id) }
-        addTarget(target, to: id)
-        if let peer {
-            for known in addressBook.addresses(of: peer) { addTarget(known, to: id) }
-        }
+        let id = joinDial(target)
+        dials[id]?.tickets.append(ticket)
+        addTarget(target, to: id, isChosen: true)
+        addKnown(to: id)
         continueDial(id)
     }
 
-    private mutating func countDiscovery(_ id: DialID) {
-        guard dials[id]?.isDiscovery == false else { return }
-        dials[id]?.isDiscovery = true
-        discoveryDials += 1
+    /// The same for a target of the table; the first address names the dial. Precondition: not empty.
+    mutating func dial(_ addresses: [Multiaddr], owner: TargetID) {
+        guard let first = addresses.first else { return }
+        guard first.peerID != localPeer else {
+            ownIdentityHeard(at: addresses)
+            let retryAfter = targetFailed(owner, .selfDial)
+            return emit(.dialFailed(DialFailure(peer: localPeer, address: first, cause: .selfDial, retryAfter: retryAfter)))
+        }
+        let isNew = dialIndex[DialKey(first)] == nil
+        let id = joinDial(first)
+        if dials[id]?.owners.contains(owner) == false { dials[id]?.owners.append(owner) }
+        table[owner]?.dial = id
+        let isBootstrap = table.isBootstrap(owner)
+        if isNew, !isBootstrap {
+            dials[id]?.isDiscovery = true
+            discoveryDials += 1
+        }
+        for address in addresses { addTarget(address, to: id, isUnchecked: isBootstrap) }
+        if isNew { addKnown(to: id) }
+        continueDial(id)
+    }
+
+    private mutating func joinDial(_ target: Multiaddr) -> DialID {
+        let key = DialKey(target)
+        if let running = dialIndex[key] { return running }
+        let id = DialID(rawValue: nextDialID)
+        nextDialID += 1
+        dialIndex[key] = id
+        dials[id] = Dial(id: id, peer: target.peerID, target: target, nextAttempt: now)
+        return id
+    }
+
+    /// What the peer itself told, and where it was met before; a call of the application also tries what failed again and again.
+    private mutating func addKnown(to id: DialID) {
+        guard let dial = dials[id], let peer = dial.peer else { return }
+        for known in addressBook.addresses(of: peer, withFailing: !dial.tickets.isEmpty) { addTarget(known, to: id) }
     }
 
     package mutating func resolved(query: UInt64, _ result: Result<[SocketAddress], ResolveFailure>, now: Instant) {
@@ -38,19 +61,22 @@ extension Swarm {
         else { return }
         switch result {
         case .success(let found):
-            if found.isEmpty { unresolved(id, "the name has no address") }
-            for address in Self.interleaved(found) {
-                addCandidate(SocketAddress(ip: address.ip, port: lookup.port, zone: address.zone), to: id)
+            if found.isEmpty { unresolved(id, lookup, "the name has no address") }
+            for address in found {
+                let socket = SocketAddress(ip: address.ip, port: lookup.port, zone: address.zone)
+                addCandidate(socket, from: lookup.origin, to: id, isChosen: lookup.isChosen, isUnchecked: lookup.isUnchecked)
             }
         case .failure(let failure):
-            unresolved(id, failure.reason)
+            unresolved(id, lookup, failure.reason)
         }
         continueDial(id)
     }
 
-    private mutating func unresolved(_ id: DialID, _ reason: String) {
-        guard let target = dials[id]?.target else { return }
-        dials[id]?.failures.append(.unresolved(host: target.description, reason: reason))
+    private mutating func unresolved(_ id: DialID, _ lookup: Dial.Lookup, _ reason: String) {
+        guard let dial = dials[id] else { return }
+        let error = DialError.unresolved(host: dial.target.description, reason: reason)
+        dials[id]?.failures.append(error)
+        noteFailure(of: lookup.origin, for: dial, error)
     }
 
     /// Starts the next candidate when its time has come; ends the dial when nothing is left to try.
@@ -81,13 +107,16 @@ extension Swarm {
         }
     }
 
-    private mutating func startAttempt(_ address: SocketAddress, of dial: DialID) {
+    private mutating func startAttempt(_ candidate: DialCandidate, of dial: DialID) {
         let id = connections.insert { id in
-            Connection(id: id, direction: .outbound, remoteSocket: address, remote: address.multiaddr, dial: dial, phase: .connecting)
+            Connection(
+                id: id, direction: .outbound, remoteSocket: candidate.socket, remote: candidate.socket.multiaddr, dial: dial, phase: .connecting)
         }
-        dials[dial]?.attempts.append(id)
+        dials[dial]?.attempts.append(DialAttempt(id: id, origin: candidate.origin))
+        triedAddresses[candidate.origin, default: 0] += 1
+        for owner in dials[dial]?.owners ?? [] { table[owner]?.histories[candidate.origin, default: AddressHistory()].attempts += 1 }
         outboundAttempts += 1
-        actions.append(.connect(id, address))
+        actions.append(.connect(id, candidate.socket))
         timers.set(.connect(id), at: now + configuration.dialTimeout)
     }
 
@@ -110,93 +139,114 @@ extension Swarm {
     // MARK: - Ends
 
     mutating func attemptFailed(_ connection: Connection, _ error: DialError) {
-        guard let id = connection.dial, dials[id] != nil else { return }
-        dials[id]?.attempts.removeAll { $0 == connection.id }
+        guard let id = connection.dial, let dial = dials[id] else { return }
+        if let index = dial.attempts.firstIndex(where: { $0.id == connection.id }) {
+            let attempt = dial.attempts[index]
+            dials[id]?.attempts.remove(at: index)
+            ended(attempt)
+            noteFailure(of: attempt.origin, for: dial, error)
+        }
         dials[id]?.failures.append(error)
         dials[id]?.nextAttempt = now
         continueDial(id)
     }
 
+    private mutating func ended(_ attempt: DialAttempt) {
+        guard let count = triedAddresses[attempt.origin] else { return }
+        triedAddresses[attempt.origin] = count > 1 ? count - 1 : nil
+    }
+
+    private mutating func noteFailure(of origin: Multiaddr, for dial: Dial, _ error: DialError) {
+        if let peer = dial.peer { addressBook.failed(origin, of: peer) }
+        for owner in dial.owners {
+            table[owner]?.histories[origin, default: AddressHistory()].lastFailure = error
+            table[owner]?.histories[origin]?.failedAt = now
+        }
+    }
+
     mutating func dialSucceeded(_ id: DialID?, peer: PeerID) {
         guard let id, let dial = endDial(id) else { return }
-        if let index = dial.bootstrap { bootstrapReached(index, peer) }
-        answer(dial, with: peer)
+        if dial.probe != nil { return probeSucceeded(dial, peer) }
+        reached(dial, peer)
     }
 
     /// The peer is connected, whoever dialled: other attempts to reach it are of no use.
     mutating func cancelAttempts(to peer: PeerID) {
         guard let id = dialIndex[.peer(peer)], let dial = endDial(id) else { return }
-        if let index = dial.bootstrap { bootstrapReached(index, peer) }
-        answer(dial, with: peer)
+        reached(dial, peer)
     }
 
-    mutating func failDial(_ id: DialID, _ error: DialError) {
-        guard let dial = endDial(id) else { return }
-        for ticket in dial.tickets { complete(ticket, .failure(.dial(error, address: dial.target))) }
-        var retryAfter = dial.bootstrap.flatMap { bootstrapFailed($0, error) }
-        if dial.isDiscovery, let peer = dial.peer, let delay = discoveryFailed(peer, error) { retryAfter = min(delay, retryAfter ?? delay) }
-        guard error != .cancelled else { return }
-        if let peer = dial.peer { exchangeDialFailed(peer) }
-        emit(.dialFailed(DialFailure(peer: dial.peer, address: dial.target, cause: error, retryAfter: retryAfter)))
-    }
-
-    private mutating func refuse(_ target: Multiaddr, _ error: DialError, ticket: Ticket?, bootstrap: Int?) {
-        if let ticket { complete(ticket, .failure(.dial(error, address: target))) }
-        let retryAfter = bootstrap.flatMap { bootstrapFailed($0, error) }
-        emit(.dialFailed(DialFailure(peer: target.peerID, address: target, cause: error, retryAfter: retryAfter)))
-    }
-
-    private mutating func answer(_ dial: Dial, with peer: PeerID) {
+    private mutating func reached(_ dial: Dial, _ peer: PeerID) {
+        for owner in dial.owners { targetReached(owner, peer) }
         guard let announced = peers[peer]?.announced else { return }
         for ticket in dial.tickets { complete(ticket, .success(.peer(announced))) }
     }
 
+    mutating func failDial(_ id: DialID, _ error: DialError) {
+        guard let dial = endDial(id) else { return }
+        if dial.probe != nil { return probeFailed(dial, error) }
+        for ticket in dial.tickets { complete(ticket, .failure(.dial(error, address: dial.target))) }
+        let retryAfter = dial.owners.compactMap { targetFailed($0, error) }.min()
+        if error != .cancelled {
+            if let peer = dial.peer { exchangeDialFailed(peer) }
+            emit(.dialFailed(DialFailure(peer: dial.peer, address: dial.target, cause: error, retryAfter: retryAfter)))
+        }
+        if dial.isDiscovery { serveLines() }
+    }
+
+    /// A target is of no interest any more; its dial ends unless somebody else waits for it.
+    mutating func abandonDial(of owner: TargetID, _ id: DialID) {
+        dials[id]?.owners.removeAll { $0 == owner }
+        guard let dial = dials[id], dial.owners.isEmpty, dial.tickets.isEmpty else { return }
+        failDial(id, .cancelled)
+    }
+
     /// Takes a dial out of the books and ends its unfinished attempts.
-    private mutating func endDial(_ id: DialID) -> Dial? {
+    mutating func endDial(_ id: DialID) -> Dial? {
         guard let dial = dials.removeValue(forKey: id) else { return nil }
         if dial.isDiscovery { discoveryDials -= 1 }
-        dialIndex[DialKey(dial.target)] = nil
+        if dialIndex[DialKey(dial.target)] == id { dialIndex[DialKey(dial.target)] = nil }
         for lookup in dial.resolving { queries[lookup.query] = nil }
-        for attempt in dial.attempts where connections[attempt]?.isUnfinished == true {
-            drop(attempt)
-            actions.append(.close(attempt))
+        for attempt in dial.attempts {
+            ended(attempt)
+            guard connections[attempt.id]?.isUnfinished == true else { continue }
+            drop(attempt.id)
+            actions.append(.close(attempt.id))
         }
         return dial
     }
 
     // MARK: - Candidates
 
-    private mutating func addTarget(_ address: Multiaddr, to id: DialID) {
+    /// `isChosen`: the application named this address for this very call, it is tried first. `isUnchecked`: it names it as a bootstrap peer's, so that
+    /// the allow and deny lists do not apply to it either.
+    mutating func addTarget(_ address: Multiaddr, to id: DialID, isChosen: Bool = false, isUnchecked: Bool = false) {
         switch DialTarget(address) {
-        case .socket(let socket): addCandidate(socket, to: id)
+        case .socket(let socket):
+            addCandidate(socket, from: address.withoutPeerID ?? address, to: id, isChosen: isChosen, isUnchecked: isUnchecked)
         case .name(let host, let family, let port):
             if dials[id]?.resolving.contains(where: { $0.host == host && $0.family == family && $0.port == port }) == true { return }
             let query = nextQuery
             nextQuery += 1
             queries[query] = id
-            dials[id]?.resolving.append(Dial.Lookup(query: query, host: host, family: family, port: port))
+            dials[id]?.resolving.append(Dial.Lookup(
+                query: query, host: host, family: family, port: port, origin: address.withoutPeerID ?? address, isChosen: isChosen,
+                isUnchecked: isUnchecked))
             actions.append(.resolve(query: query, host: host, family: family))
         case .peerOnly: break
         case .unsupported: dials[id]?.failures.append(.unsupportedAddress)
         }
     }
 
-    private mutating func addCandidate(_ address: SocketAddress, to id: DialID) {
-        guard let dial = dials[id], !dial.candidates.contains(address), dial.candidates.count < configuration.limits.addressesPerPeer,
-            !dial.attempts.contains(where: { connections[$0]?.remoteSocket == address })
+    private mutating func addCandidate(_ address: SocketAddress, from origin: Multiaddr, to id: DialID, isChosen: Bool, isUnchecked: Bool) {
+        guard let dial = dials[id], !dial.candidates.contains(where: { $0.socket == address }),
+            dial.candidates.count < configuration.limits.addressesPerPeer,
+            !dial.attempts.contains(where: { connections[$0.id]?.remoteSocket == address }),
+            isChosen || isUnchecked || rules.allows(ip: address.ip)
         else { return }
-        dials[id]?.candidates.append(address)
-    }
-
-    /// IPv6 and IPv4 in turn, so that a family without route costs one stagger at most (RFC 8305, section 4).
-    private static func interleaved(_ addresses: [SocketAddress]) -> [SocketAddress] {
-        let six = addresses.filter { $0.ip.count == 16 }, four = addresses.filter { $0.ip.count == 4 }
-        var mixed: [SocketAddress] = []
-        for index in 0..<max(six.count, four.count) {
-            if index < six.count { mixed.append(six[index]) }
-            if index < four.count { mixed.append(four[index]) }
-        }
-        return mixed
+        let tier = isChosen ? .chosen : addressSense.tier(address)
+        let all = dial.candidates + [DialCandidate(socket: address, origin: origin, tier: tier)]
+        dials[id]?.candidates = AddressSense.interleaved(all.map { ($0, $0.tier.rawValue, $0.socket.ip.count == 16) })
     }
 }
 

@@ -1,35 +1,77 @@
 package import MeshNetProtocol
 
-/// A peer that was announced on the local network. It stays while mDNS knows it, and while it is connected.
-struct DiscoveredPeer {
-    /// What the last announcement said; another list is worth a dial at once.
-    var addresses: Set<Multiaddr> = []
-    var backoff: Backoff
-    /// Not before this the peer is dialled again; nil: at once.
-    var dueAt: Instant?
-    /// The application disconnected the peer.
-    var isSuspended = false
-}
-
-// Discovered peers are dialled unless connected, again after each failure with jittered backoff, as long as they are announced.
+// The sources that live in the swarm, and what the application says about all of them.
 extension Swarm {
-    /// At once; others wait for their next announcement. With the 8 attempts of a dial they leave room among the 160 of a node, whatever is announced.
-    static var maximumDiscoveryDials: Int { 16 }
-
     mutating func startDiscovery() {
-        let wanted = configuration.discovery
-        guard wanted.modes?.contains(.mdns) == true, wanted.mdnsBackend != .avahi else { return }
-        let tag = wanted.serviceTag ?? configuration.preSharedKey.map(MDNSService.tag) ?? MDNSService.defaultTag
-        mdns = MDNSService(localPeer: localPeer, tag: tag, random: random.fork())
-        if mdns == nil { report(AddressProblem(text: tag, reason: "no service tag of mDNS: use a name such as _p2p._udp.local", usedInstead: nil)) }
+        for problem in rules.problems { report(problem) }
+        table[.bootstrap].state = .running
+        applyModes()
+        startMDNS()
+        planOffers()
+        actions.append(.configureSources(configuration.discovery))
+    }
+
+    private mutating func applyModes() {
+        for source in DiscoverySource.allCases {
+            let isWanted = configuration.discovery.wants(source)
+            guard table[source].isWanted != isWanted else { continue }
+            table[source].isWanted = isWanted
+            if !isWanted { for id in table.sightings(of: source) { forget(id) } }
+            if source != .bootstrap { setState(isWanted ? .starting : .off, of: source) }
+        }
+    }
+
+    private mutating func startMDNS() {
+        guard configuration.discovery.wants(.mdns) else { return }
+        mdns = makeMDNS(configuration.discovery)
+        if mdns == nil { report(badTag(configuration.discovery)) }
+        mdns?.setListenAddresses(listenAddresses, now: now)
+        mdns?.setInterfaces(multicastInterfaces, now: now)
+        if mdns != nil, !multicastInterfaces.isEmpty { setState(.running, of: .mdns) }
+        pumpDiscovery()
+    }
+
+    private func tag(_ wanted: DiscoveryConfiguration) -> String {
+        wanted.serviceTag ?? configuration.preSharedKey.map(MDNSService.tag) ?? MDNSService.defaultTag
+    }
+
+    private mutating func makeMDNS(_ wanted: DiscoveryConfiguration) -> MDNSService? {
+        MDNSService(localPeer: localPeer, tag: tag(wanted), random: random.fork())
+    }
+
+    private func badTag(_ wanted: DiscoveryConfiguration) -> AddressProblem {
+        AddressProblem(text: tag(wanted), reason: "no service tag of mDNS: use a name such as _p2p._udp.local", usedInstead: nil)
+    }
+
+    /// With goodbyes, and what was heard is forgotten.
+    private mutating func stopMDNS() {
+        mdns?.close()
+        pumpDiscovery()
+        mdns = nil
+        for id in table.sightings(of: .mdns) { forget(id) }
+    }
+
+    // MARK: - Interfaces
+
+    /// The interfaces of this machine that are up; called again when they change. They decide which address of a peer is tried first.
+    package mutating func setInterfaces(_ interfaces: [NetworkInterface], now: Instant) {
+        self.now = now
+        addressSense.setInterfaces(interfaces)
     }
 
     /// The interfaces that can send and hear multicast, as they are now; called again when they change.
     package mutating func setMulticastInterfaces(_ interfaces: [MDNSInterface], now: Instant) {
         self.now = now
+        multicastInterfaces = interfaces
+        guard mdns != nil else { return }
+        let names = Set(interfaces.map(\.name))
+        for id in table.sightings(of: .mdns) where !names.contains(table[id]?.interface ?? "") { forget(id) }
         mdns?.setInterfaces(interfaces, now: now)
+        if !interfaces.isEmpty { setState(.running, of: .mdns) }
         pumpDiscovery()
     }
+
+    // MARK: - mDNS
 
     /// A packet for one of the mDNS groups, heard on the interface with this index.
     package mutating func receivedMulticast(_ packet: UnsafeRawBufferPointer, interface: UInt32, now: Instant) {
@@ -38,81 +80,67 @@ extension Swarm {
         pumpDiscovery()
     }
 
-    /// What a source outside the swarm tells.
-    package mutating func receive(_ report: SourceReport, from source: DiscoverySource, now: Instant) {
-        self.now = now
-    }
-
-    mutating func configureDiscovery(_ configuration: DiscoveryConfiguration, ticket: Ticket) { complete(ticket, .success(.done)) }
-    var discoveryTable: DiscoveryTable { DiscoveryTable() }
-    mutating func diagnose(_ target: String, ticket: Ticket) { complete(ticket, .failure(.cancelled)) }
-    mutating func protect(_ peer: PeerID) -> Bool { false }
-    mutating func unprotect(_ peer: PeerID) -> Bool { false }
-
-    package var connectedPeerCount: Int { peers.count }
-
     mutating func pumpDiscovery() {
         while let action = mdns?.poll() {
             switch action {
             case .send(let interface, let packet): actions.append(.multicast(interface: interface, packet))
-            case .discovered(let discovery): announced(discovery.peer)
-            case .expired(let peer): if peers[peer] == nil { discovered[peer] = nil }
+            case .discovered(let found):
+                let interface = multicastInterfaces.first { $0.id == found.interface }?.name
+                let candidate = Candidate(
+                    key: found.peer.description, peer: found.peer, addresses: found.addresses, interface: interface, lifetime: found.timeToLive)
+                receive(.found(candidate), from: .mdns, now: now)
+            case .expired(let peer): receive(.lost(key: peer.description), from: .mdns, now: now)
+            case .ownIdentity(let addresses): ownIdentityHeard(at: addresses)
             }
         }
     }
 
-    private mutating func announced(_ peer: PeerID) {
-        let addresses = Set(mdns?.addresses(of: peer) ?? [])
-        var entry = discovered[peer] ?? DiscoveredPeer(backoff: Backoff(first: configuration.backoffFirst, cap: configuration.backoffCap))
-        if entry.addresses != addresses {
-            entry.addresses = addresses
-            entry.backoff.reset()
-            entry.dueAt = nil
+    // MARK: - What the application says
+
+    package var connectedPeerCount: Int { peers.count }
+
+    /// Everything changes at once or, if something in it cannot be used, nothing does.
+    mutating func configureDiscovery(_ wanted: DiscoveryConfiguration, ticket: Ticket) {
+        let newRules = DiscoveryRules(wanted)
+        let isTagBad = makeMDNS(wanted) == nil
+        if let problem = newRules.problems.first ?? (isTagBad ? badTag(wanted) : nil) {
+            return complete(ticket, .failure(.invalidSetting(name: problem.text, reason: problem.reason)))
         }
-        discovered[peer] = entry
-        dialDiscovered(peer)
+        let restartsMDNS = !wanted.isSameMDNS(as: configuration.discovery)
+        configuration.discovery = wanted
+        configuration.discovery.modes = wanted.modes ?? []
+        rules = newRules
+        if restartsMDNS { stopMDNS() }
+        applyModes()
+        judgeAgain()
+        if restartsMDNS { startMDNS() }
+        configurePeerExchange(configuration.discovery.modes ?? [])
+        for id in table.targets.keys.sorted() { wake(id) }
+        planOffers()
+        actions.append(.configureSources(configuration.discovery))
+        complete(ticket, .success(.done))
     }
 
-    private mutating func dialDiscovered(_ peer: PeerID) {
-        guard !isShuttingDown, peers[peer] == nil, let entry = discovered[peer], !entry.isSuspended else { return }
-        if let due = entry.dueAt, due > now { return }
-        guard discoveryDials < Self.maximumDiscoveryDials || dialIndex[.peer(peer)] != nil else { return }
-        for address in mdns?.addresses(of: peer) ?? [] {
-            if case .unsupported = DialTarget(address) { continue }
-            dial(address, ticket: nil, isDiscovery: true)
+    mutating func diagnose(_ target: String, ticket: Ticket) { complete(ticket, .failure(.cancelled)) }
+}
+
+extension DiscoveryConfiguration {
+    /// Bootstrap is always on.
+    func wants(_ source: DiscoverySource) -> Bool {
+        let modes = modes ?? []
+        return switch source {
+        case .bootstrap: true
+        case .mdns: modes.contains(.mdns) && mdnsBackend != .avahi
+        case .avahi: modes.contains(.mdns) && mdnsBackend != .embedded
+        case .dns: modes.contains(.dns)
+        case .gossip: modes.contains(.gossip)
+        case .headscale: modes.contains(.headscale)
+        case .tailscale: modes.contains(.tailscale)
         }
     }
 
-    mutating func discoveryTimer(_ peer: PeerID) {
-        guard let due = discovered[peer]?.dueAt, due <= now else { return }
-        dialDiscovered(peer)
-    }
-
-    /// The delay until the next dial, nil when there is none.
-    mutating func discoveryFailed(_ peer: PeerID, _ error: DialError) -> Duration? {
-        error == .cancelled ? nil : scheduleDiscovered(peer)
-    }
-
-    mutating func discoveryConnected(_ peer: PeerID) {
-        discovered[peer]?.dueAt = nil
-        mdns?.signOfLife(of: peer, now: now)
-    }
-
-    mutating func discoveryDisconnected(_ peer: PeerID, lasted: Duration, cause: DisconnectCause) {
-        guard discovered[peer] != nil else { return }
-        if cause == .closedByUs { discovered[peer]?.isSuspended = true }
-        if lasted >= Self.lastingTime { discovered[peer]?.backoff.reset() }
-        _ = scheduleDiscovered(peer)
-    }
-
-    private mutating func scheduleDiscovered(_ peer: PeerID) -> Duration? {
-        guard mdns?.addresses(of: peer).isEmpty == false else {
-            discovered[peer] = nil
-            return nil
-        }
-        guard let delay = discovered[peer]?.backoff.next(&random) else { return nil }
-        discovered[peer]?.dueAt = now + delay
-        timers.set(.discovered(peer), at: now + delay)
-        return delay
+    /// Our own responder may go on as it is.
+    fileprivate func isSameMDNS(as other: DiscoveryConfiguration) -> Bool {
+        wants(.mdns) == other.wants(.mdns) && serviceTag == other.serviceTag && appID == other.appID && endpointID == other.endpointID
     }
 }

@@ -170,13 +170,17 @@ extension Swarm {
             return nil
         }
         switch use {
-        case .application(let handle): return .streamData(handle, bytes)
+        case .application(let handle):
+            connections[id]?.lastUse = now
+            return .streamData(handle, bytes)
         case .applicationOpening: return nil
         case .identifyQuery, .identifyPushIn: identifyBytes(stream, bytes, on: id)
         case .pingIn: echoPing(stream, bytes, on: id)
         case .pingOut: pongBytes(bytes, on: id)
         case .perfServer, .perfClient: perfBytes(stream, bytes, on: id)
-        case .pubsubIn: pubsubBytes(stream, bytes, on: id)
+        case .pubsubIn:
+            connections[id]?.lastUse = now
+            pubsubBytes(stream, bytes, on: id)
         case .exchangeIn: exchangeBytes(stream, bytes, on: id)
         case .identifyAnswer, .identifyPushOut, .pubsubOut, .exchangeOut, .finished: break
         }

@@ -6,7 +6,8 @@ package import MeshNetProtocol
 /// `deadline`. At the end of a loop turn call `flush` and drain again: it seals what small writes left in the connections.
 /// Time comes in as `now` and randomness from the seed, so that a network of swarms replays from its seeds.
 package struct Swarm {
-    package let configuration: Configuration
+    /// As given, but for `discovery`, which changes with the `configureDiscovery` command.
+    package internal(set) var configuration: Configuration
     package let localPeer: PeerID
 
     var now: Instant
@@ -26,9 +27,13 @@ package struct Swarm {
     var addressBook: AddressBook
     var listenAddresses: [Multiaddr] = []
     var recordSequence: UInt64
+    /// Counts the changes of what identify tells.
+    var identifyRevision: UInt64 = 0
     /// Our signed peer record, once somebody asked for it.
     var sealedRecord: [UInt8]?
     var inboundGate: InboundGate
+    var refusedHandshakes = RefusedHandshakes()
+    var clones = Clones()
 
     var dials: [DialID: Dial] = [:]
     /// Finds the dial to a peer or an address that is under way.
@@ -38,16 +43,28 @@ package struct Swarm {
     var queries: [UInt64: DialID] = [:]
     var queuedDials = Fifo<DialID>()
     var outboundAttempts = 0
-    var bootstrap: [BootstrapEntry] = []
-    /// Finds the entry of an address, and of a configured peer.
-    var bootstrapIndex: [DialKey: Int] = [:]
+    /// Attempts under way, and peers reached by connections of ours, by the address that was dialled.
+    var triedAddresses: [Multiaddr: Int] = [:]
+    var reachedPeers: [Multiaddr: PeerID] = [:]
     var addressProblems: [AddressProblem] = []
 
-    /// nil while discovery is off.
+    /// What all sources know.
+    var table = PeerTable()
+    var rules: DiscoveryRules
+    var addressSense = AddressSense()
+    /// nil while it is off.
     var mdns: MDNSService?
-    var discovered: [PeerID: DiscoveredPeer] = [:]
-    /// Dials of discovered peers under way.
+    var multicastInterfaces: [MDNSInterface] = []
+    /// Dials of found peers under way.
     var discoveryDials = 0
+    var offersDueAt: Instant?
+    var droppedOffers = 0
+    var protectedPeers: Set<PeerID>
+    /// A trim goes on until then.
+    var trimEndsAt: Instant?
+    var trimDueAt: Instant?
+    /// Until then found peers are dialled only up to the low water mark.
+    var heldUntil: Instant?
 
     var acceptedProtocols: [String] = []
     var protocols: [String] = []
@@ -64,6 +81,9 @@ package struct Swarm {
     /// `seed`: 32 bytes, from the kernel's entropy in a real node.
     package init(configuration: Configuration, seed: [UInt8], now: Instant) {
         self.configuration = configuration
+        self.configuration.discovery.modes = configuration.discovery.modes ?? []
+        rules = DiscoveryRules(configuration.discovery)
+        protectedPeers = Set(configuration.protectedPeers)
         self.now = now
         localPeer = configuration.identity.peerID
         random = RandomSource(seed: seed)
@@ -77,10 +97,9 @@ package struct Swarm {
             configuration: gossipsub, identity: configuration.identity, random: random.fork(), now: now,
             sequenceNumber: configuration.firstSequenceNumber)
         refreshProtocols()
-        loadBootstrap()
         startDiscovery()
         configurePeerExchange(configuration.discovery.modes ?? [])
-        actions.append(.configureSources(configuration.discovery))
+        loadBootstrap()
     }
 
     /// Timers below which no sweep is made. 24 bytes and a key each.
@@ -101,8 +120,10 @@ package struct Swarm {
         case .pipeline(let id), .closing(let id), .ping(let id), .duplicate(let id): connections[id] != nil
         case .connect(let id): connections[id].map { $0.phase == .connecting || $0.phase == .handshaking } ?? false
         case .dial(let id): dials[id] != nil
-        case .bootstrap(let index): bootstrap[index].dueAt != nil
-        case .discovered(let peer): discovered[peer]?.dueAt != nil
+        case .target(let id): table[id]?.timerSetFor != nil
+        case .sighting(let id): table[id]?.isTimed == true
+        case .offers, .trim: true
+        case .clone: !clones.waiting.isEmpty
         }
     }
 
@@ -212,8 +233,13 @@ package struct Swarm {
         case .ping(let id): pingTimer(id)
         case .duplicate(let id): duplicateTimer(id)
         case .dial(let id): continueDial(id)
-        case .bootstrap(let index): bootstrapTimer(index)
-        case .discovered(let peer): discoveryTimer(peer)
+        case .target(let id): targetTimer(id)
+        case .sighting(let id): sightingTimer(id)
+        case .offers: offersTimer()
+        case .trim:
+            trimConnections()
+            serveLines()
+        case .clone: cloneTimer()
         }
     }
 }
@@ -226,6 +252,9 @@ enum TimerKey {
     case ping(ConnectionID)
     case duplicate(ConnectionID)
     case dial(DialID)
-    case bootstrap(Int)
-    case discovered(PeerID)
+    case target(TargetID)
+    case sighting(SightingID)
+    case offers
+    case trim
+    case clone
 }

@@ -7,7 +7,7 @@ package import MeshNetSwarm
 /// item reaches one of them.
 ///
 /// Bounds, by kind (`QueueState` has the rules): messages and notices by `Limits.eventQueueCount` and `eventQueueBytes`, beyond which they are
-/// dropped and counted; streams by `Limits.pendingAccepts`; completions by the calls that wait; connection events by the connections.
+/// dropped and counted; found peers by `DiscoveryConfiguration.offerQueue`; streams by `Limits.pendingAccepts`; completions by the calls that wait; connection events by the connections.
 package final class EventQueue: Sendable {
     private let state: Guarded<QueueState>
     private let event: Descriptor
@@ -57,6 +57,12 @@ package final class EventQueue: Sendable {
     package func post(_ ticket: Ticket, _ result: Result<Outcome, CallError>) -> Bool {
         guard !state.ownerProcessIsGone else { return false }
         return put(.completion(ticket, result)) != .closed
+    }
+
+    /// So many `.discovered` may wait; those that wait already stay.
+    package func setOfferLimit(_ limit: Int) {
+        guard !state.ownerProcessIsGone else { return }
+        state.with { $0.offerLimit = limit }
     }
 
     /// What became of an item.

@@ -42,10 +42,12 @@ extension Loop {
     }
 
     func announceAddresses() {
+        swarm.setInterfaces(Interfaces.list(), now: now)
         let addresses = Listeners.reachable(listeners, over: Interfaces.addresses())
         guard addresses != mailbox.addresses else { return }
         mailbox.publish(addresses: addresses)
         swarm.listening(on: addresses, now: now)
+        for source in sources { source.listening(on: addresses, now: now) }
     }
 
     // MARK: Connecting

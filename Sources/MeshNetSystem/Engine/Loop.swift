@@ -25,6 +25,7 @@ final class Loop {
         case write(StreamID)
         case reset(StreamID)
         case startSources(DiscoveryConfiguration)
+        case offerDropped(Discovery)
     }
 
     var swarm: Swarm
@@ -41,6 +42,8 @@ final class Loop {
     let preSharedKey: PreSharedKey?
     let nameServers: String?
     var sources: [any ExternalSource] = []
+    /// nil while our own mDNS responder is off.
+    var multicast: Multicast?
     /// How many peers the sources were told of.
     var sourcePeerCount = 0
 
@@ -84,7 +87,7 @@ final class Loop {
         self.listeners = listeners
         readiness = try Readiness(system: system)
         resolver = Resolver(readiness: readiness, tokenBase: Token.resolver.rawValue, servers: nameServers)
-        addressWatch = listeners.isEmpty ? nil : AddressWatch()
+        addressWatch = AddressWatch()
         try readiness.add(mailbox.wakeup.descriptor, token: Token.wakeup.rawValue, .readable)
         for (index, listener) in listeners.enumerated() {
             try readiness.add(listener.descriptor, token: Token.listener.rawValue + UInt64(index), .readable)
@@ -124,6 +127,7 @@ final class Loop {
         var time = earlier(swarm.deadline, resolver.deadline(now: now))
         time = earlier(time, refreshAddressesAt)
         time = earlier(time, sourceDeadline)
+        time = earlier(time, multicast?.deadline)
         for listener in listeners { time = earlier(time, listener.resumesAt) }
         return time
     }
@@ -134,6 +138,7 @@ final class Loop {
         case .listener: accept(on: Int(report.token & Token.valueMask))
         case .addresses: addressesChanged()
         case .source: serveSource(report)
+        case .multicast: serveMulticast(Int32(report.token & Token.valueMask))
         case .resolver:
             resolver.ready(Int32(report.token & Token.valueMask), readable: report.readable || report.failed, writable: report.writable)
             drain()
@@ -152,8 +157,10 @@ final class Loop {
             refreshAddressesAt = nil
             announceAddresses()
             drain()
+            refreshMulticast()
         }
         serveSourceTimers()
+        serveMulticastTimer()
         resumeListeners()
     }
 
@@ -198,9 +205,10 @@ final class Loop {
         case .close(let id): close(id)
         case .setReading(let id, let wanted): setReading(id, wanted)
         case .resolve(let query, let host, let family): resolver.resolve(query: query, host: host, family: family)
-        // Never said here: this driver names no multicast interfaces.
-        case .multicast: break
-        case .configureSources(let configuration): deferred.append(.startSources(configuration))
+        case .multicast(let interface, let packet): multicast?.send(packet, interface: interface, now: now)
+        case .configureSources(let configuration):
+            queue.setOfferLimit(configuration.offerQueue)
+            deferred.append(.startSources(configuration))
         case .event(let event): announce(event)
         case .complete(let ticket, let result): completed(ticket, result)
         case .streamData(let stream, let bytes): received(stream, bytes)
@@ -219,14 +227,17 @@ final class Loop {
             ports[stream]?.isFull = false
             continueWriting(stream)
         case .reset(let stream): swarm.resetStream(stream, now: now)
-        case .startSources(let configuration): startSources(configuration)
+        case .startSources(let configuration):
+            startSources(configuration)
+            configureMulticast(configuration)
+        case .offerDropped(let discovery): swarm.offerDropped(discovery, now: now)
         }
     }
 
     private func announce(_ event: Event) {
         log.event(event)
         guard case .streamOpened(let stream, _, _) = event else {
-            queue.put(.event(event))
+            if queue.put(.event(event)) == .dropped, case .discovered(let discovery) = event { deferred.append(.offerDropped(discovery)) }
             return
         }
         ports[stream] = StreamPort()
@@ -252,7 +263,9 @@ final class Loop {
         drain()
         now = .now()
         swarm.shutdown(now: now)
+        // The goodbyes of mDNS leave with this.
         drain()
+        closeMulticast()
         finishTurn()
         let limit = now + Self.linger
         var ready: [Ready] = []
@@ -274,6 +287,7 @@ enum Token: UInt64 {
     case connection = 0x0400_0000_0000_0000
     /// With the source's index above bit 32.
     case source = 0x0500_0000_0000_0000
+    case multicast = 0x0600_0000_0000_0000
 
     static let valueMask: UInt64 = 0x00ff_ffff_ffff_ffff
 

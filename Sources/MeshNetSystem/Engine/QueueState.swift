@@ -18,6 +18,9 @@ struct QueueState {
     private var items = StableFifo<QueueItem>()
     private var messageBytes = 0
     private var streamsWaiting = 0
+    private var offersWaiting = 0
+    /// The reactor counts those that it could not put, and offers them again.
+    var offerLimit = DiscoveryConfiguration().offerQueue
     private var dropped = 0
     private var waitingConnected: [PeerID: UInt64] = [:]
     private(set) var isClosed = false
@@ -65,6 +68,8 @@ struct QueueState {
             return items.remove(at: position) == nil
         case .event(.streamOpened):
             return streamsWaiting < limits.pendingAccepts
+        case .event(.discovered):
+            return offersWaiting < offerLimit
         case .event(.message):
             let fits = items.count < limits.eventQueueCount && messageBytes + Self.bytes(item) <= limits.eventQueueBytes
             if !fits { dropped += 1 }
@@ -85,6 +90,7 @@ struct QueueState {
         switch item {
         case .event(.message): messageBytes += sign * Self.bytes(item)
         case .event(.streamOpened): streamsWaiting += sign
+        case .event(.discovered): offersWaiting += sign
         default: break
         }
     }

@@ -1,4 +1,4 @@
-import MeshNetProtocol
+public import MeshNetProtocol
 public import MeshNetSwarm
 
 // What errors and causes say: the evidence in words. C and Python show the same texts.
@@ -24,8 +24,23 @@ extension CallError: CustomStringConvertible {
         case .streamClosed: "the writing side of the stream is closed"
         case .limitReached(let name): "limit reached: \(name)"
         case .invalidAddress(let text, let reason): "\"\(text)\": \(reason)"
+        case .invalidSetting(let name, let reason): "\(name): \(reason)"
+        case .invalidNetwork(let error): error.description
         case .privateNetworkRequired: "LIBP2P_FORCE_PNET is set and no pre-shared key is configured"
         case .listenFailed(let address, let errno): "cannot listen on \(address): \(describe(errno: errno))"
+        }
+    }
+}
+
+extension NetworkKeyError: CustomStringConvertible {
+    public var description: String {
+        switch self {
+        case .nameLength(let count): "the network's name has \(count) bytes; it must have 1 to \(PreSharedKey.maximumNameByteCount)"
+        case .secretLength(let count): "the secret has \(count) bytes; it must have 1 to \(PreSharedKey.maximumFileByteCount)"
+        case .keyFile(let error): "the secret begins like a swarm.key file and is none: \(error)"
+        case .nameBesideKey: "a key was given and a network name beside it: the key alone makes the network, leave the name out"
+        case .secretBesideKey: "a secret and a pre-shared key were given: give one of them"
+        case .noMemory: "the key of the secret could not be derived: it takes \(PreSharedKey.derivationMemory >> 20) MiB of memory"
         }
     }
 }
@@ -40,6 +55,7 @@ extension DialError: CustomStringConvertible {
         case .unsupportedAddress: "no transport here speaks this address"
         case .wrongPeer(let expected, let actual): "expected \(expected), but \(actual) answered"
         case .selfDial: "the address is this node's own"
+        case .otherNetwork(let how): how.description
         case .handshakeFailed(let failure): failure.description
         case .limitReached(let name): "limit reached: \(name)"
         case .cancelled: "the dial was cancelled"
@@ -57,6 +73,17 @@ extension HandshakeFailure: CustomStringConvertible {
         case .malformed(let stage, let what): "unexpected bytes during \(stage): \(what)"
         case .notAuthentic(let what): "not authentic: \(what)"
         case .wrongPeer(let expected, let actual): "expected \(expected), but \(actual) answered"
+        case .otherNetwork(let how): how.description
+        }
+    }
+}
+
+extension OtherNetwork: CustomStringConvertible {
+    public var description: String {
+        switch self {
+        case .otherKey: "another network or secret: both nodes are in private networks, with different keys"
+        case .peerInNone: "another network or secret: this node is in a private network, and the peer is in none"
+        case .peerInPrivate: "another network or secret: the peer is in a private network, and this node is in none"
         }
     }
 }

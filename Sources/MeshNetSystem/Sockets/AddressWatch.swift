@@ -1,7 +1,7 @@
 import CSystem
 import Glibc
 
-/// Tells when an address of an interface comes or goes (rtnetlink(7)), so that a laptop that changes its network announces the new one.
+/// Tells when an interface, or an address of one, comes, goes or changes (rtnetlink(7)), so that a laptop that changes its network announces the new one.
 package final class AddressWatch {
     /// Changes come in bursts, several for one cable; they are looked at together after this.
     package static let settling: Duration = .milliseconds(200)
@@ -18,7 +18,7 @@ package final class AddressWatch {
         socket = Descriptor(owning: number)
         var address = sockaddr_nl()
         address.nl_family = sa_family_t(AF_NETLINK)
-        address.nl_groups = UInt32(RTMGRP_IPV4_IFADDR | RTMGRP_IPV6_IFADDR)
+        address.nl_groups = UInt32(RTMGRP_LINK | RTMGRP_IPV4_IFADDR | RTMGRP_IPV6_IFADDR)
         let bound = withUnsafePointer(to: &address) { pointer in
             pointer.withMemoryRebound(to: sockaddr.self, capacity: 1) {
                 bind(number, $0, socklen_t(MemoryLayout<sockaddr_nl>.size))

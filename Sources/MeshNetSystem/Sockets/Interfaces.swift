@@ -26,6 +26,30 @@ package enum Interfaces {
         return outward + loopback
     }
 
+    /// Interfaces that are up, with the subnets of their addresses, in the kernel's order. Without loopback and IPv6 link-local addresses.
+    package static func list() -> [NetworkInterface] {
+        var list: UnsafeMutablePointer<ifaddrs>?
+        guard getifaddrs(&list) == 0 else { return [] }
+        defer { freeifaddrs(list) }
+        var interfaces: [NetworkInterface] = []
+        var next = list
+        while let entry = next?.pointee {
+            next = entry.ifa_next
+            let flags = entry.ifa_flags
+            guard flags & UInt32(IFF_UP) != 0, flags & UInt32(IFF_LOOPBACK) == 0, let name = entry.ifa_name.map({ String(cString: $0) }),
+                let ip = NativeAddress(copying: entry.ifa_addr)?.address?.ip, !isLinkLocal(ip),
+                let mask = NativeAddress(copying: entry.ifa_netmask)?.address?.ip,
+                let prefix = NetworkPrefix(ip: ip, length: mask.reduce(0) { $0 + $1.nonzeroBitCount })
+            else { continue }
+            if let index = interfaces.firstIndex(where: { $0.name == name }) {
+                interfaces[index].addresses.append(prefix)
+            } else {
+                interfaces.append(NetworkInterface(name: name, addresses: [prefix]))
+            }
+        }
+        return interfaces
+    }
+
     /// The address itself, or all of the interfaces' addresses of its family when it is the wildcard.
     package static func expand(_ address: SocketAddress, over interfaces: [SocketAddress]) -> [SocketAddress] {
         guard address.ip.allSatisfy({ $0 == 0 }) else { return [address] }

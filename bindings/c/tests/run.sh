@@ -4,6 +4,8 @@
 set -uo pipefail
 cd "$(dirname "$0")/../../.."
 
+# Nodes of tests must not meet strangers; tests of discovery say which modes they want.
+export MESHNET_DISCOVERY_MODE=none
 library=$PWD/.build/lib
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
