@@ -369,7 +369,14 @@ class ControlServer:
     """A server in a thread. Everything of it may be changed while it runs."""
 
     def __init__(
-        self, version: str = "0.28", *, nodes: list[Node] | None = None, port: int = 0, tls: ssl.SSLContext | None = None, path: Path | None = None
+        self,
+        version: str = "0.28",
+        *,
+        nodes: list[Node] | None = None,
+        host: str = "127.0.0.1",
+        port: int = 0,
+        tls: ssl.SSLContext | None = None,
+        path: Path | None = None,
     ) -> None:
         self.version = version
         self.key = KEY
@@ -384,6 +391,7 @@ class ControlServer:
         self.is_local = path is not None
         self.path = path
         self.tls = tls
+        self.host = host
         self.port = port
         self.stopping = threading.Event()
         self.server: Server | None = None
@@ -399,7 +407,7 @@ class ControlServer:
 
     @property
     def url(self) -> str:
-        return f"{'https' if self.tls else 'http'}://{'localhost' if self.tls else '127.0.0.1'}:{self.port}"
+        return f"{'https' if self.tls else 'http'}://{'localhost' if self.tls else self.host}:{self.port}"
 
     def start(self) -> None:
         """Also after `stop`, at the same place."""
@@ -409,7 +417,7 @@ class ControlServer:
             self.path.unlink(missing_ok=True)
             self.server = UnixServer(str(self.path), handler, None)
         else:
-            self.server = Server(("127.0.0.1", self.port), handler, self.tls)
+            self.server = Server((self.host, self.port), handler, self.tls)
             self.port = self.server.server_address[1]
         threading.Thread(target=self.server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True).start()
 
@@ -463,12 +471,13 @@ def private_authority(folder: Path) -> tuple[Path, ssl.SSLContext]:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--version", choices=[*VERSIONS, "tailscale"], default="0.28")
+    parser.add_argument("--host", default="127.0.0.1", help="the address to listen at")
     parser.add_argument("--port", type=int, default=8080)
     parser.add_argument("--misbehaviour", choices=MISBEHAVIOURS, default="")
     parser.add_argument("--node", action="append", default=[], metavar="ADDRESS,PORT", help="a node with this address and libp2p port")
     options = parser.parse_args()
     nodes = [Node(number, f"node-{number}", [text.split(",")[0]], [f"tag:exo-port-{text.split(',')[1]}"]) for number, text in enumerate(options.node, 1)]
-    with ControlServer(options.version, nodes=nodes, port=options.port) as server:
+    with ControlServer(options.version, nodes=nodes, host=options.host, port=options.port) as server:
         server.misbehaviour = options.misbehaviour
         print(f"{server.url} with the key {KEY}; process {os.getpid()}", flush=True)
         threading.Event().wait()

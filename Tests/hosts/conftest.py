@@ -13,6 +13,8 @@ from harness.node import Node
 
 #: Runs of the measurements whose bound is a percentile: few in `make test`, as many as the bound speaks of with the variable.
 RUNS = int(os.environ.get("MESHNET_LAB_RUNS", "4"))
+#: With as many runs, faults also last as long as the bounds speak of.
+LONG = RUNS >= 20
 
 
 @pytest.fixture(scope="session")

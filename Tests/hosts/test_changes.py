@@ -2,25 +2,21 @@
 
 from __future__ import annotations
 
-import os
-import signal
 from collections.abc import Callable
 from contextlib import closing
 
-import pytest
-
-from harness.foreign import Avahi, NameServer
+from conftest import LONG
+from harness.foreign import Avahi
 from harness.lab import Host, Lab
 from harness.node import Node, mesh
 from harness.waiting import eventually, holds
 
 Start = Callable[[Host], Node]
 
-#: Seconds for which a host is suspended: 30 in the long version.
-SUSPENDED = 30.0 if int(os.environ.get("MESHNET_LAB_RUNS", "4")) >= 20 else 10.0
+#: Seconds for which a host is suspended.
+SUSPENDED = 30.0 if LONG else 10.0
 #: mDNS asks at 0, 0.25, 0.5, 1, 2 … s after a change: who is there is found in the first seconds.
 SOON = 10.0
-INTERVAL = 1.0  # of DNS, in seconds: the shortest there is
 
 
 def disconnections(*nodes: Node) -> list[object]:
@@ -134,44 +130,3 @@ def test_nodes_meet_again_after_avahi_was_restarted(lab: Lab, node: Start) -> No
         mesh([here, there, late], 3 * SOON)
         eventually(lambda: f"/p2p/{here.peer_id}" in avahi.browse(), "the new daemon shows our node", 2 * SOON, avahi.browse)
         assert disconnections(here, there) == []
-
-
-def test_a_name_server_that_was_down_is_asked_again(lab: Lab, node: Start) -> None:
-    hosts = lab.hosts(4, lab.switch("lan"))
-    names = NameServer(hosts[3], "10.77.0.4")
-    for host in hosts[:3]:
-        host.name_server("10.77.0.4")
-    env = {"MESHNET_DISCOVERY_SERVICE": "svc.test:4001", "MESHNET_DISCOVERY_INTERVAL": str(INTERVAL)}
-    names.serve("host-record=svc.test,10.77.0.1", "host-record=svc.test,10.77.0.2")
-    try:
-        first, second = (node(host).open("dns", env, listen_port=4001) for host in hosts[:2])
-        mesh([first, second], SOON)
-        names.stop()
-        third = node(hosts[2]).open("dns", env, listen_port=4001)
-        # Down for long enough that many lookups fail; who is connected stays so.
-        holds(lambda: second.peer_id in first.connected(), "the connection lives without the name server", SUSPENDED, first.connected)
-        assert third.connected() == set()
-        names.serve("host-record=svc.test,10.77.0.2", "host-record=svc.test,10.77.0.3")
-        mesh([second, third], 2 * SOON)
-        assert disconnections(first, second) == []
-    finally:
-        names.stop()
-
-
-def test_pods_that_appear_in_the_records_are_met(lab: Lab, node: Start) -> None:
-    """The records of a headless service change with its pods."""
-    hosts = lab.hosts(4, lab.switch("lan"))
-    names = NameServer(hosts[3], "10.77.0.4")
-    for host in hosts[:3]:
-        host.name_server("10.77.0.4")
-    env = {"MESHNET_DISCOVERY_SERVICE": "svc.test:4001", "MESHNET_DISCOVERY_INTERVAL": str(INTERVAL)}
-    names.serve("host-record=svc.test,10.77.0.1")
-    try:
-        nodes = [node(host).open("dns", env, listen_port=4001) for host in hosts[:3]]
-        eventually(lambda: all(nodes[0].peer_id in one.connected() for one in nodes[1:]), "both have met the first", SOON)
-        assert nodes[2].peer_id not in nodes[1].connected()
-        names.serve("host-record=svc.test,10.77.0.1", "host-record=svc.test,10.77.0.2", "host-record=svc.test,10.77.0.3")
-        mesh(nodes, 2 * SOON)
-        assert disconnections(*nodes) == []
-    finally:
-        names.stop()

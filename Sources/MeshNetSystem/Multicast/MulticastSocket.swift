@@ -53,6 +53,10 @@ final class MulticastSocket {
     private func share() throws(MulticastError) {
         try set(SOL_SOCKET, SO_REUSEADDR, 1, "SO_REUSEADDR")
         try set(SOL_SOCKET, SO_REUSEPORT, 1, "SO_REUSEPORT")
+        // Linux from 6.10 on hands a multicast packet for which one socket matches to any socket of that socket's SO_REUSEPORT group, by a hash of
+        // the addresses: our socket of another interface would get it. Sockets bound to different interfaces are in different groups.
+        // Kernels before 5.7 want CAP_NET_RAW for it, and are right without.
+        Socket.set(descriptor, SOL_SOCKET, SO_BINDTOIFINDEX, Int32(bitPattern: channel.interface))
         // The kernel's default is enough where it does not allow more.
         Socket.set(descriptor, SOL_SOCKET, SO_RCVBUF, Self.receiveBuffer)
     }

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import subprocess
+import sys
 from pathlib import Path
 
 from .lab import Host, environment
 from .program import Program
 from .waiting import eventually
+
+
+CONTROL_SERVER = Path(__file__).parents[2] / "control" / "control_server.py"
 
 
 class PyPeer(Program):
@@ -169,6 +173,31 @@ class NameServer:
         configuration.write_text("\n".join([*fixed, *self._records]) + "\n")
         self._daemon = daemon = Daemon(self.host, "dnsmasq", "dnsmasq", f"--conf-file={configuration}", "--user=root", "--log-facility=-")
         eventually(lambda: "started" in daemon.words(), "dnsmasq has started", state=daemon.words)
+
+    def stop(self) -> None:
+        if self._daemon is not None:
+            self._daemon.stop()
+            self._daemon.log.unlink(missing_ok=True)
+            self._daemon = None
+
+
+class Headscale:
+    """A Headscale server for tests on port 8080 of a host, which lists what the test names."""
+
+    def __init__(self, host: Host, address: str) -> None:
+        self.host = host
+        self.address = address
+        self.url = f"http://{address}:8080"
+        self.key = ""
+        self._daemon: Daemon | None = None
+
+    def start(self, *addresses: str) -> None:
+        """Lists a node at each of these addresses, with libp2p on port 4001."""
+        nodes = [word for address in addresses for word in ("--node", f"{address},4001")]
+        program = [sys.executable, "-u", str(CONTROL_SERVER), "--host", self.address, *nodes]
+        self._daemon = daemon = Daemon(self.host, "headscale", *program)
+        eventually(lambda: "with the key" in daemon.words(), "the server has started", state=daemon.words)
+        self.key = daemon.words().split("with the key ")[1].split(";")[0]
 
     def stop(self) -> None:
         if self._daemon is not None:

@@ -118,8 +118,9 @@ def meeting(nodes: Sequence[Node], begin: float, seconds: float) -> Meeting:
     return Meeting(min(times) - begin, max(times) - begin)
 
 
-def mesh(nodes: Sequence[Node], seconds: float = 20) -> None:
-    """Waits until all are connected with all, now."""
+def mesh(nodes: Sequence[Node], seconds: float = 20) -> float:
+    """Waits until all are connected with all, now; how long that took, in seconds."""
+    begin = time.monotonic()
     everybody = {node.peer_id for node in nodes}
 
     def gaps() -> dict[str, int]:
@@ -127,3 +128,4 @@ def mesh(nodes: Sequence[Node], seconds: float = 20) -> None:
         return {name: count for name, count in lacking.items() if count}
 
     eventually(lambda: not gaps(), f"all {len(nodes)} nodes are connected with all", seconds, gaps)
+    return time.monotonic() - begin

@@ -13,6 +13,9 @@ from .lab import Host
 
 TYPES = {1: "A", 12: "PTR", 16: "TXT", 28: "AAAA", 33: "SRV"}
 
+#: Who has `_p2p._udp.local`?
+QUERY = struct.pack("!6H", 0, 0, 1, 0, 0, 0) + b"\4_p2p\4_udp\5local\0" + struct.pack("!HH", 12, 1)
+
 _ASK = """
 import base64, json, select, socket, struct, sys, time
 address, seconds, packets = sys.argv[1], float(sys.argv[2]), json.loads(sys.argv[3])

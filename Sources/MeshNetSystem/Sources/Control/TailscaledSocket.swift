@@ -1,3 +1,4 @@
+import CSystem
 import Glibc
 
 /// Where tailscaled listens for questions from this machine.
