@@ -55,7 +55,7 @@ struct Report: Sendable {
             line("dial failed", fields)
         case .addressProblem(let problem): line("address problem", [("text", .text(problem.text)), ("reason", .text(problem.reason))])
         case .discovered(let discovery): line("discovered", Self.fields(discovery))
-        case .discoverySource(let source, let state): line("source", Self.fields(source, state))
+        case .discoverySource(let source, let state): line("discovery source", Self.fields(source, state))
         case .duplicateIdentity(let duplicate): line("duplicate identity", [("address", .text(duplicate.address.description))])
         case .messagesDropped(let count): line("messages dropped", [("count", .integer(Int64(count)))])
         }
