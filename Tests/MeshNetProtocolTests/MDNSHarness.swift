@@ -13,12 +13,14 @@ struct MDNSHarness {
     var discovered: [MDNSDiscovery] = []
     var expired: [PeerID] = []
     var ownIdentity: [[Multiaddr]] = []
+    var ignored: [(reason: MDNSDrop, what: String)] = []
 
     init(
-        peer: PeerID = Self.identities[0].peerID, tag: String = MDNSService.defaultTag, limits: MDNSLimits = MDNSLimits(), seed: UInt64 = 1,
+        peer: PeerID = Self.identities[0].peerID, tag: String = MDNSService.defaultTag, attributes: MDNSAttributes = MDNSAttributes(),
+        limits: MDNSLimits = MDNSLimits(), seed: UInt64 = 1,
         interfaces: [MDNSInterface] = [Self.lan], listen: [String] = ["/ip4/192.168.1.2/tcp/4001"]
     ) {
-        service = MDNSService(localPeer: peer, tag: tag, limits: limits, random: RandomSource(testSeed: seed))!
+        service = MDNSService(localPeer: peer, tag: tag, attributes: attributes, limits: limits, random: RandomSource(testSeed: seed))!
         service.setListenAddresses(listen.compactMap { try? Multiaddr($0) }, now: now)
         service.setInterfaces(interfaces, now: now)
         drain()
@@ -31,6 +33,7 @@ struct MDNSHarness {
             case .discovered(let discovery): discovered.append(discovery)
             case .expired(let peer): expired.append(peer)
             case .ownIdentity(let addresses): ownIdentity.append(addresses)
+            case .ignored(let reason, let what, _): ignored.append((reason, what))
             }
         }
     }
@@ -70,11 +73,12 @@ struct MDNSHarness {
 
     /// An announcement of another peer.
     static func announcement(
-        _ peer: PeerID, _ addresses: [String], name: String = "another", ttl: UInt32 = 120, isComplete: Bool = true, tag: String = MDNSService.defaultTag
+        _ peer: PeerID, _ addresses: [String], name: String = "another", ttl: UInt32 = 120, isComplete: Bool = true, tag: String = MDNSService.defaultTag,
+        texts extra: [String] = []
     ) -> [UInt8] {
         let service = DNSName(tag)!, instance = DNSName(label: name, in: service)!
         var message = DNSMessage(isResponse: true)
-        let texts = addresses.map { Array("dnsaddr=\($0)/p2p/\(peer)".utf8) }
+        let texts = addresses.map { Array("dnsaddr=\($0)/p2p/\(peer)".utf8) } + extra.map { Array($0.utf8) }
         message.answers = [DNSRecord(name: service, timeToLive: ttl, flushesCache: false, content: .pointer(instance))]
         message.additionals = [DNSRecord(name: instance, timeToLive: ttl, flushesCache: isComplete, content: .text(texts))]
         return message.encoded()

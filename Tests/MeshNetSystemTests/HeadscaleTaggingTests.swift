@@ -92,6 +92,11 @@ import Testing
         #expect(machine.reports.first == .running)
     }
 
+    @Test func aNodeWithMoreTagsThanAWriteMayKeepIsNotTagged() {
+        var machine = harness()
+        #expect(machine.answer(200, list("tags", (1...HeadscaleMachine.maximumWrittenTags).map { "tag:t\($0)" })) == nil)
+    }
+
     @Test func anIdThatIsNoNumberGoesIntoNoPath() {
         var machine = harness()
         #expect(machine.answer(200, #"{"nodes":[{"id":"../../x","ipAddresses":["100.64.0.3"],"tags":[]}]}"#) == nil)

@@ -29,7 +29,7 @@ private struct PlanHarness {
         }
     }
 
-    mutating func set(_ interfaces: [LocalInterface], leftOut: [String] = []) {
+    mutating func set(_ interfaces: [HostInterface], leftOut: [String] = []) {
         plan.setInterfaces(interfaces, leftOut: leftOut)
         drain()
     }
@@ -67,8 +67,8 @@ private struct PlanHarness {
     var lastFailureKind: SourceFailureKind? { if case .failed(let failure, _)? = lastState { failure.kind } else { nil } }
 }
 
-private func card(_ index: UInt32, _ name: String, _ ips: [[UInt8]] = [[192, 0, 2, 1]], flags: Int = Int(IFF_UP | IFF_RUNNING | IFF_MULTICAST)) -> LocalInterface {
-    LocalInterface(index: index, name: name, flags: UInt32(flags), addresses: ips.map { .init(ip: $0, prefixLength: $0.count == 4 ? 24 : 64) })
+private func card(_ index: UInt32, _ name: String, _ ips: [[UInt8]] = [[192, 0, 2, 1]], flags: Int = Int(IFF_UP | IFF_RUNNING | IFF_MULTICAST)) -> HostInterface {
+    HostInterface(index: index, name: name, flags: UInt32(flags), addresses: ips.map { .init(ip: $0, prefixLength: $0.count == 4 ? 24 : 64) })
 }
 
 private let linkLocal: [UInt8] = [0xfe, 0x80] + [UInt8](repeating: 1, count: 14)
@@ -86,6 +86,13 @@ extension SystemTests {
             #expect(harness.opened == [channel(1), channel(2), channel(2, .ipv6), channel(3, .ipv6)])
             #expect(harness.named.map(\.name) == ["lo", "eth0", "wlan0"])
             #expect(harness.lastState == .running)
+        }
+
+        @Test func whoListensOnEveryIPv6AddressListensOnThoseOfTheLinkToo() {
+            var harness = PlanHarness()
+            harness.plan.setInterfaces([card(2, "eth0", [[192, 0, 2, 1], linkLocal])], leftOut: [], linkLocalPort: 4001)
+            harness.drain()
+            #expect(harness.named.first?.linkLocalAddresses.map(\.components) == [[.ip6(linkLocal), .tcp(4001)]])
         }
 
         @Test func interfacesComeAndGo() {
@@ -238,7 +245,7 @@ extension SystemTests {
         }
 
         @Test func onlyInterfacesThatCanAreUsed() {
-            func names(_ interfaces: [LocalInterface], allowed: [String] = [], denied: [String] = []) -> [String] {
+            func names(_ interfaces: [HostInterface], allowed: [String] = [], denied: [String] = []) -> [String] {
                 MulticastInterfaces.usable(interfaces, allowed: allowed, denied: denied).used.map(\.name)
             }
             let all = [

@@ -107,6 +107,39 @@ extension SystemTests {
             }
         }
 
+        @Test func discoveryStartsAndStopsWhileTheNodeRuns() throws {
+            try NetworkNamespace.run {
+                try NetworkNamespace.shell("ip link set lo up")
+                let observer = try Self.listener(on: "lo")
+                let node = try Self.node { $0.discovery.modes = [] }
+                var wanted = DiscoveryConfiguration()
+                wanted.mdnsBackend = .embedded
+                for _ in 0..<2 {
+                    wanted.modes = .mdns
+                    _ = try node.engine.call(.configureDiscovery(wanted), timeout: TestNode.patience)
+                    try Self.next(observer) { Self.isAnnouncement($0, ttl: 360) ? () : nil }
+                    wanted.modes = []
+                    _ = try node.engine.call(.configureDiscovery(wanted), timeout: TestNode.patience)
+                    try Self.next(observer) { Self.isAnnouncement($0, ttl: 0) ? () : nil }
+                }
+                node.engine.close()
+            }
+        }
+
+        /// A cable between two machines, and nobody who gives addresses.
+        @Test func linkLocalAddressesAreEnough() throws {
+            try NetworkNamespace.run {
+                try NetworkNamespace.shell("ip link set lo up && ip link add c0 type veth peer name c1")
+                try NetworkNamespace.shell("for card in c0 c1; do ip link set $card addrgenmode none; ip link set $card up; done")
+                try NetworkNamespace.shell("ip addr add fe80::5/64 dev c0 nodad")
+                let a = try Self.nodeOnCards(), b = try Self.nodeOnCards()
+                try a.awaitConnected()
+                try b.awaitConnected()
+                a.engine.close()
+                b.engine.close()
+            }
+        }
+
         /// Others on this machine are answered by unicast (RFC 6762, 5.4): it must not end in our sockets.
         @Test func unicastGoesOnToTheOthers() throws {
             try NetworkNamespace.run {

@@ -105,6 +105,32 @@ import Testing
         #expect(schedule.failed(.refusing, retryAfter: .seconds(90_000), now: .zero, random: &random) == .seconds(3_600))
     }
 
+    @Test func intervalsAreHeldBetweenASecondAndAnHour() {
+        #expect(PollSchedule(interval: .zero, now: .zero).interval == .seconds(1))
+        #expect(PollSchedule(interval: .seconds(90_000), now: .zero).interval == .seconds(3_600))
+    }
+
+    // MARK: Lists
+
+    @Test func aNodeIsCutToItsBounds() throws {
+        let addresses = (1...20).map { "\"100.64.0.\($0)\"" }.joined(separator: ","), tags = (1...200).map { "\"tag:t\($0)\"" }.joined(separator: ",")
+        let name = String(repeating: "n", count: 1_000)
+        let text = #"{"nodes":[{"id":"\#(name)","name":"\#(name)","ipAddresses":[\#(addresses)],"tags":[\#(tags)]}]}"#
+        let node = try #require(HeadscaleList.nodes(JSON(parsing: Array(text.utf8)))?.nodes.first)
+        #expect(node.addresses.count == TailnetNode.maximumAddresses)
+        #expect(node.tags.count == TailnetNode.maximumTags)
+        #expect(node.name.utf8.count == TailnetNode.maximumTextByteCount)
+        #expect(node.id.utf8.count == TailnetNode.maximumTextByteCount)
+    }
+
+    @Test func nodesWithOneIdAreOne() {
+        let rules = TailnetRules(localPeer: peer, port: 4_001)
+        var view = TailnetView(rules: rules)
+        let node = TailnetNode(id: "1", name: "a", addresses: [[100, 64, 0, 1]], tags: [])
+        guard case .replaced(let candidates) = view.reports(of: [node, node], malformed: 0, own: OwnPlace(), time: fixtureTime).first else { return }
+        #expect(candidates.count == 1)
+    }
+
     // MARK: JSON
 
     @Test func jsonIsHeldToItsBounds() throws {

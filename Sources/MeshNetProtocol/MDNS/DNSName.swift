@@ -1,5 +1,5 @@
 /// A domain name without compression and with ASCII letters in lower case, since names compare without case (RFC 1035, 2.3.3).
-package struct DNSName: Hashable, Sendable {
+package struct DNSName: Hashable, Sendable, CustomStringConvertible {
     /// Bytes of the wire form at most, lengths and root included (RFC 1035, 2.3.4).
     package static let maximumByteCount = 255
     package static let maximumLabelByteCount = 63
@@ -31,6 +31,24 @@ package struct DNSName: Hashable, Sendable {
         guard (1...Self.maximumLabelByteCount).contains(bytes.count), 1 + bytes.count + parent.wire.count <= Self.maximumByteCount
         else { return nil }
         wire = [UInt8(bytes.count)] + bytes.map(Self.lowercased) + parent.wire
+    }
+
+    /// As in zone files (RFC 1035, 5.1): labels with dots between them, other bytes than printable ASCII, dots and backslashes escaped.
+    package var description: String {
+        var text = "", index = 0
+        while index < wire.count, wire[index] != 0 {
+            let end = index + 1 + Int(wire[index])
+            if index > 0 { text += "." }
+            for byte in wire[(index + 1)..<min(end, wire.count)] {
+                switch byte {
+                case UInt8(ascii: "."), UInt8(ascii: "\\"): text += "\\" + String(UnicodeScalar(byte))
+                case 0x21...0x7e: text += String(UnicodeScalar(byte))
+                default: text += "\\" + String(repeating: "0", count: byte < 10 ? 2 : byte < 100 ? 1 : 0) + String(byte)
+                }
+            }
+            index = end
+        }
+        return text
     }
 
     static func lowercased(_ byte: UInt8) -> UInt8 {

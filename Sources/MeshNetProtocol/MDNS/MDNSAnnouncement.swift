@@ -1,7 +1,5 @@
 /// What one interface is told of us.
 struct MDNSAnnouncement: Equatable {
-    /// Before an address in a TXT string (libp2p specs, discovery/mdns).
-    static let attribute = Array("dnsaddr=".utf8)
     /// A string has its length in one byte.
     private static let maximumTextByteCount = 255
 
@@ -11,8 +9,14 @@ struct MDNSAnnouncement: Equatable {
 
     init() {}
 
-    /// The listen addresses that belong to the interface.
+    /// The listen addresses that belong to the interface. Link-local ones only where there is no other: who hears them knows the link, but go-libp2p
+    /// dials them without it, in vain.
     init(_ listenAddresses: [Multiaddr], on interface: MDNSInterface, limit: Int) {
+        add(listenAddresses, on: interface, limit: limit)
+        if isEmpty { add(interface.linkLocalAddresses, on: interface, limit: limit) }
+    }
+
+    private mutating func add(_ listenAddresses: [Multiaddr], on interface: MDNSInterface, limit: Int) {
         for address in listenAddresses where addresses.count < limit {
             let components = address.components
             guard components.count == 2, case .tcp(let tcpPort) = components[1] else { continue }
@@ -35,7 +39,7 @@ struct MDNSAnnouncement: Equatable {
         func record(_ name: DNSName, flushing: Bool, _ content: DNSRecord.Content) -> DNSRecord {
             DNSRecord(name: name, timeToLive: timeToLive, flushesCache: flushing, content: content)
         }
-        let strings = addresses.map { Self.attribute + Array($0.appending(service.localPeer).description.utf8) }
+        let strings = addresses.map { MDNSTexts.Key.address.string($0.appending(service.localPeer).description) } + service.attributes.strings
         var message = DNSMessage(isResponse: true)
         // The PTR name is shared with other peers: it must not flush theirs.
         message.answers = [record(service.service, flushing: false, .pointer(service.instance))]

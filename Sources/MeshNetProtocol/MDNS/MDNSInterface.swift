@@ -25,6 +25,8 @@ package struct MDNSInterface: Equatable, Sendable {
     /// The zone of link-local IPv6 addresses that are heard there.
     package var name: String
     package var addresses: [Address]
+    /// Where the node can be reached on this link alone, without a zone.
+    package var linkLocalAddresses: [Multiaddr] = []
 
     /// Only nodes of this host are heard there.
     var isLoopback: Bool { addresses.contains { $0.ip.count == 4 && $0.ip[0] == 127 } }
@@ -46,6 +48,8 @@ package enum MDNSAction: Equatable, Sendable {
     case expired(PeerID)
     /// Our own peer id under another name than ours: an older announcement of ours, another program that speaks for us, or a clone.
     case ownIdentity([Multiaddr])
+    /// An announcement of a peer that is not taken, by `otherApp`, `otherTag` or `noAddress`; `what` names it.
+    case ignored(MDNSDrop, what: String, interface: UInt32)
 }
 
 package struct MDNSDiscovery: Equatable, Sendable {
@@ -55,6 +59,9 @@ package struct MDNSDiscovery: Equatable, Sendable {
     package var interface: UInt32
     /// From now on.
     package var timeToLive: Duration
+    /// As the peer says, in at most 64 bytes; anybody can say anything.
+    package var appID: String?
+    package var endpointID: String?
 
     package init(peer: PeerID, addresses: [Multiaddr], interface: UInt32, timeToLive: Duration) {
         self.peer = peer
@@ -101,6 +108,10 @@ package enum MDNSDrop: Int, CaseIterable, Sendable {
     case noAddress
     /// An entry went to make room for another.
     case evicted
+    /// Of another application than ours.
+    case otherApp
+    /// Peers under another service tag.
+    case otherTag
 }
 
 package struct MDNSCounters: Equatable, Sendable {

@@ -86,11 +86,11 @@ extension MDNSService {
             guard case .pointer(let name) = record.content, seen.insert(name).inserted else { continue }
             instances.append((name, record.timeToLive))
         }
-        if instances.isEmpty { return counters.drop(.otherService) }
-        var texts: [DNSName: InstanceTexts] = [:]
+        if instances.isEmpty { return receiveForeign(records, on: index) }
+        var texts: [DNSName: MDNSTexts] = [:]
         for record in records {
             guard case .text(let strings) = record.content else { continue }
-            texts[record.name, default: InstanceTexts()].strings += strings
+            texts[record.name, default: MDNSTexts()].strings += strings
             if record.flushesCache { texts[record.name]?.isComplete = true }
         }
         for (name, timeToLive) in instances {
@@ -99,14 +99,34 @@ extension MDNSService {
             } else if timeToLive == 0 {
                 forget(table.remove(name: name, interface: links[index].interface.id))
             } else {
-                announced(name, texts[name] ?? InstanceTexts(), timeToLive: timeToLive, on: index, now: now)
+                announced(name, texts[name] ?? MDNSTexts(), timeToLive: timeToLive, on: index, now: now)
             }
         }
     }
 
-    private mutating func announced(_ name: DNSName, _ texts: InstanceTexts, timeToLive: UInt32, on index: Int, now: Instant) {
+    /// Nothing about our service. Peers of another one are worth a word: most often their tag is one by mistake.
+    private mutating func receiveForeign(_ records: [DNSRecord], on index: Int) {
+        for record in records {
+            guard case .pointer(let instance) = record.content else { continue }
+            let isPeer = records.contains { other in
+                guard other.name == instance, case .text(let strings) = other.content else { return false }
+                return strings.contains { MDNSTexts.value(of: .address, in: $0) != nil }
+            }
+            guard isPeer else { continue }
+            return ignore(.otherTag, what: record.name.description, on: index)
+        }
+        counters.drop(.otherService)
+    }
+
+    private mutating func ignore(_ reason: MDNSDrop, what: String, on index: Int) {
+        counters.drop(reason)
+        actions.append(.ignored(reason, what: what, interface: links[index].interface.id))
+    }
+
+    private mutating func announced(_ name: DNSName, _ texts: MDNSTexts, timeToLive: UInt32, on index: Int, now: Instant) {
         let found = texts.addressesByPeer(on: links[index].interface)
-        if found.isEmpty { counters.drop(.noAddress) }
+        if found.isEmpty { ignore(.noAddress, what: name.description, on: index) }
+        let appID = texts.text(of: .appID)
         let lifetime = min(.seconds(Int64(timeToLive)), limits.longestTimeToLive)
         for (peer, addresses) in found {
             guard peer != localPeer else {
@@ -115,13 +135,21 @@ extension MDNSService {
                 continue
             }
             let key = MDNSTable.Key(peer: peer, interface: links[index].interface.id)
+            guard attributes.appID == nil || attributes.appID == appID else {
+                forget(table.remove(key))
+                ignore(.otherApp, what: "\(peer) (\(appID.map { "app_id " + $0.quoted } ?? "no app_id"))", on: index)
+                continue
+            }
             let evicted = table.merge(key, name: name, addresses: addresses, isComplete: texts.isComplete, timeToLive: lifetime, now: now)
             if let evicted {
                 counters.drop(.evicted)
                 forget([evicted])
             }
             let known = self.addresses(of: peer, on: links[index].interface)
-            actions.append(.discovered(MDNSDiscovery(peer: peer, addresses: known, interface: key.interface, timeToLive: lifetime)))
+            var discovery = MDNSDiscovery(peer: peer, addresses: known, interface: key.interface, timeToLive: lifetime)
+            discovery.appID = appID
+            discovery.endpointID = texts.text(of: .endpointID)
+            actions.append(.discovered(discovery))
         }
     }
 
@@ -141,43 +169,9 @@ extension DNSQuestion {
     fileprivate func asks(for wanted: UInt16) -> Bool { type == wanted || type == DNSType.any }
 }
 
-/// The TXT strings of one instance, in whatever records of a packet they came.
-private struct InstanceTexts {
-    var strings: [[UInt8]] = []
-    /// A record carried the cache-flush bit.
-    var isComplete = false
-
-    /// Addresses by the peer that they name, in the order of first naming. What is no address is passed over: texts may be anything.
-    func addressesByPeer(on interface: MDNSInterface) -> [(peer: PeerID, addresses: [Multiaddr])] {
-        var found: [(peer: PeerID, addresses: [Multiaddr])] = []
-        for string in strings {
-            guard let (peer, address) = Self.address(string, on: interface) else { continue }
-            if let index = found.firstIndex(where: { $0.peer == peer }) {
-                if !found[index].addresses.contains(address) { found[index].addresses.append(address) }
-            } else {
-                found.append((peer, [address]))
-            }
-        }
-        return found
-    }
-
-    private static func address(_ string: [UInt8], on interface: MDNSInterface) -> (PeerID, Multiaddr)? {
-        let attribute = MDNSAnnouncement.attribute
-        // Keys compare without case (RFC 6763, 6.4).
-        guard string.count > attribute.count, string.prefix(attribute.count).map(DNSName.lowercased) == attribute,
-            let text = String(validating: string.dropFirst(attribute.count), as: UTF8.self), let address = try? Multiaddr(text)
-        else { return nil }
-        guard case .p2p(let peer)? = address.components.last, let plain = address.withoutPeerID, plain.canLead(over: interface) else { return nil }
-        // Link-local addresses mean something only with the interface where they were heard; the zone of another host means nothing.
-        if case .ip6zone = plain.components.first { return nil }
-        guard case .ip6(let ip)? = plain.components.first, ip[0] == 0xfe, ip[1] & 0xc0 == 0x80, !interface.name.isEmpty else { return (peer, address) }
-        return Multiaddr([.ip6zone(interface.name)] + address.components).map { (peer, $0) }
-    }
-}
-
 extension Multiaddr {
     /// Of its first component, behind a zone.
-    fileprivate var ip: [UInt8]? {
+    var ip: [UInt8]? {
         for component in components {
             switch component {
             case .ip6zone: continue
@@ -189,7 +183,7 @@ extension Multiaddr {
     }
 
     /// Loopback addresses of another host would lead to ourselves; on the loopback there is no other host.
-    fileprivate func canLead(over interface: MDNSInterface) -> Bool {
+    func canLead(over interface: MDNSInterface) -> Bool {
         guard let ip else { return true }
         guard ip.count == 4 ? ip[0] != 0 : ip.contains(where: { $0 != 0 }) else { return false }
         let isLoopback = ip.count == 4 ? ip[0] == 127 : ip.dropLast().allSatisfy { $0 == 0 } && ip[15] == 1

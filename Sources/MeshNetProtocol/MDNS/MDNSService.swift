@@ -19,6 +19,7 @@ package struct MDNSService {
     static let timeToLive: UInt32 = 360
 
     let localPeer: PeerID
+    let attributes: MDNSAttributes
     let limits: MDNSLimits
     let service: DNSName
     /// Our instance of the service, and the host of its SRV record: the random peer name of this start in two places.
@@ -33,9 +34,14 @@ package struct MDNSService {
     var isClosed = false
 
     /// `tag`: `_p2p._udp.local`, without `.local`, or the bare name, as CHORUS has it. nil when it is no domain name with room for a peer name
-    /// of 63 bytes.
-    package init?(localPeer: PeerID, tag: String = MDNSService.defaultTag, limits: MDNSLimits = MDNSLimits(), random: RandomSource) {
+    /// of 63 bytes, and when an attribute is not within its bounds.
+    package init?(
+        localPeer: PeerID, tag: String = MDNSService.defaultTag, attributes: MDNSAttributes = MDNSAttributes(), limits: MDNSLimits = MDNSLimits(),
+        random: RandomSource
+    ) {
+        guard attributes.areValid else { return nil }
         self.localPeer = localPeer
+        self.attributes = attributes
         self.limits = limits
         table = MDNSTable(limits: limits)
         var random = random
@@ -79,7 +85,8 @@ package struct MDNSService {
         links = wanted.map { interface in
             if let link = links.first(where: { $0.interface == interface }) { return link }
             // New, or renumbered: everything starts again, but what was said a moment ago is not said again too soon.
-            var link = MDNSLink(interface: interface, nextQuery: now)
+            // Not at once: a switch that comes back wakes all of its nodes together (RFC 6762, 5.2).
+            var link = MDNSLink(interface: interface, nextQuery: now + jitter())
             if let old = links.first(where: { $0.interface.id == interface.id }) { link.lastAnswer = old.lastAnswer }
             return link
         }
@@ -89,7 +96,7 @@ package struct MDNSService {
     /// What was sent on the interface for a while went nowhere: it is asked and told again from the start.
     package mutating func restart(interface: UInt32, now: Instant) {
         guard !isClosed, let index = links.firstIndex(where: { $0.interface.id == interface }) else { return }
-        links[index].nextQuery = now
+        links[index].nextQuery = now + jitter()
         links[index].queryInterval = Self.firstInterval
         links[index].announcementsLeft = Self.announcements
         answer(on: index, after: jitter(), now: now)

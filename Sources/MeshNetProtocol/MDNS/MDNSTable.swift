@@ -63,6 +63,8 @@ struct MDNSTable {
         remove { key, entry in key.interface == interface && entry.name == name }
     }
 
+    mutating func remove(_ key: Key) -> [Key] { entries[key] == nil ? [] : remove { other, _ in other == key } }
+
     mutating func remove(interface: UInt32) -> [Key] { remove { key, _ in key.interface == interface } }
 
     mutating func sweep(now: Instant) -> [Key] {

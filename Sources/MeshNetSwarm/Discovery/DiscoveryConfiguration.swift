@@ -89,7 +89,7 @@ public struct HeadscaleConfiguration: Sendable, Equatable {
     public var port: UInt16
     /// Only nodes with this tag are dialled; nil: all.
     public var requiredTag: String?
-    /// Write our own peer id and port as tags of our node, once. It has side effects that cannot be undone: see docs/discovery.md.
+    /// Write our own peer id and port as tags of our node, once. It has side effects that cannot be undone: see docs/headscale.md.
     public var tagsItself = false
     /// Certificates to trust in place of the system's, PEM.
     public var certificateAuthorityFile: String?

@@ -40,7 +40,9 @@ struct Dial {
     var isExhausted: Bool { candidates.isEmpty && resolving.isEmpty && attempts.isEmpty }
 
     /// The failure that tells most: an answer of a peer before silence, silence before nothing tried.
-    var verdict: DialError { failures.max { $0.weight < $1.weight } ?? .noAddresses }
+    var verdict: DialError { Self.verdict(failures) }
+
+    static func verdict(_ failures: [DialError]) -> DialError { failures.max { $0.weight < $1.weight } ?? .noAddresses }
 }
 
 /// Where to try next.

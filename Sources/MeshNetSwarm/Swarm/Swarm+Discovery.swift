@@ -36,7 +36,10 @@ extension Swarm {
     }
 
     private mutating func makeMDNS(_ wanted: DiscoveryConfiguration) -> MDNSService? {
-        MDNSService(localPeer: localPeer, tag: tag(wanted), random: random.fork())
+        let attributes = MDNSAttributes(appID: wanted.appID, endpointID: wanted.endpointID)
+        // Those out of bounds are reported with the other rules.
+        return MDNSService(
+            localPeer: localPeer, tag: tag(wanted), attributes: attributes.areValid ? attributes : MDNSAttributes(), random: random.fork())
     }
 
     private func badTag(_ wanted: DiscoveryConfiguration) -> AddressProblem {
@@ -91,6 +94,9 @@ extension Swarm {
                 receive(.found(candidate), from: .mdns, now: now)
             case .expired(let peer): receive(.lost(key: peer.description), from: .mdns, now: now)
             case .ownIdentity(let addresses): ownIdentityHeard(at: addresses)
+            case .ignored(let reason, let what, let interface):
+                let name = multicastInterfaces.first { $0.id == interface }?.name
+                receive(.filtered(reason.filter, what: what, interface: name), from: .mdns, now: now)
             }
         }
     }
@@ -120,8 +126,19 @@ extension Swarm {
         actions.append(.configureSources(configuration.discovery))
         complete(ticket, .success(.done))
     }
+}
 
-    mutating func diagnose(_ target: String, ticket: Ticket) { complete(ticket, .failure(.cancelled)) }
+extension MDNSDrop {
+    fileprivate var filter: DiscoveryFilter {
+        switch self {
+        case .otherApp: .appID
+        case .otherTag: .serviceTag
+        case .own: .own
+        case .noAddress: .noAddress
+        case .evicted, .rateLimited: .limit
+        case .malformed, .unknownInterface, .unsupported, .otherService: .malformed
+        }
+    }
 }
 
 extension DiscoveryConfiguration {

@@ -5,7 +5,7 @@ enum ProbePurpose: Equatable {
     /// Whether another node lives with our identity.
     case clone
     /// One address of a diagnosis.
-    case diagnosis(DiagnosisID)
+    case diagnosis(DiagnosisID, number: Int)
 }
 
 // A probe dials one address beside whatever other dials are under way, and is not told to the application.
@@ -25,14 +25,14 @@ extension Swarm {
 
     mutating func probeFailed(_ dial: Dial, _ error: DialError) {
         switch dial.probe {
-        case .diagnosis(let diagnosis): diagnosisProbe(diagnosis, dial.id, .failure(error))
+        case .diagnosis(let diagnosis, let number): diagnosisProbe(diagnosis, number: number, .failure(error))
         case .clone, nil: break
         }
     }
 
     mutating func probeSucceeded(_ dial: Dial, _ peer: PeerID) {
         switch dial.probe {
-        case .diagnosis(let diagnosis): diagnosisProbe(diagnosis, dial.id, .success(peer))
+        case .diagnosis(let diagnosis, let number): diagnosisProbe(diagnosis, number: number, .success(peer))
         case .clone, nil: break
         }
     }

@@ -34,6 +34,11 @@ package struct Swarm {
     var inboundGate: InboundGate
     var refusedHandshakes = RefusedHandshakes()
     var clones = Clones()
+    /// A peer whose signed record is from our future, and by how much.
+    var clockAhead: (peer: PeerID, by: Duration)?
+    var diagnoses: [DiagnosisID: PendingDiagnosis] = [:]
+    var nextDiagnosis: UInt64 = 1
+    let startedAt: Instant
 
     var dials: [DialID: Dial] = [:]
     /// Finds the dial to a peer or an address that is under way.
@@ -85,6 +90,7 @@ package struct Swarm {
         rules = DiscoveryRules(configuration.discovery)
         protectedPeers = Set(configuration.protectedPeers)
         self.now = now
+        startedAt = now
         localPeer = configuration.identity.peerID
         random = RandomSource(seed: seed)
         addressBook = AddressBook(limits: configuration.limits)
@@ -124,6 +130,7 @@ package struct Swarm {
         case .sighting(let id): table[id]?.isTimed == true
         case .offers, .trim: true
         case .clone: !clones.waiting.isEmpty
+        case .diagnosis(let id): diagnoses[id] != nil
         }
     }
 
@@ -240,6 +247,7 @@ package struct Swarm {
             trimConnections()
             serveLines()
         case .clone: cloneTimer()
+        case .diagnosis(let id): diagnosisTimer(id)
         }
     }
 }
@@ -257,4 +265,5 @@ enum TimerKey {
     case offers
     case trim
     case clone
+    case diagnosis(DiagnosisID)
 }

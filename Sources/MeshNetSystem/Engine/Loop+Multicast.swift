@@ -18,7 +18,8 @@ extension Loop {
 
     /// The network may have changed.
     func refreshMulticast() {
-        multicast?.refresh()
+        let wildcard = listeners.first { $0.address.ip.count == 16 && $0.address.ip.allSatisfy { $0 == 0 } }
+        multicast?.refresh(linkLocalPort: wildcard?.address.port)
         drainMulticast()
     }
 

@@ -36,10 +36,10 @@ final class Multicast {
         memory.deallocate()
     }
 
-    /// The network may have changed.
-    func refresh() {
+    /// The network may have changed. `linkLocalPort`: of a listener on every IPv6 address.
+    func refresh(linkLocalPort: UInt16? = nil) {
         let (used, leftOut) = MulticastInterfaces.usable(MulticastInterfaces.all(), allowed: allowedInterfaces, denied: deniedInterfaces)
-        plan.setInterfaces(used, leftOut: leftOut.map(\.name))
+        plan.setInterfaces(used, leftOut: leftOut.map(\.name), linkLocalPort: linkLocalPort)
     }
 
     var deadline: Instant? { plan.deadline }

@@ -4,7 +4,7 @@ import MeshNetProtocol
 import MeshNetSwarm
 
 /// A network interface as the kernel lists it.
-struct LocalInterface: Equatable, Sendable {
+struct HostInterface: Equatable, Sendable {
     let index: UInt32
     let name: String
     /// IFF_… of netdevice(7).
@@ -23,11 +23,11 @@ enum MulticastInterfaces {
     static let maximum = 64
 
     /// All interfaces of the machine, in the order of their indexes; empty when the kernel does not tell.
-    static func all() -> [LocalInterface] {
+    static func all() -> [HostInterface] {
         var list: UnsafeMutablePointer<ifaddrs>?
         guard getifaddrs(&list) == 0 else { return [] }
         defer { freeifaddrs(list) }
-        var found: [UInt32: LocalInterface] = [:]
+        var found: [UInt32: HostInterface] = [:]
         var next = list
         while let entry = next?.pointee {
             next = entry.ifa_next
@@ -36,7 +36,7 @@ enum MulticastInterfaces {
             let name = String(cString: label).prefix { $0 != ":" }
             let index = if_nametoindex(String(name))
             guard index != 0 else { continue }
-            if found[index] == nil { found[index] = LocalInterface(index: index, name: String(name), flags: entry.ifa_flags, addresses: []) }
+            if found[index] == nil { found[index] = HostInterface(index: index, name: String(name), flags: entry.ifa_flags, addresses: []) }
             guard let address = NativeAddress(copying: entry.ifa_addr)?.address else { continue }
             let mask = NativeAddress(copying: entry.ifa_netmask)?.address?.ip ?? []
             found[index]?.addresses.append(.init(ip: address.ip, prefixLength: mask.reduce(0) { $0 + $1.nonzeroBitCount }))
@@ -47,7 +47,7 @@ enum MulticastInterfaces {
     /// Those that are up, with a cable, and can multicast, in the order of their worth. The loopback is one of them, though it does not say that it
     /// can: over it the nodes of a machine find each other without any network, and those that listen there alone. A cable that is plugged in later
     /// makes a new interface, so that the asking starts again (RFC 6762, 8.3).
-    static func usable(_ interfaces: [LocalInterface], allowed: [String], denied: [String]) -> (used: [LocalInterface], leftOut: [LocalInterface]) {
+    static func usable(_ interfaces: [HostInterface], allowed: [String], denied: [String]) -> (used: [HostInterface], leftOut: [HostInterface]) {
         let wanted = UInt32(IFF_UP | IFF_RUNNING)
         let able = interfaces.filter { interface in
             guard interface.flags & wanted == wanted, !interface.addresses.isEmpty else { return false }
@@ -64,7 +64,7 @@ enum MulticastInterfaces {
         return (allowed.isEmpty || allowed.contains(where: matches)) && !denied.contains(where: matches)
     }
 
-    private static func rank(_ interface: LocalInterface) -> Int {
+    private static func rank(_ interface: HostInterface) -> Int {
         if interface.isLoopback { return 0 }
         if ["docker", "veth", "br-", "virbr", "cni", "flannel", "cali"].contains(where: interface.name.hasPrefix) { return 3 }
         // Link-local addresses alone: nothing of ours can be announced there.

@@ -54,7 +54,7 @@ struct MulticastPlan {
     }
 
     private struct Link {
-        var interface: LocalInterface
+        var interface: HostInterface
         var sockets: [Socket] = []
         var sent = 0
         var heard = 0
@@ -69,6 +69,7 @@ struct MulticastPlan {
     }
 
     private var links: [Link] = []
+    private var linkLocalPort: UInt16?
     private var leftOut: [String] = []
     private var actions = Fifo<MulticastAction>()
     private var named: [MDNSInterface]?
@@ -80,9 +81,10 @@ struct MulticastPlan {
     // MARK: Inputs
 
     /// The interfaces to use now, and the names of those for which there is no room. Called again at every change of the network: what failed is tried
-    /// again at once.
-    mutating func setInterfaces(_ interfaces: [LocalInterface], leftOut names: [String]) {
+    /// again at once. `linkLocalPort`: where the node listens on every IPv6 address, and so on the link-local ones too.
+    mutating func setInterfaces(_ interfaces: [HostInterface], leftOut names: [String], linkLocalPort: UInt16? = nil) {
         isDirty = true
+        self.linkLocalPort = linkLocalPort
         for link in links where !interfaces.contains(where: { $0.index == link.interface.index && $0.name == link.interface.name }) { close(link.sockets) }
         links = interfaces.map { interface in
             var link = links.first { $0.interface.index == interface.index && $0.interface.name == interface.name } ?? Link(interface: interface)
@@ -228,10 +230,21 @@ struct MulticastPlan {
     }
 
     private mutating func nameInterfaces() {
-        let open = links.filter(\.isOpen).map(\.interface).map { MDNSInterface(id: $0.index, name: $0.name, addresses: $0.addresses) }
+        let open = links.filter(\.isOpen).map { described($0.interface) }
         guard open != named else { return }
         named = open
         actions.append(.name(open))
+        // Who gets interfaces takes the source for running.
+        reportedState = nil
+    }
+
+    private func described(_ interface: HostInterface) -> MDNSInterface {
+        var described = MDNSInterface(id: interface.index, name: interface.name, addresses: interface.addresses)
+        if let linkLocalPort {
+            let ips = interface.addresses.filter(\.isLinkLocalIPv6).map(\.ip)
+            described.linkLocalAddresses = ips.compactMap { Multiaddr(ip: $0, tcpPort: linkLocalPort, zone: nil) }
+        }
+        return described
     }
 
     /// What of the sockets' errors is the matter of the source as a whole.
