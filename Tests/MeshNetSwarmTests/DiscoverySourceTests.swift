@@ -41,6 +41,17 @@ import Testing
         }
     }
 
+    @Test func besideOurOwnResponderAvahiIsOffUntilItsDaemonAnswers() {
+        for (backend, state) in [(MDNSBackend.auto, SourceState.off), (.avahi, .starting), (.embedded, .off)] {
+            let network = network(1) {
+                $0.discovery.modes = .mdns
+                $0.discovery.mdnsBackend = backend
+            }
+            network.run(for: .seconds(1))
+            #expect(network.table(0).sources.first { $0.source == .avahi }?.state ?? .off == state, "\(backend)")
+        }
+    }
+
     @Test func aNamelessAddressThatAConnectionOfOursLeadsToIsNotDialled() {
         let network = network(2)
         network.find(1, from: .tailscale, at: 0)

@@ -16,7 +16,7 @@ extension Swarm {
         case .failed(let failure, let retryAfter): setState(.failed(failure, retryAfter: retryAfter), of: source)
         case .stopped:
             for id in table.sightings(of: source) { forget(id) }
-            setState(table[source].isWanted ? .starting : .off, of: source)
+            setState(configuration.discovery.stateBeforeNews(of: source), of: source)
         case .traffic(let interface, let sent, let heard, let failure):
             table[source].count(sent: sent, heard: heard, on: interface, failure: failure)
         }
