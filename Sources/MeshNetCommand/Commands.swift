@@ -25,6 +25,7 @@ func startNode(_ options: Options) throws -> Node {
     } catch {
         let remedy = switch error {
         case .listenFailed: "Choose another port, or 0 for any free one: --listen-port."
+        case .invalidSetting: "docs/discovery.md tells what each option and variable takes."
         case .privateNetworkRequired: "Name the key of your private network: --psk FILE."
         default: nil as String?
         }

@@ -4,6 +4,8 @@ enum Help {
         meshnet: libp2p nodes on the command line.
 
             meshnet run                          run a node and tell what happens
+            meshnet discover                     show who is found, by what, and what becomes of it
+            meshnet doctor [PEER|ADDR]           say why somebody, or anybody, is not connected
             meshnet ping ADDR                    connect, and measure round trips
             meshnet pub TOPIC [MESSAGE]          publish a message, or each line of the standard input
             meshnet sub TOPIC...                 print the messages of topics
@@ -12,7 +14,7 @@ enum Help {
             meshnet id                           print, or make, an identity
             meshnet talk                         say hello on a topic and measure the echoes (make run uses it)
 
-        ADDR is a multiaddr such as /ip4/192.168.1.7/tcp/4001 or /dns4/host.example/tcp/4001/p2p/12D3KooW...
+        Nodes on one local network find each other by themselves. ADDR is a multiaddr such as /ip4/192.168.1.7/tcp/4001 or /dns4/host.example/tcp/4001/p2p/12D3KooW...
         meshnet COMMAND --help tells the options of a command and shows examples.
         """
 
@@ -25,6 +27,25 @@ enum Help {
                                          a new one for each run without this option            MESHNET_KEY_FILE
                 --psk FILE               swarm.key of a private network                        MESHNET_PSK_FILE
             -j, --json                   one JSON object a line                                MESHNET_JSON=1
+
+        How others are found (variables: the same words, as MESHNET_DISCOVERY_MODE; more in docs/discovery.md):
+            --discovery-mode MODES        none, or some of mdns, dns, gossip, headscale, tailscale (mdns,gossip)
+            --network NAME                only nodes of this network are met: isolation, not security
+            --secret-file FILE            a passphrase or swarm.key: a private network
+            --service-tag TAG             of mDNS; nodes of one tag find each other (_p2p._udp)
+            --app-id ID, --endpoint-id ID told by mDNS; of another app id nobody is dialled
+            --mdns auto|embedded|avahi    who speaks mDNS (auto: our responder, and avahi-daemon where it runs)
+            --discovery-service NAME      for mode dns: name:port, _service._proto.name or /dnsaddr/name; repeatable
+            --discovery-interval SECONDS  between two lookups of a name (30)
+            --allow-networks, --deny-networks CIDR,...      --allow-interfaces, --deny-interfaces NAME,...
+            --allow-peers PEER,...        dial these only
+            --headscale-api-url URL       a Headscale server, for mode headscale
+            --headscale-api-key-file FILE its API key; or MESHNET_HEADSCALE_API_KEY. Never on the command line
+            --headscale-poll-interval SECONDS (30)  --headscale-port PORT  --headscale-tag TAG  --headscale-ca-file FILE
+            --headscale-tag-self          write our peer id and port as tags of our own node. Tags replace the node's owner
+                                          and cannot be taken off again: read docs/discovery.md first
+            --tailscale-socket PATH, --tailscale-api-key-file FILE, --tailscale-client-id ID,
+            --tailscale-client-secret-file FILE, --tailscale-port PORT, --tailscale-tag TAG: a tailnet, for mode tailscale
         """
 
     static func text(_ command: Subcommand) -> String {
@@ -45,6 +66,24 @@ enum Help {
 
                 meshnet run --listen-port 4001
                 meshnet run --bootstrap-peers /ip4/192.168.1.7/tcp/4001 --json
+            """ + common
+        case .discover: """
+            meshnet discover: show who is found, by which source, and what becomes of it, until interrupted.
+
+                -s, --seconds N   end after so many seconds
+
+                meshnet discover
+                meshnet discover --discovery-mode dns --discovery-service mesh.default.svc.cluster.local:4001
+            """ + common
+        case .doctor: """
+            meshnet doctor [PEER|ADDR]: say why a peer or an address is not connected; without one, whether the sources work and
+            whether anybody was found. With evidence and remedy. Status 0 only if it, or anybody, is connected or can be.
+
+                -s, --seconds N   look around for so long before the verdict (5)
+
+                meshnet doctor
+                meshnet doctor 12D3KooW...
+                meshnet doctor /ip4/192.168.1.7/tcp/4001
             """ + common
         case .ping: """
             meshnet ping ADDR: connect to a node and measure round trips.

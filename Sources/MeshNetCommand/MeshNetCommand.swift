@@ -31,12 +31,14 @@ struct MeshNetCommand {
 }
 
 enum Subcommand: String, CaseIterable {
-    case id, run, ping, pub, sub, chat, perf, talk
+    case id, run, discover, doctor, ping, pub, sub, chat, perf, talk
 
     func run(_ options: Options) async throws {
         switch self {
         case .id: try printIdentity(options)
         case .run: try await runNode(options)
+        case .discover: try await runDiscover(options)
+        case .doctor: try await runDoctor(options)
         case .ping: try await runPing(options)
         case .pub: try await runPublish(options)
         case .sub: try await runSubscribe(options)

@@ -33,7 +33,7 @@ private func waitForFollower(of topic: String, _ node: Node, seconds: Int) async
     defer { timer.cancel() }
     guard await waiting.value else {
         throw Failure("nobody who follows \"\(topic)\" within \(seconds) s",
-            remedy: "Name a node to begin with by --bootstrap-peers, or wait longer by --seconds.")
+            remedy: "meshnet doctor says who was found and why not; or name a node by --bootstrap-peers, or wait longer by --seconds.")
     }
 }
 

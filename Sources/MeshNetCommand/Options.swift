@@ -18,10 +18,15 @@ struct Options {
     var topic: String?
     var name = "swift"
     var isNew = false
+    /// What the environment and the options say about discovery and networks.
+    var settings = Settings.environment()
     /// What stands behind the options.
     var operands: [String] = []
 
-    private static let names: [(long: String, short: Character?, takesValue: Bool)] = [
+    private static let names: [(long: String, short: Character?, takesValue: Bool)] =
+        ownNames + Setting.allCases.map { ($0.rawValue, nil, !$0.isSwitch) }
+
+    private static let ownNames: [(long: String, short: Character?, takesValue: Bool)] = [
         ("bootstrap-peers", "b", true), ("bootstrap", nil, true), ("listen-port", "p", true), ("libp2p-port", nil, true), ("port", nil, true),
         ("key", "k", true), ("psk", nil, true), ("json", "j", false), ("help", "h", false), ("count", "c", true), ("peers", nil, true),
         ("seconds", "s", true), ("upload", "u", true), ("download", "d", true), ("topic", "t", true), ("name", nil, true), ("new", nil, false),
@@ -55,10 +60,19 @@ struct Options {
         let identity = try keyFile.map { try KeyPair.loadOrCreate(at: $0) } ?? KeyPair.generate()
         var configuration = Configuration(identity: identity, bootstrapPeers: bootstrapPeers, listenPort: listenPort)
         if let pskFile { configuration.preSharedKey = try Self.preSharedKey(pskFile) }
+        do throws(CallError) { try configuration.apply(settings) } catch {
+            throw Failure(error.description, remedy: "docs/discovery.md and --help tell what each option takes.", status: 2)
+        }
+        // Done here, with the options on top.
+        configuration.readsEnvironment = false
         return configuration
     }
 
     private mutating func take(_ name: String, _ value: String, _ command: Subcommand) throws {
+        if let setting = Setting(rawValue: name) {
+            guard !setting.isSecret else { throw Self.refusal(of: setting) }
+            return settings.set(setting, setting.isSwitch ? "1" : value)
+        }
         switch name {
         case "bootstrap-peers", "bootstrap": bootstrapPeers = Self.list(value)
         case "listen-port", "libp2p-port", "port": listenPort = try Self.number(value, "--" + name, command)
@@ -75,6 +89,12 @@ struct Options {
         case "name": self.name = value
         default: isNew = true
         }
+    }
+
+    private static func refusal(of setting: Setting) -> Failure {
+        Failure(
+            "\(setting.option): a key is not taken on the command line, where every user of this machine could read it",
+            remedy: "Put it into a file of your own and name that by \(setting.option)-file, or set \(setting.variable).", status: 2)
     }
 
     private mutating func readEnvironment(_ command: Subcommand) throws {

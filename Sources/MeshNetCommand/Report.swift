@@ -54,7 +54,9 @@ struct Report: Sendable {
             if let again = failure.retryAfter { fields.append(("retry", .number(again.seconds, digits: 1))) }
             line("dial failed", fields)
         case .addressProblem(let problem): line("address problem", [("text", .text(problem.text)), ("reason", .text(problem.reason))])
-        case .discovered, .discoverySource, .duplicateIdentity: break
+        case .discovered(let discovery): line("discovered", Self.fields(discovery))
+        case .discoverySource(let source, let state): line("discovery source", Self.fields(source, state))
+        case .duplicateIdentity(let duplicate): line("duplicate identity", [("address", .text(duplicate.address.description))])
         case .messagesDropped(let count): line("messages dropped", [("count", .integer(Int64(count)))])
         }
     }
@@ -62,6 +64,26 @@ struct Report: Sendable {
     private static func fields(_ connection: PeerConnection) -> [(String, Value)] {
         [("peer", .text(connection.peer.description)), ("address", .text(connection.address.description)),
          ("direction", .text(connection.direction == .inbound ? "inbound" : "outbound"))]
+    }
+
+    private static func fields(_ discovery: Discovery) -> [(String, Value)] {
+        var fields: [(String, Value)] = [("source", .text(discovery.source.description))]
+        if let peer = discovery.peer { fields.append(("peer", .text(peer.description))) }
+        if let interface = discovery.interface { fields.append(("interface", .text(interface))) }
+        return fields + [("addresses", .list(discovery.addresses.map(\.description)))]
+    }
+
+    static func fields(_ source: DiscoverySource, _ state: SourceState) -> [(String, Value)] {
+        var fields: [(String, Value)] = [("source", .text(source.description))]
+        switch state {
+        case .off: fields.append(("state", .text("off")))
+        case .starting: fields.append(("state", .text("starting")))
+        case .running: fields.append(("state", .text("running")))
+        case .failed(let failure, let delay):
+            fields += [("state", .text("failed")), ("cause", .text(failure.kind.description)), ("detail", .text(failure.detail)), ("hint", .text(failure.hint))]
+            if let delay { fields.append(("retry", .number(delay.seconds, digits: 1))) }
+        }
+        return fields
     }
 
     private static func now() -> Double {

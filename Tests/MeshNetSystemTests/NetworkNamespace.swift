@@ -10,6 +10,8 @@ enum NetworkNamespace {
 
     /// CLONE_NEWNET of unshare(2).
     private static let newNetwork: Int32 = 0x4000_0000
+    /// CLONE_NEWNS.
+    private static let newFiles: Int32 = 0x0002_0000
 
     struct Refused: Error { let errno: Int32 }
 
@@ -24,6 +26,12 @@ enum NetworkNamespace {
             result.with { $0 = outcome }
         }.join()
         try result.with { $0 }.get()
+    }
+
+    /// Mounts on this thread, and in what it starts, are seen nowhere else.
+    static func separateFiles() throws {
+        guard unshare(newFiles) == 0 else { throw Refused(errno: errno) }
+        try shell("mount --make-rprivate /")
     }
 
     /// A command of ip(8) and its like.

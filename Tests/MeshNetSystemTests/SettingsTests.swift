@@ -66,6 +66,15 @@ import Testing
         #expect(configuration.modes == [])
     }
 
+    @Test func anOptionOfAListMayComeSeveralTimes() throws {
+        var settings = Settings { $0 == "MESHNET_DISCOVERY_SERVICE" ? "left.out:1" : nil }
+        settings.set(.discoveryService, "a:1")
+        settings.set(.discoveryService, "b:2,c:3")
+        var configuration = DiscoveryConfiguration()
+        try configuration.apply(settings)
+        #expect(configuration.dnsServices == ["a:1", "b:2", "c:3"])
+    }
+
     @Test func mistakesNameTheVariableAndWhatItTakes() {
         #expect(problem(["MESHNET_DISCOVERY_MODE": "multicast"]).contains("MESHNET_DISCOVERY_MODE: \"multicast\""))
         #expect(problem(["MESHNET_DISCOVERY_INTERVAL": "0"]).contains("from 1 to 3600"))

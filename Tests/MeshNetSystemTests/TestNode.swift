@@ -22,6 +22,9 @@ struct TestNode {
 
     var address: Multiaddr { engine.listenAddresses()[0] }
 
+    /// Of the first address.
+    var port: UInt16 { address.components.lazy.compactMap { if case .tcp(let port) = $0 { port } else { nil } }.first ?? 0 }
+
     func connect(to other: TestNode) throws {
         _ = try engine.call(.connect(other.address.appending(other.engine.localPeer)), timeout: Self.patience)
     }

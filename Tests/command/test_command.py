@@ -68,7 +68,7 @@ def server() -> Iterator[tuple[Node, str]]:
 def test_help_names_every_command_and_each_has_its_own() -> None:
     overview = run("--help")
     assert overview.returncode == 0
-    for command in ["id", "run", "ping", "pub", "sub", "chat", "perf", "talk"]:
+    for command in ["id", "run", "discover", "doctor", "ping", "pub", "sub", "chat", "perf", "talk"]:
         assert f"meshnet {command}" in overview.stdout
         text = run(command, "--help")
         assert text.returncode == 0 and text.stdout.startswith(f"meshnet {command}")
@@ -153,6 +153,12 @@ def test_chat_shows_what_others_type() -> None:
         (["ping", "--count", "many", "/ip4/127.0.0.1/tcp/1"], 2, "many"),
         (["run", "--listen-port", "70000"], 2, "70000"),
         (["run", "--colour"], 2, "--help"),
+        (["run", "--discovery-mode", "multicast"], 2, "--discovery-mode"),
+        (["run", "--discovery-mode", "headscale"], 1, "MESHNET_HEADSCALE_API_URL"),
+        (["run", "--headscale-api-key", "hskey-api-x"], 2, "--headscale-api-key-file"),
+        (["run", "--discovery-interval", "0"], 2, "--discovery-interval"),
+        (["run", "--secret-file", "/nonexistent/secret"], 2, "/nonexistent/secret"),
+        (["doctor", "one", "two"], 2, "one peer or address"),
         (["run", "--key", "/nonexistent/node.key"], 1, "/nonexistent/node.key"),
         (["run", "--psk", "/nonexistent/swarm.key"], 1, "/nonexistent/swarm.key"),
         (["pub", "nobody-follows", "x", "--seconds", "1"], 1, "--bootstrap-peers"),
@@ -162,6 +168,53 @@ def test_bad_input_names_the_value_or_the_remedy(arguments: list[str], status: i
     result = run(*arguments)
     assert result.returncode == status
     assert words in result.stderr
+
+
+def test_a_variable_is_named_where_it_is_wrong() -> None:
+    result = run("run", MESHNET_DISCOVERY_MODE="multicast")
+    assert result.returncode == 2 and "MESHNET_DISCOVERY_MODE" in result.stderr and "mdns" in result.stderr
+
+
+def test_no_key_is_shown(tmp_path: Path) -> None:
+    key = "hskey-api-never-shown"
+    result = run("run", "--headscale-port", "many", MESHNET_HEADSCALE_API_URL="https://headscale.example", MESHNET_HEADSCALE_API_KEY=key)
+    assert result.returncode == 2 and "--headscale-port" in result.stderr and key not in result.stderr
+    named = tmp_path / "key"
+    named.write_text(key)
+    environment = {"MESHNET_HEADSCALE_API_URL": "http://127.0.0.1:1", "MESHNET_LOG": "info"}
+    result = run("discover", "--discovery-mode", "headscale", "--headscale-api-key-file", str(named), "--seconds", "2", **environment)
+    assert result.returncode == 0 and "headscale" in result.stdout
+    assert key not in result.stdout + result.stderr
+
+
+def test_discover_shows_two_nodes_that_find_each_other() -> None:
+    tag = f"_t{os.getpid()}-{free_port()}._udp"
+    options = ["--discovery-mode", "mdns", "--mdns", "embedded", "--service-tag", tag]
+    one, other = Node("discover", *options), Node("discover", *options)
+    peer = one.wait_for("started")["peer"]
+    assert other.wait_for("discovery source", source="mdns")["state"] == "running"
+    assert other.wait_for("entry", peer=peer, state="connected")["source"] == "mdns"
+    assert one.end() == 0 and other.end() == 0
+
+
+def test_the_doctor_names_cause_evidence_and_remedy(server: tuple[Node, str]) -> None:
+    _, address = server
+    well = run("doctor", address, "--json")
+    verdict = json.loads(well.stdout.splitlines()[-1])
+    assert well.returncode == 0 and verdict["cause"] in ("connected", "reachable")
+    refused = run("doctor", "/ip4/127.0.0.1/tcp/1", "--json")
+    verdict = next(line for line in map(json.loads, refused.stdout.splitlines()) if line["event"] == "verdict")
+    assert refused.returncode == 1 and verdict["cause"] == "refused" and verdict["evidence"] and verdict["remedy"]
+
+
+def test_the_doctor_looks_around(server: tuple[Node, str]) -> None:
+    _, address = server
+    alone = run("doctor", "--seconds", "1")
+    assert alone.returncode == 1 and "--discovery-mode" in alone.stdout
+    well = run("doctor", "--bootstrap-peers", address)
+    assert well.returncode == 0 and "connected" in well.stdout
+    dead = run("doctor", "--bootstrap-peers", "/ip4/127.0.0.1/tcp/1", "--seconds", "1")
+    assert dead.returncode == 1 and "refused" in dead.stdout
 
 
 def test_a_port_in_use_is_named(server: tuple[Node, str]) -> None:

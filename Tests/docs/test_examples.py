@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import re
+import secrets
 import subprocess
 import sys
 from dataclasses import dataclass
@@ -109,7 +110,9 @@ def swift_package(example: Example) -> Path:
 
 @pytest.mark.parametrize("example", examples(), ids=lambda example: f"{example.language}-{example.place}")
 def test_example_runs(example: Example, tmp_path: Path) -> None:
-    environment = {**os.environ, "PATH": f"{COMMANDS}:{os.environ['PATH']}", "PYTHONDONTWRITEBYTECODE": "1"}
+    # Nodes of an example find each other by discovery, and nobody else: a tag of this run alone.
+    discovery = {"MESHNET_DISCOVERY_MODE": "mdns,gossip", "MESHNET_SERVICE_TAG": f"_e{secrets.token_hex(4)}._udp"}
+    environment = {**os.environ, **discovery, "PATH": f"{COMMANDS}:{os.environ['PATH']}", "PYTHONDONTWRITEBYTECODE": "1"}
     command = command_for(example, tmp_path)
     done = subprocess.run(
         command, cwd=tmp_path, env=environment, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=SECONDS_MAX[example.language]

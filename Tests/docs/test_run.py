@@ -14,6 +14,15 @@ def test_three_nodes_in_three_languages_hear_each_other() -> None:
     done = subprocess.run([sys.executable, "scripts/run.py"], cwd=ROOT, capture_output=True, text=True, timeout=60)
     assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-2000:]
     assert "every node received every message" in done.stdout
+    # Without any address: one found another, and nothing was started again.
+    assert " by mdns" in done.stdout and "started again" not in done.stdout
+
+
+def test_where_they_cannot_find_each_other_it_says_why_and_uses_addresses() -> None:
+    done = subprocess.run([sys.executable, "scripts/run.py", "--discovery-mode", "none"], cwd=ROOT, capture_output=True, text=True, timeout=90)
+    assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-2000:]
+    assert "discovery is off" in done.stdout and "started again, with addresses" in done.stdout
+    assert "every node received every message" in done.stdout
 
 
 def test_they_join_a_node_elsewhere() -> None:

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from conftest import LONG
 from harness.lab import Host, Lab
 from harness.node import Node, mesh
 from harness.waiting import eventually
@@ -18,7 +19,7 @@ from harness.waiting import eventually
 Start = Callable[[Host], Node]
 
 MEMORY_MAX = 64 << 20  # bytes that a node may grow by under any flood
-FLOOD_SECONDS = 8.0
+FLOOD_SECONDS = 20.0 if LONG else 5.0
 FLOOD = Path(__file__).parent / "harness" / "flood.py"
 
 @contextmanager

@@ -47,9 +47,9 @@ def test_each_interface_hears_its_own_packets(lab: Lab, node: Callable[[Host], N
     host.attach(lans[1], "10.2.0.1/24", interface="eth1")
     node(host).open("mdns")
     for number, lan in enumerate(lans, 1):
-        for last in range(11, 16):
+        for last in range(11, 15):
             asker = lab.host(f"asker{number}{last}", lan, f"10.{number}.0.{last}/24")
-            heard = [packet for packet in ask(asker, f"10.{number}.0.{last}", [QUERY], 1.5) if packet.is_response]
+            heard = [packet for packet in ask(asker, f"10.{number}.0.{last}", [QUERY], 3) if packet.is_response]
             assert heard, f"no answer to 10.{number}.0.{last}"
             told = {record.data for packet in heard for record in packet.additional if record.type == "A"}
             assert told == {bytes([10, number, 0, 1])}, f"10.{number}.0.{last} is told {told}"

@@ -64,7 +64,7 @@ def test_answers_have_the_layout_that_all_accept(lab: Lab, node: Start) -> None:
     asker, host = lab.hosts(2, lab.switch("lan"))
     one = node(host).open("mdns")
     for case in queries:
-        heard = ask(asker, "10.77.0.1", [bytes.fromhex(case["packet"])], 2.5)
+        heard = ask(asker, "10.77.0.1", [bytes.fromhex(case["packet"])], 4)
         responses = [packet for packet in heard if packet.source == "10.77.0.2" and packet.is_response]
         about_us = [packet for packet in responses if any(record.type == "TXT" for record in packet.additional)]
         assert about_us, f"{case['name']}: {heard}"

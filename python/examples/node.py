@@ -16,6 +16,7 @@ import threading
 import time
 from collections import Counter
 from contextlib import suppress
+from enum import IntEnum
 
 import meshnet
 
@@ -82,7 +83,7 @@ class Talker:
             case meshnet.Connected(peer, address, direction):
                 self.tell("connected", peer=peer, address=address, direction=direction.name.lower())
             case meshnet.Disconnected(peer, address, direction, cause, detail):
-                self.tell("disconnected", peer=peer, address=address, direction=direction.name.lower(), cause=cause_text(cause), detail=detail)
+                self.tell("disconnected", peer=peer, address=address, direction=direction.name.lower(), cause=word(cause), detail=detail)
             case meshnet.Subscription(peer, topic, subscribed):
                 self.tell("subscription", peer=peer, topic=topic, subscribed=subscribed)
                 if topic == self.options.topic:
@@ -91,6 +92,12 @@ class Talker:
                 self.tell("identified", peer=peer, agent=agent)
             case meshnet.DialFailed(address=address, peer_id=peer, detail=detail, hint=hint):
                 self.tell("dial failed", peer=peer, address=address, detail=detail, hint=hint)
+            case meshnet.Discovered(peer_id=peer, addresses=addresses, source=source):
+                self.tell("discovered", peer=peer, addresses=addresses, source=word(source))
+            case meshnet.DiscoverySourceChanged(source=source, state=state, detail=detail, hint=hint):
+                self.tell("discovery source", source=word(source), state=word(state), detail=detail or None, hint=hint or None)
+            case meshnet.DuplicateIdentity(address):
+                self.tell("duplicate identity", address=address)
             case meshnet.AddressProblem(address, detail):
                 self.tell("address problem", address=address, detail=detail)
         await self.say_hello_when_all_listen()
@@ -100,8 +107,9 @@ class Talker:
             await self.handle(event)
 
 
-def cause_text(cause: int) -> str:
-    return cause.name.lower().replace("_", " ") if isinstance(cause, meshnet.DisconnectCause) else str(cause)
+def word(value: int) -> str:
+    """The name of a constant as other languages write it; the number of one that this package does not know."""
+    return value.name.lower().replace("_", " ") if isinstance(value, IntEnum) else str(value)
 
 
 async def standard_input_ends() -> None:

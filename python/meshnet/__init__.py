@@ -38,7 +38,6 @@ __all__ = [
     "Discovery",
     "DiscoveryEntry",
     "DiscoveryFilter",
-    "DiscoveryMode",
     "DiscoverySource",
     "DiscoverySourceChanged",
     "DiscoveryTable",

@@ -17,7 +17,6 @@ __all__ = [
     "DiagnosisCause",
     "Discovery",
     "DiscoveryEntry",
-    "DiscoveryMode",
     "DiscoveryTable",
     "EntryState",
     "Finding",
@@ -27,7 +26,7 @@ __all__ = [
     "TailscaleConfig",
 ]
 
-DiscoveryMode = Literal["mdns", "dns", "gossip", "headscale", "tailscale"]
+_Mode = Literal["mdns", "dns", "gossip", "headscale", "tailscale"]
 
 _MODES = {
     "mdns": _meshnet.DISCOVER_MDNS,
@@ -124,7 +123,7 @@ class Discovery:
     """How a node finds others. None always means the library's default, which meshnet.h names; times in seconds."""
 
     #: "none", one mode, or several; None: what MESHNET_DISCOVERY_MODE says, else mdns and gossip.
-    modes: Literal["none"] | DiscoveryMode | Iterable[DiscoveryMode] | None = None
+    modes: Literal["none"] | _Mode | Iterable[_Mode] | None = None
     mdns_backend: Literal["auto", "embedded", "avahi"] | None = None
     #: "offer": the event `Discovered` only, and you connect.
     policy: Literal["dial", "offer"] | None = None
@@ -164,7 +163,7 @@ class Discovery:
 
 
 #: What a constructor takes for `discovery`: all of it, or its modes.
-DiscoveryArgument = Union[Discovery, Literal["none"], DiscoveryMode, Iterable[DiscoveryMode], None]
+DiscoveryArgument = Union[Discovery, Literal["none"], _Mode, Iterable[_Mode], None]
 
 
 def discovery_of(discovery: DiscoveryArgument, changes: dict[str, Any]) -> Discovery:

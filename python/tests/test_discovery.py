@@ -107,8 +107,9 @@ def test_networks_of_another_name_are_not_met() -> None:
 
 def test_offered_peers_are_not_dialled() -> None:
     tag = f"_t{meshnet.Keypair.generate().peer_id[-8:].lower()}._udp"
-    options = {"discovery": "mdns", "mdns_backend": "embedded", "service_tag": tag, "listen_addresses": None}
-    with meshnet.SyncNode(**local(**options)) as first, meshnet.SyncNode(**local(**options, discovery_policy="offer")) as second:
+    # None of the two dials, so that what is found is not connected before.
+    options = {"discovery": "mdns", "mdns_backend": "embedded", "discovery_policy": "offer", "service_tag": tag, "listen_addresses": None}
+    with meshnet.SyncNode(**local(**options)) as first, meshnet.SyncNode(**local(**options)) as second:
         events = second.events()
         while not isinstance(event := events.next(timeout=PATIENCE), meshnet.Discovered):
             assert not isinstance(event, meshnet.DialFailed)

@@ -227,7 +227,12 @@ def test_every_option_of_the_header_is_an_option_of_the_node() -> None:
 
     assert set(meshnet.Gossipsub.__dataclass_fields__) == fields("meshnet_gossipsub_options")
     assert set(meshnet.Limits.__dataclass_fields__) == fields("meshnet_limits")
-    assert set(inspect.signature(meshnet.Node).parameters) == fields("meshnet_config")
+    assert set(meshnet.Discovery.__dataclass_fields__) == fields("meshnet_discovery_options")
+    assert set(meshnet.HeadscaleConfig.__dataclass_fields__) == fields("meshnet_headscale_options")
+    assert set(meshnet.TailscaleConfig.__dataclass_fields__) == fields("meshnet_tailscale_options")
+    renamed = {"modes": "discovery", "interval": "discovery_interval", "policy": "discovery_policy"}
+    of_discovery = {renamed.get(name, name) for name in meshnet.Discovery.__dataclass_fields__}
+    assert set(inspect.signature(meshnet.Node).parameters) == fields("meshnet_config") | of_discovery
 
 
 def test_nodes_are_collected() -> None:

@@ -5,7 +5,7 @@ struct MDNSAnnouncement: Equatable {
 
     private var addresses: [Multiaddr] = []
     private var ips: [[UInt8]] = []
-    private var port: UInt16 = 0
+    private(set) var port: UInt16 = 0
 
     init() {}
 
@@ -33,21 +33,36 @@ struct MDNSAnnouncement: Equatable {
 
     var isEmpty: Bool { addresses.isEmpty }
 
+    func texts(of peer: PeerID, _ attributes: MDNSAttributes) -> [[UInt8]] {
+        let all = addresses.map { MDNSTexts.Key.address.string($0.appending(peer).description) } + attributes.strings
+        return all.filter { $0.count <= Self.maximumTextByteCount }
+    }
+
     /// PTR as the answer, the rest behind it: the layout that go-libp2p, rust-libp2p, js-libp2p and zeroconf all read. go needs SRV and an
     /// address record.
     func message(_ service: MDNSService, timeToLive: UInt32) -> DNSMessage {
         func record(_ name: DNSName, flushing: Bool, _ content: DNSRecord.Content) -> DNSRecord {
             DNSRecord(name: name, timeToLive: timeToLive, flushesCache: flushing, content: content)
         }
-        let strings = addresses.map { MDNSTexts.Key.address.string($0.appending(service.localPeer).description) } + service.attributes.strings
+        let strings = texts(of: service.localPeer, service.attributes)
         var message = DNSMessage(isResponse: true)
         // The PTR name is shared with other peers: it must not flush theirs.
         message.answers = [record(service.service, flushing: false, .pointer(service.instance))]
         message.additionals = [
-            record(service.instance, flushing: true, .text(strings.filter { $0.count <= Self.maximumTextByteCount })),
+            record(service.instance, flushing: true, .text(strings)),
             record(service.instance, flushing: true, .service(port: port, target: service.host)),
         ]
         message.additionals += ips.map { record(service.host, flushing: true, $0.count == 4 ? .ipv4($0) : .ipv6($0)) }
         return message
+    }
+}
+
+extension MDNSService {
+    /// What another responder shall tell of a peer on an interface; nil: nothing of it belongs there.
+    package static func announcement(
+        of peer: PeerID, _ attributes: MDNSAttributes, _ listenAddresses: [Multiaddr], on interface: MDNSInterface
+    ) -> (port: UInt16, texts: [[UInt8]])? {
+        let announcement = MDNSAnnouncement(listenAddresses, on: interface, limit: MDNSLimits().addressesAnnounced)
+        return announcement.isEmpty ? nil : (announcement.port, announcement.texts(of: peer, attributes))
     }
 }

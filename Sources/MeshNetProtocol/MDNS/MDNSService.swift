@@ -60,6 +60,12 @@ package struct MDNSService {
         "_p2p-" + key.fingerprint + "._udp.local"
     }
 
+    /// The tag as other programs want it: `_p2p._udp`. nil for what `init` does not take.
+    package static func serviceType(_ tag: String) -> String? {
+        guard let name = serviceName(tag), name.wire.count > 1, DNSName(label: String(repeating: "a", count: 63), in: name) != nil else { return nil }
+        return String(name.description.dropLast(".local".count))
+    }
+
     private static func serviceName(_ tag: String) -> DNSName? {
         guard !tag.isEmpty else { return nil }
         if !tag.contains(".") { return DNSName((tag.hasPrefix("_") ? tag : "_" + tag) + "._udp.local") }
@@ -67,7 +73,7 @@ package struct MDNSService {
     }
 
     /// 32 to 63 letters and digits (libp2p specs, discovery/mdns, "peer-name").
-    private static func peerName(_ random: inout RandomSource) -> String {
+    package static func peerName(_ random: inout RandomSource) -> String {
         let alphabet = Array("abcdefghijklmnopqrstuvwxyz0123456789".utf8)
         let count = Int.random(in: 32...63, using: &random)
         return String(decoding: (0..<count).map { _ in alphabet[Int.random(in: 0..<alphabet.count, using: &random)] }, as: UTF8.self)

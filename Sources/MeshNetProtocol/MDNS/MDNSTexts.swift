@@ -1,7 +1,7 @@
 /// The TXT strings of one instance, in whatever records of a packet they came.
-struct MDNSTexts {
+package struct MDNSTexts {
     /// What stands before `=`: `dnsaddr` by the libp2p specification, the others ours, which those who do not know them pass over.
-    enum Key: String {
+    package enum Key: String {
         case address = "dnsaddr"
         case appID = "app_id"
         case endpointID = "endpoint_id"
@@ -15,8 +15,10 @@ struct MDNSTexts {
     /// A record carried the cache-flush bit.
     var isComplete = false
 
+    package init(strings: [[UInt8]] = []) { self.strings = strings }
+
     /// Addresses by the peer that they name, in the order of first naming. What is no address is passed over: texts may be anything.
-    func addressesByPeer(on interface: MDNSInterface) -> [(peer: PeerID, addresses: [Multiaddr])] {
+    package func addressesByPeer(on interface: MDNSInterface) -> [(peer: PeerID, addresses: [Multiaddr])] {
         var found: [(peer: PeerID, addresses: [Multiaddr])] = []
         for string in strings {
             guard let (peer, address) = Self.address(string, on: interface) else { continue }
@@ -30,7 +32,7 @@ struct MDNSTexts {
     }
 
     /// The first of that key, as RFC 6763, 6.4 asks; nil when it is no text within bounds.
-    func text(of key: Key) -> String? {
+    package func text(of key: Key) -> String? {
         for string in strings {
             guard let value = Self.value(of: key, in: string) else { continue }
             guard value.count <= MDNSAttributes.maximumByteCount else { return nil }

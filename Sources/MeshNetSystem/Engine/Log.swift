@@ -32,7 +32,20 @@ struct Log {
         case .connected(let connection): line(.info, "connected \(connection.peer) at \(connection.address)")
         case .disconnected(let connection, let cause): line(.info, "disconnected \(connection.peer) at \(connection.address): \(cause)")
         case .listening(let address): line(.info, "listening at \(address)")
-        case .message, .messagesDropped, .subscription, .identified, .streamOpened, .discovered, .discoverySource, .duplicateIdentity: break
+        case .discovered(let found): line(.info, "found \(found.peer.map { "\($0)" } ?? "somebody") by \(found.source)")
+        case .discoverySource(let source, let state): line(Self.level(source, state), "source \(source) is \(state)")
+        case .duplicateIdentity(let duplicate):
+            line(.warning, "another node is alive with our identity, at \(duplicate.address): give each a key of its own")
+        case .message, .messagesDropped, .subscription, .identified, .streamOpened: break
+        }
+    }
+
+    /// A source that somebody has chosen and that does not work is worth a line; those of every node are tried everywhere, also where they cannot work.
+    private static func level(_ source: DiscoverySource, _ state: SourceState) -> Level {
+        guard case .failed = state else { return .info }
+        return switch source {
+        case .dns, .headscale, .tailscale: .warning
+        case .bootstrap, .mdns, .avahi, .gossip: .info
         }
     }
 

@@ -21,7 +21,7 @@ extension Loop {
 
     /// Each gives nil where the configuration does not ask for its source.
     private static var makers: [(SourceContext) -> (any ExternalSource)?] {
-        [ControlSources.headscale, ControlSources.tailscale]
+        [AvahiSource.make, DNSSource.make, ControlSources.headscale, ControlSources.tailscale]
     }
 
     func closeSources() {

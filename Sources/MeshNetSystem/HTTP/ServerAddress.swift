@@ -32,10 +32,10 @@ struct ServerAddress: Sendable, Equatable {
         if text.isEmpty { throw .empty }
         guard text.utf8.count <= Self.maximumByteCount else { throw .tooLong(limit: Self.maximumByteCount) }
         guard text.utf8.allSatisfy({ $0 > 0x20 && $0 < 0x7f && $0 != UInt8(ascii: "\\") }) else { throw .badCharacter }
-        guard let mark = text.firstRange(of: "://") else { throw .noScheme }
-        let scheme = text[..<mark.lowerBound].lowercased()
+        guard let mark = text.firstIndex(of: ":"), text[mark...].hasPrefix("://") else { throw .noScheme }
+        let scheme = text[..<mark].lowercased()
         guard scheme == "https" || scheme == "http" else { throw .scheme(scheme) }
-        let rest = text[mark.upperBound...]
+        let rest = text[mark...].dropFirst(3)
         guard !rest.contains(where: { $0 == "?" || $0 == "#" }) else { throw .extra }
         let authority = rest.prefix { $0 != "/" }
         guard !authority.contains("@") else { throw .userInfo }

@@ -20,6 +20,14 @@ package final class Resolver {
         package let result: Result<[SocketAddress], ResolveFailure>
     }
 
+    package struct LookupAnswer: Sendable, Equatable {
+        package let query: UInt64
+        package let result: Result<DNSRecords, DNSLookupFailure>
+    }
+
+    /// Records taken from one answer, which may have 64 KiB; the rest is left out.
+    package static let maximumRecords = 2_048
+
     private let readiness: Readiness
     private let tokenBase: UInt64
     /// "address:port" in c-ares' form instead of resolv.conf's, for tests.
@@ -30,6 +38,7 @@ package final class Resolver {
     private var watched: [Int32: Interest] = [:]
     private var underWay = 0
     private var answers = StableFifo<Answer>()
+    private var lookupAnswers = StableFifo<LookupAnswer>()
 
     /// - Parameter tokenBase: the descriptor of a socket is added to it to make its token.
     package init(readiness: Readiness, tokenBase: UInt64, servers: String? = nil, timeout: Duration = Resolver.serverTimeout) {
@@ -44,12 +53,39 @@ package final class Resolver {
     // MARK: Input
 
     package func resolve(query: UInt64, host: String, family: AddressFamily) {
+        if let failure = begin() { return fail(query, failure.reason) }
+        findAddresses(of: host, family, QueryContext(resolver: self) { $0.resolved(query, $1) })
+    }
+
+    /// Records of a name; `pollLookup` gives the answer. Short names are completed by the search domains of resolv.conf, a dot at the end forbids it.
+    package func lookup(query: UInt64, name: String, kind: DNSRecordKind) {
+        if let failure = begin() {
+            lookupAnswers.append(LookupAnswer(query: query, result: .failure(failure)))
+            return
+        }
+        let context = QueryContext(resolver: self) { $0.lookupAnswers.append(LookupAnswer(query: query, result: $1)) }
+        switch kind {
+        case .addresses: findAddresses(of: name, .any, context)
+        case .service: search(name, type: Self.serviceType, context) { DNSRecords.services(of: $0, $1) }
+        case .text: search(name, type: Self.textType, context) { DNSRecords.texts(of: $0, $1) }
+        }
+    }
+
+    /// RFC 2782, RFC 1035 §3.2.2, §3.2.4.
+    private static let serviceType: Int32 = 33, textType: Int32 = 16, internetClass: Int32 = 1
+
+    /// Why no query can start.
+    private func begin() -> DNSLookupFailure? {
         guard underWay < Self.maximumQueries else {
-            return fail(query, "\(Self.maximumQueries) name lookups are under way already")
+            return DNSLookupFailure(.limitReached, "\(Self.maximumQueries) name lookups are under way already")
         }
         if underWay == 0 { reopenIfConfigurationChanged() }
-        if let code = openIfNeeded() { return fail(query, Self.words(code)) }
+        if let code = openIfNeeded() { return Self.failure(code) }
         underWay += 1
+        return nil
+    }
+
+    private func findAddresses(of host: String, _ family: AddressFamily, _ context: QueryContext) {
         var hints = ares_addrinfo_hints()
         // The swarm orders and races addresses itself; sorting here would open probe sockets.
         hints.ai_flags = ARES_AI_NOSORT
@@ -60,12 +96,20 @@ package final class Resolver {
             case .ipv6: AF_INET6
             case .any: AF_UNSPEC
             }
-        let context = Unmanaged.passRetained(QueryContext(resolver: self, query: query))
         ares_getaddrinfo(channel, host, nil, &hints, { argument, status, _, info in
             let context = Unmanaged<QueryContext>.fromOpaque(argument!).takeRetainedValue()
-            context.resolver.answered(context.query, status: status, info)
+            context.end(status == ARES_SUCCESS ? DNSRecords.addresses(of: info) : .failure(Resolver.failure(status)))
             if info != nil { ares_freeaddrinfo(info) }
-        }, context.toOpaque())
+        }, Unmanaged.passRetained(context).toOpaque())
+    }
+
+    private func search(_ name: String, type: Int32, _ context: QueryContext, _ parse: @escaping QueryContext.Parser) {
+        context.parse = parse
+        ares_search(channel, name, Self.internetClass, type, { argument, status, _, bytes, count in
+            let context = Unmanaged<QueryContext>.fromOpaque(argument!).takeRetainedValue()
+            guard status == ARES_SUCCESS, let bytes, let parse = context.parse else { return context.end(.failure(Resolver.recordFailure(status))) }
+            context.end(parse(bytes, count))
+        }, Unmanaged.passRetained(context).toOpaque())
     }
 
     package func ready(_ descriptor: Int32, readable: Bool, writable: Bool) {
@@ -95,23 +139,19 @@ package final class Resolver {
     }
 
     package func poll() -> Answer? { answers.popFirst() }
+    package func pollLookup() -> LookupAnswer? { lookupAnswers.popFirst() }
 
     // MARK: c-ares
 
-    private func answered(_ query: UInt64, status: Int32, _ info: UnsafeMutablePointer<ares_addrinfo>?) {
-        underWay -= 1
-        guard status == ARES_SUCCESS else { return fail(query, Self.words(status)) }
-        var addresses: [SocketAddress] = []
-        var node = info?.pointee.nodes
-        while let entry = node?.pointee {
-            node = entry.ai_next
-            guard var address = NativeAddress(copying: entry.ai_addr)?.address else { continue }
-            address.port = 0
-            if !addresses.contains(address) { addresses.append(address) }
+    private func resolved(_ query: UInt64, _ result: Result<DNSRecords, DNSLookupFailure>) {
+        switch result {
+        case .success(.addresses(let addresses)): answers.append(Answer(query: query, result: .success(addresses)))
+        case .success: fail(query, Self.words(ARES_EBADRESP))
+        case .failure(let failure): fail(query, failure.reason)
         }
-        if addresses.isEmpty { return fail(query, Self.words(ARES_ENODATA)) }
-        answers.append(Answer(query: query, result: .success(addresses)))
     }
+
+    fileprivate func ended() { underWay -= 1 }
 
     private func fail(_ query: UInt64, _ reason: String) {
         answers.append(Answer(query: query, result: .failure(ResolveFailure(reason: reason))))
@@ -126,6 +166,25 @@ package final class Resolver {
         case ARES_EBADNAME: "not a valid name"
         default: String(cString: ares_strerror(code))
         }
+    }
+
+    static func failure(_ code: Int32) -> DNSLookupFailure {
+        let kind: SourceFailureKind =
+            switch code {
+            case ARES_ENOTFOUND, ARES_ENODATA: .unresolved
+            case ARES_ETIMEOUT: .timedOut
+            case ARES_ECONNREFUSED: .unreachable
+            case ARES_EBADNAME: .badConfiguration
+            case ARES_ESERVFAIL, ARES_EREFUSED, ARES_ENOTIMP: .serverError
+            case ARES_EBADRESP, ARES_EFORMERR, ARES_EBADSTR: .badAnswer
+            default: .system
+            }
+        return DNSLookupFailure(kind, words(code))
+    }
+
+    /// For other records than addresses.
+    static func recordFailure(_ code: Int32) -> DNSLookupFailure {
+        code == ARES_ENODATA ? DNSLookupFailure(.unresolved, "the name has no such record") : failure(code)
     }
 
     /// The error code when c-ares cannot start.
@@ -143,11 +202,9 @@ package final class Resolver {
         let mask = ARES_OPT_TIMEOUTMS | ARES_OPT_TRIES | ARES_OPT_SOCK_STATE_CB
         let code = ares_init_options(&channel, &options, mask)
         guard code == ARES_SUCCESS else { return code }
-        if let servers { return Self.failure(ares_set_servers_ports_csv(channel, servers)) }
-        return nil
+        let set = servers.map { ares_set_servers_ports_csv(channel, $0) } ?? ARES_SUCCESS
+        return set == ARES_SUCCESS ? nil : set
     }
-
-    private static func failure(_ code: Int32) -> Int32? { code == ARES_SUCCESS ? nil : code }
 
     private func reopenIfConfigurationChanged() {
         guard channel != nil, FileStamp(path: "/etc/resolv.conf") != configurationStamp else { return }
@@ -171,13 +228,21 @@ package final class Resolver {
 }
 
 private final class QueryContext {
-    /// The resolver outlives its channel, and the channel its queries.
-    unowned let resolver: Resolver
-    let query: UInt64
+    typealias Parser = (UnsafePointer<UInt8>, Int32) -> Result<DNSRecords, DNSLookupFailure>
 
-    init(resolver: Resolver, query: UInt64) {
+    /// The resolver outlives its channel, and the channel its queries.
+    private unowned let resolver: Resolver
+    private let answer: (Resolver, Result<DNSRecords, DNSLookupFailure>) -> Void
+    var parse: Parser?
+
+    init(resolver: Resolver, answer: @escaping (Resolver, Result<DNSRecords, DNSLookupFailure>) -> Void) {
         self.resolver = resolver
-        self.query = query
+        self.answer = answer
+    }
+
+    func end(_ result: Result<DNSRecords, DNSLookupFailure>) {
+        resolver.ended()
+        answer(resolver, result)
     }
 }
 

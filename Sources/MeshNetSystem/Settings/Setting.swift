@@ -42,6 +42,14 @@ public enum Setting: String, CaseIterable, Sendable {
 
     /// A key itself: taken from the environment, never from a command line, which every user of the machine can read.
     public var isSecret: Bool { self == .headscaleAPIKey || self == .tailscaleAPIKey }
+    /// Entries between commas; the option may come several times.
+    public var isList: Bool {
+        switch self {
+        case .discoveryService, .allowNetworks, .denyNetworks, .allowInterfaces, .denyInterfaces, .allowPeers: true
+        default: false
+        }
+    }
+
     /// Says yes by being there; in the environment by `1`.
     public var isSwitch: Bool { self == .headscaleTagSelf }
 }
@@ -70,8 +78,10 @@ public struct Settings: Sendable {
         }
     }
 
-    /// From a command line; in place of what was there.
+    /// From a command line: in place of what the environment has, and behind what the command line has of a list.
     public mutating func set(_ setting: Setting, _ text: String) {
+        var text = text
+        if setting.isList, let before = values[setting], before.name == setting.option { text = "\(before.text),\(text)" }
         values[setting] = Value(text: text, name: setting.option)
     }
 

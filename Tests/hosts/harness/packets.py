@@ -34,6 +34,7 @@ while (left := end - time.monotonic()) > 0:
     if select.select([s], [], [], left)[0]:
         data, (source, _) = s.recvfrom(9000)
         print(json.dumps([source, base64.b64encode(data).decode()]), flush=True)
+        if source != address and data[2] & 0x80: break
 """
 
 
@@ -95,7 +96,7 @@ def read(source: str, data: bytes) -> Packet:
 
 
 def ask(host: Host, address: str, packets: list[bytes], seconds: float) -> list[Packet]:
-    """Sends these from the host's address to the group, and hears what comes in so many seconds."""
+    """Sends these from the host's address to the group; what is heard up to the first answer, or in so many seconds."""
     words = json.dumps([base64.b64encode(packet).decode() for packet in packets])
     done = subprocess.run(
         host.command(sys.executable, "-c", _ASK, address, str(seconds), words), stdin=subprocess.DEVNULL, capture_output=True, text=True

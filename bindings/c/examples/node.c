@@ -177,6 +177,8 @@ static void handle(const meshnet_event_t *event) {
     if (event->direction != 0) field("direction", event->direction == MESHNET_DIRECTION_INBOUND ? "inbound" : "outbound");
     if (event->type == MESHNET_EVENT_DISCONNECTED) field("cause", meshnet_disconnect_cause_name(event->cause));
     if (event->type == MESHNET_EVENT_SUBSCRIPTION) printf(",\"subscribed\":%s", event->subscribed ? "true" : "false");
+    if (event->source != 0) field("source", meshnet_discovery_source_name(event->source));
+    if (event->type == MESHNET_EVENT_DISCOVERY_SOURCE) field("state", meshnet_source_state_name(event->source_state));
     field("topic", event->topic);
     field("agent", event->agent_version);
     field("detail", event->detail);

@@ -11,9 +11,9 @@ work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 passed=0 failed=0 skipped=0
 warnings=(-Wall -Wextra -Wpedantic -Werror)
-programs=(errors keys node messages streams started threads)
+programs=(errors keys node discovery messages streams started threads)
 # Under valgrind all but the test that starts 65,536 calls and those of time, which `threads` holds.
-checked=(errors keys node messages streams)
+checked=(errors keys node discovery messages streams)
 seconds_max=180
 
 report() { # STATUS NAME
@@ -68,6 +68,12 @@ report $? "header: every function says since when it is there"; show "$work/log"
 
 # ---- The library, by programs ----
 sed -n '/^enum meshnet_error {/,/^};/s/^ *\(MESHNET_[A-Z_]*\) = .*/CODE(\1)/p' include/meshnet.h > "$work/codes.h"
+# Each enum whose numbers have names: the function is called as the enum.
+awk '/^enum meshnet_[a-z_]+ \{/ { kind = substr($2, 9); prefix = "" }
+    /^    MESHNET_[A-Z_0-9]+ = / && kind ~ /^(event_type|disconnect_cause|dial_cause|discovery_source|source_state|source_failure|discovery_filter|entry_state|diagnosis_cause)$/ {
+        split("event_type EVENT disconnect_cause DISCONNECT dial_cause DIAL discovery_source SOURCE source_state SOURCE_STATE source_failure SOURCE_FAILURE discovery_filter FILTER entry_state ENTRY diagnosis_cause CAUSE", pairs, " ")
+        for (i = 1; i in pairs; i += 2) if (pairs[i] == kind) prefix = "MESHNET_" pairs[i + 1] "_"
+        printf "NAMED(%s, %s, \"%s\")\n", kind, $1, prefix }' include/meshnet.h > "$work/names.h"
 build() { # SOURCE OUTPUT
     gcc -std=c11 -D_GNU_SOURCE -g -O1 "${warnings[@]}" -pthread -Iinclude -I"$work" "$1" -L"$library" -Wl,-rpath,"$library" -lmeshnet -o "$2" 2> "$work/log"
     local status=$?
@@ -79,8 +85,10 @@ for program in "${programs[@]}"; do
 done
 
 # ---- The examples ----
-for example in hello node; do build "bindings/c/examples/$example.c" "$work/example-$example"; done
+for example in hello node discover; do build "bindings/c/examples/$example.c" "$work/example-$example"; done
 [ "$(timeout 30 "$work/example-hello")" = "news: hello" ]; report $? "examples: hello says hello"
+"$work/example-discover" 1 /ip4/127.0.0.1/tcp/1 > "$work/log" 2>&1 && grep -q '^refused: ' "$work/log"
+report $? "examples: discover says why nobody answers"; show "$work/log"
 mkfifo "$work/until"
 sleep 60 > "$work/until" & holder=$!
 "$work/example-node" --name one --count 5 --peers 1 < "$work/until" > "$work/one" 2>&1 & one=$!
