@@ -221,6 +221,20 @@ import Testing
         #expect(try #require(later.lastSuccess) >= .seconds(5))
     }
 
+    /// A cable that is plugged in again is no reason to wait for the end of a backoff.
+    @Test func otherInterfacesAreAReasonToTryAgainAtOnce() throws {
+        let network = network(3)
+        for node in [1, 2] { network.kill(node) }
+        network.find(1, from: .headscale, at: 0)
+        network.perform(.addBootstrap(try Multiaddr(network.nodes[2].multiaddr)), at: 0)
+        network.run(for: .seconds(200))
+        for node in [1, 2] { network.restart(node) }
+        let prefix = try #require(NetworkPrefix(parsing: "10.0.0.1/16"))
+        network.with(0) { $0.setInterfaces([NetworkInterface(name: "eth7", addresses: [prefix])], now: $1) }
+        #expect(network.run(atMost: .milliseconds(200)) { $0.isConnected(0, to: 1) && $0.isConnected(0, to: 2) })
+        #expect(network.dials { network.with(0) { $0.setInterfaces([NetworkInterface(name: "eth7", addresses: [prefix])], now: $1) } } == 0)
+    }
+
     @Test func trafficOfInterfacesIsCounted() throws {
         let network = network(1) { $0.discovery.modes = .mdns }
         network.report(.traffic(interface: "eth0", sent: 2, heard: 3, failure: nil), from: .mdns, at: 0)

@@ -56,10 +56,13 @@ extension Swarm {
 
     // MARK: - Interfaces
 
-    /// The interfaces of this machine that are up; called again when they change. They decide which address of a peer is tried first.
+    /// The interfaces of this machine that are up; called again when they change. They decide which address of a peer is tried first, and what failed
+    /// on the old ones is tried again at once.
     package mutating func setInterfaces(_ interfaces: [NetworkInterface], now: Instant) {
         self.now = now
+        guard addressSense.interfaces != interfaces else { return }
         addressSense.setInterfaces(interfaces)
+        retryTargets()
     }
 
     /// The interfaces that can send and hear multicast, as they are now; called again when they change.

@@ -121,6 +121,15 @@ extension Swarm {
         wake(id)
     }
 
+    /// The network is another one than when the dials failed.
+    mutating func retryTargets() {
+        for id in table.targets.keys.sorted() where table[id]?.dueAt != nil && table[id]?.wasTried == true {
+            table[id]?.backoff.reset()
+            table[id]?.dueAt = nil
+            wake(id)
+        }
+    }
+
     /// What is announced changed: at once, whatever failed before.
     mutating func renew(_ id: TargetID) {
         table[id]?.learnedFilter = nil
