@@ -10,6 +10,9 @@ struct PendingDiagnosis {
     static let time: Duration = .seconds(8)
     /// Addresses tried by one diagnosis.
     static let maximumProbes = 16
+    /// A clock that is further off than this breaks certificates and keys that expire; beyond the second the number is no time at all.
+    static let clockTolerance: Duration = .seconds(600)
+    static let clockDoubt: Duration = .seconds(100 * 365 * 86_400)
 
     let ticket: Ticket
     let target: DiagnosisTarget
@@ -94,7 +97,7 @@ extension Swarm {
     /// Each address once, without its peer id, in the order of dialling.
     private func probeAddresses(_ target: DiagnosisTarget) -> [(address: Multiaddr, expected: PeerID?)] {
         guard target.problem == nil, target.peer != localPeer else { return [] }
-        if let peer = target.peer, peers[peer] != nil { return [] }
+        if let peer = target.peer ?? connectedPeer(at: target.address), peers[peer] != nil { return [] }
         var found: [(address: Multiaddr, expected: PeerID?)] = []
         func add(_ address: Multiaddr, _ expected: PeerID?) {
             guard let plain = address.withoutPeerID, isAllowed(plain) else { return }
@@ -153,6 +156,22 @@ extension Swarm {
         facts.clones = clones.told.reversed().map { ($0.address, now - $0.at) }
         facts.clockAhead = clockAhead
         return facts
+    }
+
+    /// The connected peer whose signed record is furthest in our future. go and this library number records by the nanoseconds since 1970; others
+    /// count in seconds or from 1, and records may be old, so that only the future tells.
+    private var clockAhead: (peer: PeerID, by: Duration)? {
+        guard let first = configuration.firstSequenceNumber else { return nil }
+        let (clock, overflow) = first.addingReportingOverflow(UInt64(max(0, (now - startedAt).saturatedNanoseconds)))
+        guard !overflow else { return nil }
+        var found: (peer: PeerID, by: Duration)?
+        for peer in peers.keys.sorted() {
+            guard let sequence = peers[peer]?.sealedRecord?.record.sequence, sequence > clock, let ahead = Int64(exactly: sequence - clock),
+                (PendingDiagnosis.clockTolerance...PendingDiagnosis.clockDoubt).contains(.nanoseconds(ahead)), found.map({ .nanoseconds(ahead) > $0.by }) ?? true
+            else { continue }
+            found = (peer, .nanoseconds(ahead))
+        }
+        return found
     }
 
     private func connectedPeer(at address: Multiaddr?) -> PeerID? { address.flatMap { reachedPeers[$0] } }

@@ -34,8 +34,6 @@ package struct Swarm {
     var inboundGate: InboundGate
     var refusedHandshakes = RefusedHandshakes()
     var clones = Clones()
-    /// A peer whose signed record is from our future, and by how much.
-    var clockAhead: (peer: PeerID, by: Duration)?
     var diagnoses: [DiagnosisID: PendingDiagnosis] = [:]
     var nextDiagnosis: UInt64 = 1
     let startedAt: Instant
