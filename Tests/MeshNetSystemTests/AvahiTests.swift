@@ -118,6 +118,10 @@ extension SystemTests {
                     try avahi.waitUntilBrowsed(a.engine.localPeer.description)
                     guard case .peers(let peers) = try a.engine.call(.peers, timeout: TestNode.patience) else { throw CallError.timedOut }
                     #expect(peers.map(\.peer) == [b.engine.localPeer])
+                    // Nor does anybody take what Avahi says of us for a clone of ours.
+                    while let item = try a.engine.queue.next(timeout: .milliseconds(100)) {
+                        if case .event(.duplicateIdentity(let clone)) = item { Issue.record("\(clone)") }
+                    }
                     a.engine.close()
                     b.engine.close()
                 }

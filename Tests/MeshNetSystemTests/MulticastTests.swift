@@ -186,6 +186,26 @@ extension SystemTests {
             }
         }
 
+        @Test func aFloodIsReadInTurns() throws {
+            try NetworkNamespace.run {
+                try NetworkNamespace.shell("ip link set lo up")
+                let flood = try Self.listener(on: "lo"), readiness = try Readiness(system: .kernel)
+                let multicast = Multicast(DiscoveryConfiguration(), readiness: readiness, tokenBase: 0)
+                multicast.refresh()
+                while multicast.poll(now: .now()) != nil {}
+                for number in 0..<(2 * Multicast.packetsPerTurn) { #expect(flood.send([UInt8(number)]) == nil) }
+                var turns: [Int] = [], ready: [Ready] = []
+                repeat {
+                    readiness.wait(until: .zero, into: &ready)
+                    for report in ready {
+                        turns.append(0)
+                        multicast.receive(Int32(report.token), now: .now()) { _, _ in turns[turns.count - 1] += 1 }
+                    }
+                } while !ready.isEmpty
+                #expect(turns == [Multicast.packetsPerTurn, Multicast.packetsPerTurn])
+            }
+        }
+
         /// The sockets of a bound port say so: an exclusive holder is what most often keeps mDNS from working.
         @Test func anExclusiveHolderOfThePortIsNamed() throws {
             try NetworkNamespace.run {
