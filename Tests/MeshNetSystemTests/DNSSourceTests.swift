@@ -102,7 +102,8 @@ extension SystemTests {
             daemon.setRecords([
                 "txt-record=_dnsaddr.mesh.test,dnsaddr=/dnsaddr/one.mesh.test", "txt-record=_dnsaddr.mesh.test,unrelated",
                 // Longer than one string of a record may be: dnsmasq cuts it, and the reader joins it.
-                "txt-record=_dnsaddr.one.mesh.test,\"dnsaddr=/ip4/10.3.0.1/tcp/4001/\",\"p2p/\(peer)\"", "txt-record=_dnsaddr.one.mesh.test,dnsaddr=/dnsaddr/mesh.test",
+                "txt-record=_dnsaddr.one.mesh.test,\"dnsaddr=/ip4/10.3.0.1/tcp/4001/\",\"p2p/\(peer)\"",
+                "txt-record=_dnsaddr.one.mesh.test,dnsaddr=/dnsaddr/mesh.test",
             ])
             let bench = try Bench(["/dnsaddr/mesh.test"], daemon)
             var found: [Candidate] = []

@@ -123,6 +123,33 @@ import Testing
         #expect(node.id.utf8.count == TailnetNode.maximumTextByteCount)
     }
 
+    /// Bytes of lists changed at random, cut and repeated: whatever is left of them is read within the bounds.
+    @Test(arguments: ["headscale-0.23", "headscale-odd", "tailscale-devices", "tailscaled-status"]) func damagedListsDoNoHarm(_ name: String) throws {
+        let whole = try fixture(name), rules = TailnetRules(localPeer: peer, port: 4_001)
+        var random = RandomSource(testSeed: 11), read = 0
+        for _ in 0..<2_000 {
+            var bytes = whole
+            for _ in 0..<Int.random(in: 1...4, using: &random) {
+                let place = Int.random(in: 0..<bytes.count, using: &random)
+                switch Int.random(in: 0..<4, using: &random) {
+                case 0: bytes[place] = UInt8.random(in: 0...255, using: &random)
+                case 1: bytes.remove(at: place)
+                case 2: bytes.insert(contentsOf: bytes[place..<min(place + 40, bytes.count)], at: place)
+                default: bytes[place] = Array("\"{}[],:0-".utf8)[Int.random(in: 0..<9, using: &random)]
+                }
+            }
+            guard let json = try? JSON(parsing: bytes) else { continue }
+            read += 1
+            let (nodes, malformed) = HeadscaleList.nodes(json) ?? TailnetLists.devices(json, time: fixtureTime) ?? TailnetLists.peers(json)
+            var view = TailnetView(rules: rules)
+            let reports = view.reports(of: nodes, malformed: malformed, own: OwnPlace(), time: fixtureTime)
+            for case .replaced(let candidates) in reports {
+                #expect(candidates.allSatisfy { !$0.addresses.isEmpty && $0.key.utf8.count <= 256 }, "seed 11")
+            }
+        }
+        #expect(read > 100)
+    }
+
     @Test func nodesWithOneIdAreOne() {
         let rules = TailnetRules(localPeer: peer, port: 4_001)
         var view = TailnetView(rules: rules)

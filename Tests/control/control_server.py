@@ -145,7 +145,6 @@ class Request:
 
 class Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
-    disable_nagle_algorithm = True
     control: ControlServer
 
     def do_GET(self) -> None:
@@ -282,7 +281,7 @@ class Handler(BaseHTTPRequestHandler):
             self.start(200, "application/json", {"Content-Length": str(HUGE)})
             self.pour(b'{"nodes":[' + b" " * 65_526, HUGE // 65_536)
         elif what == "drip":
-            self.start(200, "application/json", {"Content-Length": str(HUGE)})
+            self.start(200, "application/json", {"Content-Length": "100000"})
             self.pour(b" ", 1_000, pause=0.1)
         elif what == "html502":
             self.reply_text(502, "<html><body>Bad Gateway</body></html>", "text/html")
@@ -348,13 +347,27 @@ class Server(socketserver.ThreadingMixIn, socketserver.TCPServer):
 
     def __init__(self, address: Any, handler: type[BaseHTTPRequestHandler], tls: ssl.SSLContext | None) -> None:
         self.tls = tls
+        self.open: set[socket.socket] = set()
         super().__init__(address, handler)
 
     def finish_request(self, request: Any, client_address: Any) -> None:
         if self.tls is not None:
             # In the thread of the connection: a client that says nothing holds nobody up.
             request = self.tls.wrap_socket(request, server_side=True)
-        super().finish_request(request, client_address)
+        self.open.add(request)
+        try:
+            super().finish_request(request, client_address)
+        finally:
+            self.open.discard(request)
+            request.close()
+
+    def end_connections(self) -> None:
+        """Those that wait for another request too, as a server does that ends."""
+        for request in list(self.open):
+            try:
+                request.shutdown(socket.SHUT_RDWR)
+            except OSError:
+                pass
 
     def handle_error(self, request: Any, client_address: Any) -> None:
         # A client that went away, or does not trust us, is what tests are about.
@@ -412,7 +425,8 @@ class ControlServer:
     def start(self) -> None:
         """Also after `stop`, at the same place."""
         self.stopping.clear()
-        handler = type("BoundHandler", (Handler,), {"control": self})
+        # A socket at a path has no such option.
+        handler = type("BoundHandler", (Handler,), {"control": self, "disable_nagle_algorithm": self.path is None})
         if self.path is not None:
             self.path.unlink(missing_ok=True)
             self.server = UnixServer(str(self.path), handler, None)
@@ -426,6 +440,7 @@ class ControlServer:
         if self.server is not None:
             self.server.shutdown()
             self.server.server_close()
+            self.server.end_connections()
         self.server = None
 
     def add(self, node: Node) -> None:
@@ -474,12 +489,13 @@ def main() -> None:
     parser.add_argument("--host", default="127.0.0.1", help="the address to listen at")
     parser.add_argument("--port", type=int, default=8080)
     parser.add_argument("--misbehaviour", choices=MISBEHAVIOURS, default="")
+    parser.add_argument("--key", default=KEY, help="the only key that is accepted")
     parser.add_argument("--node", action="append", default=[], metavar="ADDRESS,PORT", help="a node with this address and libp2p port")
     options = parser.parse_args()
     nodes = [Node(number, f"node-{number}", [text.split(",")[0]], [f"tag:exo-port-{text.split(',')[1]}"]) for number, text in enumerate(options.node, 1)]
     with ControlServer(options.version, nodes=nodes, host=options.host, port=options.port) as server:
-        server.misbehaviour = options.misbehaviour
-        print(f"{server.url} with the key {KEY}; process {os.getpid()}", flush=True)
+        server.misbehaviour, server.key = options.misbehaviour, options.key
+        print(f"{server.url} with the key {options.key}; process {os.getpid()}", flush=True)
         threading.Event().wait()
 
 
