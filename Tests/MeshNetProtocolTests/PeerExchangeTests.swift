@@ -375,28 +375,38 @@ import Testing
         #expect(bench.found().map(\.peer) == [c.peer])
     }
 
-    @Test func whoIsNotReachedRestsLongerEachTime() {
+    @Test func whoIsNotReachedRestsLongerEachTimeWhileOthersWait() {
+        var limits = PeerExchangeLimits()
+        limits.triedAtOnce = 1
+        let bench = Bench(limits: limits)
+        bench.connect(a)
+        bench.tell([b.envelope(), c.envelope(), Node(4).envelope()], from: a)
+        #expect(bench.found().map(\.peer) == [b.peer])
+        for most in [5, 15, 45, 135, 405, 600, 600] {
+            // Out, with another one behind it.
+            bench.machine.lines[a.peer]?.waiting.removeAll { $0 == c.peer }
+            bench.machine.entries[c.peer]?.state = .given
+            bench.machine.dialFailed(c.peer, now: bench.now)
+            #expect(bench.actions().contains(.lost(c.peer)))
+            guard case .resting(let until)? = bench.machine.entries[c.peer]?.state else {
+                #expect(Bool(false), "it does not rest")
+                return
+            }
+            #expect(until - bench.now >= .milliseconds(most * 500) && until - bench.now <= .seconds(most))
+        }
+        // A newer record is worth its next turn.
+        bench.tell([c.envelope(sequence: 2)], from: a)
+        #expect(bench.machine.entries[c.peer]?.state == .waiting && bench.machine.entries[c.peer]?.failures == 0)
+    }
+
+    @Test func whoIsNotReachedStaysInTheTableWhereNobodyWaits() {
         let bench = Bench()
         bench.connect(a)
         bench.tell([c.envelope()], from: a)
-        #expect(bench.found().count == 1)
-        var rests: [Duration] = []
-        for _ in 0..<4 {
-            bench.machine.dialFailed(c.peer, now: bench.now)
-            #expect(bench.actions().contains(.lost(c.peer)))
-            let start = bench.now
-            while bench.found().isEmpty, let due = bench.machine.deadline, due < start + .seconds(200) {
-                bench.now = due
-                bench.machine.handleTimeout(now: due)
-            }
-            rests.append(bench.now - start)
-        }
-        for (rest, most) in zip(rests, [5, 15, 45, 135]) { #expect(rest >= .milliseconds(most * 500) && rest <= .seconds(most + 1), "\(rests)") }
-        // A newer record is worth a dial at once.
-        bench.machine.dialFailed(c.peer, now: bench.now)
         _ = bench.actions()
-        bench.tell([c.envelope(sequence: 2)], from: a)
-        #expect(bench.found().count == 1)
+        for _ in 0..<10 { bench.machine.dialFailed(c.peer, now: bench.now) }
+        #expect(!bench.actions().contains(.lost(c.peer)))
+        #expect(bench.machine.lines.isEmpty)
     }
 
     @Test func whoIsNeitherReachedNorMissedMakesRoomForTheNext() {

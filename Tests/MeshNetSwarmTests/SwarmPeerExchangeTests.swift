@@ -38,6 +38,38 @@ import Testing
         #expect(network.run(atMost: .seconds(30), until: isKnown), "seed \(seed)")
     }
 
+    @Test(arguments: 0..<3) func aLineOfTwentyBecomesAMesh(seed: UInt64) {
+        let network = line(20, seed: seed)
+        #expect(network.run(atMost: .seconds(30)) { $0.nodes.allSatisfy { $0.swarm?.peers.count == 19 } }, "seed \(seed)")
+    }
+
+    /// A thousand peers that were signed for, and whose host swallows every packet: 10 s each, 16 at once.
+    @Test func aThousandDeadPeersDoNotKeepTheLivingOneAway() {
+        let network = line(3, seed: 6)
+        let silent = network.addNode()
+        network.partition([0, 0, 0, 1])
+        #expect(network.run(atMost: .seconds(20)) { $0.nodes[1].swarm?.peers.count == 2 })
+        var random = RandomSource(testSeed: 8)
+        let dead = (0..<1_000).map { _ in
+            PeerRecord.sealed(by: KeyPair(random: &random), sequence: 1, addresses: [network.nodes[silent].address.multiaddr])
+        }
+        let liar = network.nodes[0].peer
+        network.with(1) { swarm, now in
+            for start in stride(from: 0, to: dead.count, by: 250) {
+                var message = PeerExchangeMessage()
+                message.records = dead[start..<start + 250].map { .init(envelope: $0, age: 0) }
+                message.encoded.withView { swarm.exchange?.receive($0, from: liar, now: now) }
+            }
+            swarm.pumpExchange()
+        }
+        network.run(for: .seconds(15))
+        #expect((network.nodes[1].swarm?.exchange?.entryCount ?? 0) > 1_000)
+        // It knows only node 2, and waits to be found.
+        let living = network.addNode(bootstrap: [network.nodes[2].multiaddr])
+        network.partition([0, 0, 0, 1, 0])
+        #expect(network.run(atMost: .seconds(60)) { $0.nodes[living].connected.contains($0.nodes[1].peer) })
+    }
+
     @Test func aPeerWithoutTheProtocolIsLeftAlone() {
         let network = line(3, seed: 2)
         let vanilla = network.addNode(bootstrap: [network.nodes[0].multiaddr])

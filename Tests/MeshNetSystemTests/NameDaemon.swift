@@ -55,15 +55,39 @@ final class NameDaemon {
     func start() {
         let configuration = folder.appendingPathComponent("dnsmasq.conf")
         let lines = [
-            "port=\(port)", "listen-address=127.0.0.1", "bind-interfaces", "no-resolv", "no-hosts", "no-poll", "local=/test/", "addn-hosts=\(hosts.path)",
+            "port=\(port)", "listen-address=127.0.0.1", "bind-interfaces", "no-resolv", "no-hosts", "no-poll", "local=/#/", "addn-hosts=\(hosts.path)",
             "pid-file=", "user=\(NSUserName())", "keep-in-foreground", "log-facility=/dev/null", "edns-packet-max=1232",
         ]
         try? (lines + fixed).map { $0 + "\n" }.joined().write(to: configuration, atomically: true, encoding: .utf8)
         guard let program = Self.program else { return }
         var arguments: [UnsafeMutablePointer<CChar>?] = [strdup(program), strdup("--conf-file=\(configuration.path)"), nil]
         defer { for argument in arguments { free(argument) } }
+        // The threads of a dispatch queue block signals, and a child would inherit that.
+        var attributes = posix_spawnattr_t(), none = sigset_t()
+        posix_spawnattr_init(&attributes)
+        defer { posix_spawnattr_destroy(&attributes) }
+        sigemptyset(&none)
+        posix_spawnattr_setsigmask(&attributes, &none)
+        posix_spawnattr_setflags(&attributes, Int16(POSIX_SPAWN_SETSIGMASK))
         var pid: pid_t = 0
-        if posix_spawn(&pid, program, nil, nil, &arguments, environ) == 0 { process = pid }
+        guard posix_spawn(&pid, program, nil, &attributes, &arguments, environ) == 0 else { return }
+        process = pid
+        awaitAnswer()
+    }
+
+    /// It answers: from now on it also takes signals.
+    private func awaitAnswer() {
+        let question: [UInt8] = [0, 1, 1, 0, 0, 1, 0, 0, 0, 0, 0, 0, 1, 0x78, 4, 0x74, 0x65, 0x73, 0x74, 0, 0, 1, 0, 1]
+        let number = socket(AF_INET, Int32(SOCK_DGRAM.rawValue), 0)
+        defer { close(number) }
+        var patience = timeval(tv_sec: 0, tv_usec: 100_000), answer = [UInt8](repeating: 0, count: 512)
+        setsockopt(number, SOL_SOCKET, SO_RCVTIMEO, &patience, socklen_t(MemoryLayout<timeval>.size))
+        for _ in 0..<200 {
+            _ = Self.withAddress(port) { sendto(number, question, question.count, 0, $0, $1) }
+            if recv(number, &answer, answer.count, 0) > 0 { return }
+            // Refused at once while nobody listens yet.
+            usleep(20_000)
+        }
     }
 
     private var hosts: URL { folder.appendingPathComponent("hosts") }
@@ -79,12 +103,14 @@ final class NameDaemon {
         return nil
     }
 
-    private static func bound(_ number: Int32, _ port: UInt16) -> Bool {
+    private static func bound(_ number: Int32, _ port: UInt16) -> Bool { withAddress(port) { bind(number, $0, $1) } == 0 }
+
+    private static func withAddress<Result>(_ port: UInt16, _ body: (UnsafePointer<sockaddr>, socklen_t) -> Result) -> Result {
         var address = sockaddr_in()
         address.sin_family = sa_family_t(AF_INET)
         address.sin_port = port.bigEndian
         address.sin_addr.s_addr = in_addr_t(0x7f00_0001).bigEndian
         let size = socklen_t(MemoryLayout<sockaddr_in>.size)
-        return withUnsafePointer(to: &address) { $0.withMemoryRebound(to: sockaddr.self, capacity: 1) { bind(number, $0, size) } } == 0
+        return withUnsafePointer(to: &address) { $0.withMemoryRebound(to: sockaddr.self, capacity: 1) { body($0, size) } }
     }
 }

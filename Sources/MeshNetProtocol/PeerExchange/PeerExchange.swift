@@ -60,12 +60,17 @@ package struct PeerExchange: Sendable {
     /// A connection that lasted less is no better than none.
     private static let lastingTime: Duration = .seconds(10)
 
-    /// A dial of the peer came to nothing.
+    /// A dial of the peer came to nothing. While others wait for its place it is taken back; otherwise who dials goes on, with delays of its own.
     package mutating func dialFailed(_ peer: PeerID, now: Instant) {
         self.now = now
         guard let entry = entries[peer], entry.isOut else { return }
-        rest(peer)
-        actions.append(.lost(peer))
+        if lines[entry.teller]?.waiting.isEmpty == false {
+            rest(peer)
+            actions.append(.lost(peer))
+        } else {
+            withdraw(peer)
+            entries[peer]?.state = .given
+        }
         feed(entry.teller)
     }
 

@@ -56,7 +56,7 @@ package struct PeerExchangeLimits: Sendable, Equatable {
     package var triedAtOnce = 32
     /// A peer that was neither reached nor missed after this makes room for the next of its line.
     package var trialTime: Duration = .seconds(30)
-    /// Between the trials of a peer that was not reached: three times longer after each, the upper half random.
+    /// Between the trials of a peer that was not reached while others wait: three times longer after each, the upper half random.
     package var restFirst: Duration = .seconds(5)
     package var restCap: Duration = .seconds(600)
     /// A peer that nobody was connected to for so long is forgotten.
