@@ -189,6 +189,7 @@ def discovery(runs: int) -> list[Row]:
         add("mDNS: first contact of a newcomer", measure.newcomer(hosts, runs))
         add("mDNS: full mesh of 10 hosts", measure.full_mesh(hosts, runs, loss=0).full_mesh)
         add("mDNS: the same, 20 % of multicast lost", measure.full_mesh(hosts, runs, loss=20).full_mesh)
+        add("mDNS: the same, by IPv4 alone", measure.full_mesh(hosts, runs, loss=20, ipv6=False).full_mesh)
     return rows
 
 

@@ -33,7 +33,8 @@ extension Simulation {
 
     func rows(_ source: DiscoverySource, at node: Int) -> [DiscoveryEntry] { table(node).entries.filter { $0.source == source } }
 
-    func isConnected(_ node: Int, to target: Int) -> Bool { nodes[node].connected.contains(nodes[target].peer) }
+    /// Asked at every step of a run: so without a look at the events.
+    func isConnected(_ node: Int, to target: Int) -> Bool { nodes[node].swarm?.peers[nodes[target].peer] != nil }
 
     /// How many TCP dials the body causes.
     func dials(during body: () -> Void) -> Int {

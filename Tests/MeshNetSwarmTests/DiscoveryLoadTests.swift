@@ -6,7 +6,7 @@ import Testing
 
 /// Many invented peers: what they cost is bounded, and the real ones are reached all the same.
 @Suite struct DiscoveryLoadTests {
-    private static let modes: DiscoveryModes = [.dns, .gossip, .headscale, .tailscale]
+    private static let modes: DiscoveryModes = [.dns, .tailscale, .headscale, .tailscale]
 
     private func network(seed: UInt64) -> Simulation {
         let network = Simulation(seed: seed)
@@ -19,9 +19,9 @@ import Testing
     @Test(arguments: 0..<3) func tenThousandFakesDoNotKeepTheRealPeerAway(seed: UInt64) throws {
         let network = network(seed: seed)
         var fakes = FakePeers(seed: seed)
-        for index in 0..<10_000 { network.report(.found(try fakes.candidate(index)), from: .gossip, at: 0) }
+        for index in 0..<10_000 { network.report(.found(try fakes.candidate(index)), from: .tailscale, at: 0) }
         for _ in 0..<6 {
-            network.find(1, from: .gossip, at: 0)
+            network.find(1, from: .tailscale, at: 0)
             if network.run(atMost: .seconds(10), until: { $0.isConnected(0, to: 1) }) { break }
         }
         #expect(network.isConnected(0, to: 1), "seed \(seed)")
@@ -30,7 +30,7 @@ import Testing
         #expect(swarm.discoveryDials <= Swarm.maximumDiscoveryDials)
         #expect(swarm.outboundAttempts <= Swarm.maximumDiscoveryDials)
         #expect(swarm.timers.count < 20_000)
-        #expect(try network.status(.gossip, at: 0).filtered[.limit] == 10_001 - PeerTable.maximumSightings)
+        #expect(try network.status(.tailscale, at: 0).filtered[.limit] == 10_001 - PeerTable.maximumSightings)
     }
 
     @Test(arguments: 0..<3) func aSourceWithTenThousandFakesDoesNotKeepAnotherSourceWaiting(seed: UInt64) throws {
@@ -56,11 +56,11 @@ import Testing
     }
 
     @Test func oneSourceLeavesRoomForTheOthers() throws {
-        let siege = Siege { $0.discovery.modes = [.mdns, .dns, .gossip] }
+        let siege = Siege { $0.discovery.modes = [.mdns, .dns, .tailscale] }
         var fakes = FakePeers(seed: 1)
         for index in 0..<5_000 { siege.swarm.receive(.found(try fakes.candidate(index)), from: .mdns, now: siege.now) }
         #expect(siege.swarm.table.count(of: .mdns) == PeerTable.maximumLocalSightings)
-        for index in 0..<5_000 { siege.swarm.receive(.found(try fakes.candidate(index)), from: .gossip, now: siege.now) }
+        for index in 0..<5_000 { siege.swarm.receive(.found(try fakes.candidate(index)), from: .tailscale, now: siege.now) }
         #expect(siege.swarm.table.sightingCount == PeerTable.maximumSightings)
         for index in 0..<500 { siege.swarm.receive(.found(try fakes.candidate(index)), from: .dns, now: siege.now) }
         #expect(siege.swarm.table.count(of: .dns) == 500, "the source that has most makes room")
@@ -68,7 +68,7 @@ import Testing
         #expect(siege.swarm.table.sightingCount == PeerTable.maximumSightings)
         siege.settle()
         #expect(siege.swarm.discoveryTable.entries.count <= Swarm.maximumTableRows)
-        siege.swarm.receive(.stopped, from: .gossip, now: siege.now)
+        siege.swarm.receive(.stopped, from: .tailscale, now: siege.now)
         siege.swarm.receive(.replaced([]), from: .dns, now: siege.now)
         siege.swarm.receive(.stopped, from: .mdns, now: siege.now)
         siege.settle()
@@ -102,14 +102,14 @@ import Testing
 
     @Test func theLinesAreServedInTurn() throws {
         var lines = TargetLines()
-        for number in 0..<100 { _ = lines.join(TargetID(rawValue: UInt64(number)), source: .gossip, as: .untried) }
+        for number in 0..<100 { _ = lines.join(TargetID(rawValue: UInt64(number)), source: .tailscale, as: .untried) }
         let real = lines.join(TargetID(rawValue: 1_000), source: .dns, as: .untried)
-        let again = lines.join(TargetID(rawValue: 1_001), source: .gossip, as: .heardAgain)
+        let again = lines.join(TargetID(rawValue: 1_001), source: .tailscale, as: .heardAgain)
         #expect(real != again)
         let first = (0..<4).compactMap { _ in lines.next()?.rawValue }
         #expect(first.contains(1_000))
         #expect(first.contains(1_001))
-        let place = lines.join(TargetID(rawValue: 7), source: .gossip, as: .failed)
+        let place = lines.join(TargetID(rawValue: 7), source: .tailscale, as: .failed)
         lines.left(place)
         var rest: [UInt64] = []
         while let id = lines.next() { rest.append(id.rawValue) }
@@ -122,7 +122,7 @@ import Testing
     @Test func placesThatWereGivenUpAreSwept() {
         var lines = TargetLines()
         for number in 0..<100_000 {
-            let place = lines.join(TargetID(rawValue: UInt64(number)), source: .gossip, as: .untried)
+            let place = lines.join(TargetID(rawValue: UInt64(number)), source: .tailscale, as: .untried)
             lines.left(place)
         }
         #expect(lines.storedCount <= 65)

@@ -10,7 +10,7 @@ import Testing
         let network = Simulation(seed: 3)
         for index in 0..<count {
             network.addNode { configuration in
-                configuration.discovery.modes = [.dns, .gossip]
+                configuration.discovery.modes = [.dns, .tailscale]
                 if index == 0 { configure(&configuration.discovery) }
             }
         }
@@ -100,13 +100,14 @@ import Testing
     @Test func weAreNotDialledByOurselves() throws {
         let network = network(1)
         network.find(0, from: .dns, at: 0)
-        network.find(0, from: .gossip, at: 0, isNamed: false)
+        network.find(0, from: .tailscale, at: 0, isNamed: false)
         var elsewhere = network.candidate(0, isNamed: false, key: "alias")
         elsewhere.addresses = [try Multiaddr("/ip4/127.0.0.1/tcp/4001"), network.nodes[0].address.multiaddr]
-        network.report(.found(elsewhere), from: .gossip, at: 0)
+        network.report(.found(elsewhere), from: .tailscale, at: 0)
         #expect(network.dials { network.run(for: .seconds(60)) } == 0)
         #expect(try network.status(.dns, at: 0).filtered == [.own: 1])
-        #expect(network.rows(.gossip, at: 0).first?.filter == .own)
+        #expect(network.rows(.tailscale, at: 0).map(\.filter) == [.own, .own, .own], "one address that is ours says it of all")
+        #expect(network.nodes[0].swarm?.dials.isEmpty == true)
         #expect(network.nodes[0].events.contains { if case .connected = $0.event { true } else { false } } == false)
     }
 
@@ -116,12 +117,12 @@ import Testing
         network.report(.filtered(.appID, what: stranger.description, interface: "eth0"), from: .dns, at: 0)
         network.report(.filtered(.appID, what: stranger.description, interface: "eth0"), from: .dns, at: 0)
         network.report(.filtered(.offline, what: "some node", interface: nil), from: .dns, at: 0)
-        for index in 0..<1_000 { network.report(.filtered(.malformed, what: "\(index)" + String(repeating: "x", count: 5_000), interface: nil), from: .gossip, at: 0) }
+        for index in 0..<1_000 { network.report(.filtered(.malformed, what: "\(index)" + String(repeating: "x", count: 5_000), interface: nil), from: .tailscale, at: 0) }
         #expect(try network.status(.dns, at: 0).filtered == [.appID: 2, .offline: 1])
         let row = try #require(network.rows(.dns, at: 0).first)
         #expect(network.rows(.dns, at: 0).count == 1)
         #expect(row.filter == .appID && row.peer == stranger && row.interface == "eth0" && row.state == .filtered)
-        let kept = try #require(network.nodes[0].swarm?.table[.gossip].refusals)
+        let kept = try #require(network.nodes[0].swarm?.table[.tailscale].refusals)
         #expect(kept.count == SourceRecord.maximumRefusals)
         #expect((0..<kept.count).allSatisfy { kept[$0].what.utf8.count <= SourceRecord.maximumRefusalLength })
     }
@@ -149,7 +150,7 @@ import Testing
                 continue
             }
         }
-        #expect(network.nodes[0].swarm?.configuration.discovery.modes == [.dns, .gossip])
+        #expect(network.nodes[0].swarm?.configuration.discovery.modes == [.dns, .tailscale])
         #expect(network.rows(.dns, at: 0).count == 1)
         let fine = try reconfigure(network) {
             $0.interval = .seconds(1)
@@ -233,7 +234,7 @@ import Testing
         let network = network(3)
         for _ in 0..<5 {
             network.find(1, from: .dns, at: 0)
-            network.find(1, from: .gossip, at: 0)
+            network.find(1, from: .tailscale, at: 0)
             network.run(for: .seconds(40))
         }
         #expect(network.discoveries(0).map(\.peer) == [network.nodes[1].peer])

@@ -13,7 +13,7 @@ import Testing
         let network = Simulation(seed: seed)
         for _ in 0..<count {
             network.addNode { configuration in
-                configuration.discovery.modes = [.dns, .gossip, .headscale]
+                configuration.discovery.modes = [.dns, .tailscale, .headscale]
                 configure(&configuration)
             }
         }
@@ -27,23 +27,34 @@ import Testing
         }
         network.find(1, from: .dns, at: 0, isNamed: false)
         network.find(1, from: .headscale, at: 0, isNamed: false, key: "node/7")
-        network.find(1, from: .gossip, at: 0)
+        network.find(1, from: .tailscale, at: 0)
         network.find(1, from: .avahi, at: 0)
         network.run(for: .seconds(120))
         #expect(network.nodes[0].connected == [network.nodes[1].peer], "seed \(seed)")
         #expect(network.nodes[0].swarm?.connectionCount == 1, "seed \(seed)")
         #expect(network.dials <= 2, "one for the name, at most one for the address: \(network.dials), seed \(seed)")
         #expect(network.nodes[0].events.allSatisfy { if case .disconnected = $0.event { false } else { true } }, "seed \(seed)")
-        for source in [DiscoverySource.dns, .headscale, .gossip] {
+        for source in [DiscoverySource.dns, .headscale, .tailscale] {
             let rows = network.rows(source, at: 0)
             #expect(rows.map(\.state) == [.connected], "\(source), seed \(seed)")
             #expect(rows.map(\.peer) == [network.nodes[1].peer], "the handshake told who it is: \(source), seed \(seed)")
         }
     }
 
+    @Test func besideOurOwnResponderAvahiIsOffUntilItsDaemonAnswers() {
+        for (backend, state) in [(MDNSBackend.auto, SourceState.off), (.avahi, .starting), (.embedded, .off)] {
+            let network = network(1) {
+                $0.discovery.modes = .mdns
+                $0.discovery.mdnsBackend = backend
+            }
+            network.run(for: .seconds(1))
+            #expect(network.table(0).sources.first { $0.source == .avahi }?.state ?? .off == state, "\(backend)")
+        }
+    }
+
     @Test func aNamelessAddressThatAConnectionOfOursLeadsToIsNotDialled() {
         let network = network(2)
-        network.find(1, from: .gossip, at: 0)
+        network.find(1, from: .tailscale, at: 0)
         #expect(network.run(atMost: .seconds(2)) { $0.isConnected(0, to: 1) })
         #expect(network.dials { network.find(1, from: .dns, at: 0, isNamed: false) ; network.run(for: .seconds(100)) } == 0)
         #expect(network.rows(.dns, at: 0).map(\.state) == [.connected])
@@ -170,17 +181,17 @@ import Testing
 
     @Test func anEntryExpiresUnlessItsPeerLives() {
         let network = network(3)
-        network.find(1, from: .gossip, at: 0, lifetime: .seconds(30))
+        network.find(1, from: .tailscale, at: 0, lifetime: .seconds(30))
         network.partition([0, 0, 1])
-        network.find(2, from: .gossip, at: 0, lifetime: .seconds(30))
+        network.find(2, from: .tailscale, at: 0, lifetime: .seconds(30))
         network.run(for: .seconds(29))
-        #expect(network.rows(.gossip, at: 0).count == 2)
+        #expect(network.rows(.tailscale, at: 0).count == 2)
         network.run(for: .seconds(100))
-        #expect(network.rows(.gossip, at: 0).map(\.peer) == [network.nodes[1].peer], "a connection is a sign of life")
+        #expect(network.rows(.tailscale, at: 0).map(\.peer) == [network.nodes[1].peer], "a connection is a sign of life")
         #expect(network.nodes[0].swarm?.dials.isEmpty == true)
         network.kill(1)
         network.run(for: .seconds(100))
-        #expect(network.rows(.gossip, at: 0).isEmpty)
+        #expect(network.rows(.tailscale, at: 0).isEmpty)
     }
 
     @Test func theTableSaysWhatWasTriedAndWhy() throws {
@@ -250,7 +261,7 @@ import Testing
             let network = network(6, seed: seed)
             for node in 0..<6 {
                 for target in 0..<6 where target != node {
-                    network.find(target, from: target % 2 == 0 ? .dns : .gossip, at: node, isNamed: target % 3 != 0, lifetime: .seconds(20))
+                    network.find(target, from: target % 2 == 0 ? .dns : .tailscale, at: node, isNamed: target % 3 != 0, lifetime: .seconds(20))
                 }
             }
             network.kill(2)

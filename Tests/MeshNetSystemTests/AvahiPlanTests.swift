@@ -198,6 +198,8 @@ extension SystemTests {
             var harness = AvahiHarness()
             harness.receive(.refused(AvahiError(code: code, text: "words")))
             #expect(harness.failures == [kind])
+            harness.receive(.established)
+            #expect(harness.reports.last == .running)
         }
     }
 }

@@ -57,6 +57,12 @@ private struct AvahiDaemon {
     }
 }
 
+extension Event {
+    fileprivate var isMissingDaemon: Bool {
+        if case .discoverySource(.avahi, .failed(let failure, _)) = self { failure.kind == .notAvailable } else { false }
+    }
+}
+
 extension SystemTests {
     @Suite(
         .enabled(if: NetworkNamespace.isAvailable, NetworkNamespace.reason),
@@ -93,7 +99,7 @@ extension SystemTests {
                     let node = try Self.node()
                     try avahi.waitUntilBrowsed(node.engine.localPeer.description)
                     try avahi.signal("KILL")
-                    try node.event { if case .discoverySource(.avahi, .failed(let failure, _)) = $0, failure.kind == .notAvailable { () } else { nil } }
+                    try node.event { $0.isMissingDaemon ? () : nil }
                     try NetworkNamespace.shell("rm -f /run/avahi-daemon/*")
                     try avahi.start()
                     try avahi.waitUntilBrowsed(node.engine.localPeer.description)
@@ -144,7 +150,7 @@ extension SystemTests {
                 try NetworkNamespace.separateFiles()
                 try NetworkNamespace.shell("mount -t tmpfs tmpfs /run && ip link set lo up")
                 let node = try Self.node()
-                try node.event { if case .discoverySource(.avahi, .failed(let failure, _)) = $0, failure.kind == .notAvailable { () } else { nil } }
+                try node.event { $0.isMissingDaemon ? () : nil }
                 node.engine.close()
             }
         }

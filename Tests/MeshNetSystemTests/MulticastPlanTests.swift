@@ -67,7 +67,9 @@ private struct PlanHarness {
     var lastFailureKind: SourceFailureKind? { if case .failed(let failure, _)? = lastState { failure.kind } else { nil } }
 }
 
-private func card(_ index: UInt32, _ name: String, _ ips: [[UInt8]] = [[192, 0, 2, 1]], flags: Int = Int(IFF_UP | IFF_RUNNING | IFF_MULTICAST)) -> HostInterface {
+private func card(
+    _ index: UInt32, _ name: String, _ ips: [[UInt8]] = [[192, 0, 2, 1]], flags: Int = Int(IFF_UP | IFF_RUNNING | IFF_MULTICAST)
+) -> HostInterface {
     HostInterface(index: index, name: name, flags: UInt32(flags), addresses: ips.map { .init(ip: $0, prefixLength: $0.count == 4 ? 24 : 64) })
 }
 
@@ -249,8 +251,9 @@ extension SystemTests {
                 MulticastInterfaces.usable(interfaces, allowed: allowed, denied: denied).used.map(\.name)
             }
             let all = [
-                loopback, card(2, "eth0"), card(3, "eth1", flags: Int(IFF_UP | IFF_MULTICAST)), card(4, "eth2", flags: Int(IFF_RUNNING | IFF_MULTICAST)),
-                card(5, "wg0", flags: Int(IFF_UP | IFF_RUNNING)), card(6, "eth3", []), card(7, "docker0"), card(8, "wlan0", [linkLocal]), card(9, "usb0"),
+                loopback, card(2, "eth0"), card(3, "eth1", flags: Int(IFF_UP | IFF_MULTICAST)),
+                card(4, "eth2", flags: Int(IFF_RUNNING | IFF_MULTICAST)), card(5, "wg0", flags: Int(IFF_UP | IFF_RUNNING)),
+                card(6, "eth3", []), card(7, "docker0"), card(8, "wlan0", [linkLocal]), card(9, "usb0"),
             ]
             #expect(names(all) == ["lo", "eth0", "usb0", "wlan0", "docker0"])
             #expect(names(all, allowed: ["eth*"]) == ["eth0"])

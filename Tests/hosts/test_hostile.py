@@ -12,14 +12,15 @@ from pathlib import Path
 import pytest
 
 from conftest import LONG
+from harness.foreign import Headscale, NameServer
 from harness.lab import Host, Lab
 from harness.node import Node, mesh
-from harness.waiting import eventually
+from harness.waiting import eventually, holds
 
 Start = Callable[[Host], Node]
 
 MEMORY_MAX = 64 << 20  # bytes that a node may grow by under any flood
-FLOOD_SECONDS = 20.0 if LONG else 5.0
+FLOOD_SECONDS = 20.0 if LONG else 4.0
 FLOOD = Path(__file__).parent / "harness" / "flood.py"
 
 @contextmanager
@@ -50,3 +51,46 @@ def test_others_meet_during_a_flood(kind: str, lab: Lab, node: Start) -> None:
     assert here.cpu_seconds() - busy < 0.5 * elapsed
     # And it answers as before.
     assert here.call("ping", peer=there.peer_id) < 5
+
+
+def test_others_meet_while_a_name_has_a_thousand_addresses(lab: Lab, node: Start) -> None:
+    first, second, server = lab.hosts(3, lab.switch("lan"))
+    names = NameServer(server, "10.77.0.3")
+    names.serve(*[f"host-record=svc.test,10.77.{1 + number // 250}.{1 + number % 250}" for number in range(1_000)])
+    try:
+        env = {"MESHNET_DISCOVERY_SERVICE": "svc.test:4001", "MESHNET_DISCOVERY_INTERVAL": "1"}
+        for host in (first, second):
+            host.name_server("10.77.0.3")
+        here, there = node(first), node(second)
+        before = here.resident_bytes()
+        here.open("mdns,dns", env)
+        eventually(lambda: len(here.discovery()["entries"]) > 10, "the addresses are in the table", state=here.discovery)
+        there.open("mdns,dns", env)
+        mesh([here, there])
+        assert here.resident_bytes() - before < MEMORY_MAX
+        assert here.call("ping", peer=there.peer_id) < 5
+    finally:
+        names.stop()
+
+
+@pytest.mark.parametrize("misbehaviour", ["huge", "hang", "drip", "deep"] if LONG else ["huge", "hang"])
+def test_others_meet_while_the_control_server_misbehaves(misbehaviour: str, lab: Lab, node: Start) -> None:
+    first, second, host = lab.hosts(3, lab.switch("lan"))
+    server = Headscale(host, "10.77.0.3")
+    server.start(misbehaviour=misbehaviour)
+    try:
+        env = {
+            "MESHNET_HEADSCALE_API_URL": server.url,
+            "MESHNET_HEADSCALE_API_KEY": server.key,
+            "MESHNET_HEADSCALE_POLL_INTERVAL": "1",
+            "MESHNET_HEADSCALE_PORT": "4001",
+        }
+        here, there = node(first), node(second)
+        before = here.resident_bytes()
+        here.open("mdns,headscale", env)
+        there.open("mdns,headscale", env)
+        mesh([here, there])
+        holds(lambda: here.resident_bytes() - before < MEMORY_MAX, "the memory is bounded", 3, here.resident_bytes)
+        assert there.peer_id in here.connected()
+    finally:
+        server.stop()

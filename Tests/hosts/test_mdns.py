@@ -19,10 +19,12 @@ def hosts(_namespaces: None) -> Iterator[Ten]:
         yield hosts
 
 
-def test_ten_hosts_are_a_full_mesh_though_a_fifth_of_the_multicast_is_lost(hosts: Ten, capsys: pytest.CaptureFixture[str]) -> None:
-    met = full_mesh(hosts, RUNS, loss=20)
+@pytest.mark.parametrize("ipv6", [True, False], ids=["both-families", "ipv4-alone"])
+def test_ten_hosts_are_a_full_mesh_though_a_fifth_of_the_multicast_is_lost(ipv6: bool, hosts: Ten, capsys: pytest.CaptureFixture[str]) -> None:
+    met = full_mesh(hosts, RUNS, loss=20, ipv6=ipv6)
     with capsys.disabled():
-        print(f"\n10 hosts, 20 % loss: {met}")
+        print(f"\n10 hosts, 20 % loss, {'both families' if ipv6 else 'IPv4 alone'}: {met}")
+    assert met.dropped > 10 * RUNS
     assert percentile(met.full_mesh, 99) < 5, met
 
 

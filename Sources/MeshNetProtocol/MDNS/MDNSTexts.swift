@@ -49,12 +49,14 @@ package struct MDNSTexts {
     }
 
     private static func address(_ string: [UInt8], on interface: MDNSInterface) -> (PeerID, Multiaddr)? {
-        guard let value = value(of: .address, in: string), let text = String(validating: value, as: UTF8.self), let address = try? Multiaddr(text)
+        guard let value = value(of: .address, in: string), let text = String(validating: value, as: UTF8.self),
+            let address = try? Multiaddr(text)
         else { return nil }
         guard case .p2p(let peer)? = address.components.last, let plain = address.withoutPeerID, plain.canLead(over: interface) else { return nil }
         // Link-local addresses mean something only with the interface where they were heard; the zone of another host means nothing.
         if case .ip6zone = plain.components.first { return nil }
-        guard case .ip6(let ip)? = plain.components.first, ip[0] == 0xfe, ip[1] & 0xc0 == 0x80, !interface.name.isEmpty else { return (peer, address) }
+        guard case .ip6(let ip)? = plain.components.first, ip[0] == 0xfe, ip[1] & 0xc0 == 0x80, !interface.name.isEmpty
+        else { return (peer, address) }
         return Multiaddr([.ip6zone(interface.name)] + address.components).map { (peer, $0) }
     }
 }

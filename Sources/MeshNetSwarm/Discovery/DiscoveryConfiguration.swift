@@ -35,7 +35,8 @@ public enum DiscoveryPolicy: UInt8, Sendable, Equatable {
     case offer
 }
 
-/// How a node finds others. Can be changed while it runs, as a whole.
+/// How a node finds others. Can be changed while it runs, as a whole: then `invalidSetting` names what cannot be used, and nothing changes. What cannot
+/// be used at a node's start is left out and reported as `Event.addressProblem`; an allow list in which nothing can be read allows nothing.
 public struct DiscoveryConfiguration: Sendable, Equatable {
     /// nil: what `MESHNET_DISCOVERY_MODE` says, else `DiscoveryModes.standard`.
     public var modes: DiscoveryModes?
@@ -120,7 +121,8 @@ public struct TailscaleConfiguration: Sendable, Equatable {
     public init() {}
 }
 
-/// When connections are given up because there are many. Protected peers (bootstrap, and those of `protect`) are never.
+/// When connections are given up because there are many. Protected peers (bootstrap, and those of `protect`) are never. First go those without a stream
+/// of the application and without a place in a topic's mesh, the longest idle first, with `DisconnectCause.limitReached`.
 public struct ConnectionManagerConfiguration: Sendable, Equatable {
     /// Trimmed down to.
     public var lowWater = 100

@@ -17,7 +17,7 @@ extension Swarm {
             guard table[source].isWanted != isWanted else { continue }
             table[source].isWanted = isWanted
             if !isWanted { for id in table.sightings(of: source) { forget(id) } }
-            if source != .bootstrap { setState(isWanted ? .starting : .off, of: source) }
+            if source != .bootstrap { setState(configuration.discovery.stateBeforeNews(of: source), of: source) }
         }
     }
 
@@ -154,6 +154,12 @@ extension DiscoveryConfiguration {
         case .headscale: modes.contains(.headscale)
         case .tailscale: modes.contains(.tailscale)
         }
+    }
+
+    /// Beside our own responder, Avahi is off until its daemon answers: most machines have none, and miss none.
+    func stateBeforeNews(of source: DiscoverySource) -> SourceState {
+        guard wants(source), !(source == .avahi && mdnsBackend == .auto) else { return .off }
+        return .starting
     }
 
     /// Our own responder may go on as it is.

@@ -16,7 +16,7 @@ extension Swarm {
         case .failed(let failure, let retryAfter): setState(.failed(failure, retryAfter: retryAfter), of: source)
         case .stopped:
             for id in table.sightings(of: source) { forget(id) }
-            setState(table[source].isWanted ? .starting : .off, of: source)
+            setState(configuration.discovery.stateBeforeNews(of: source), of: source)
         case .traffic(let interface, let sent, let heard, let failure):
             table[source].count(sent: sent, heard: heard, on: interface, failure: failure)
         }
@@ -116,17 +116,17 @@ extension Swarm {
             sighting.filter = .peer
         }
         for index in sighting.addresses.indices {
-            sighting.addresses[index].filter = filter(sighting.addresses[index].address, peer: peer)
+            sighting.addresses[index].filter = filter(sighting.addresses[index].address)
         }
+        // Without a peer id, nothing else than an address shows that it is ourselves.
+        if peer == nil, sighting.filter == nil, sighting.addresses.contains(where: { listenAddresses.contains($0.address) }) { sighting.filter = .own }
     }
 
-    private func filter(_ address: Multiaddr, peer: PeerID?) -> DiscoveryFilter? {
+    private func filter(_ address: Multiaddr) -> DiscoveryFilter? {
         switch DialTarget(address) {
         case .unsupported, .peerOnly: .noAddress
         case .name: nil
-        case .socket(let socket):
-            // Without a peer id, nothing else than the address shows that it is ours.
-            if peer == nil, listenAddresses.contains(address) { .own } else { rules.allows(ip: socket.ip) ? nil : .network }
+        case .socket(let socket): rules.allows(ip: socket.ip) ? nil : .network
         }
     }
 

@@ -14,7 +14,7 @@ extension Swarm {
 
     /// Dials the target, puts it in line, or offers it to the application, if it is to be reached and its time has come.
     mutating func wake(_ id: TargetID) {
-        guard let target = table[id], isWanted(target) else { return }
+        guard let target = table[id], isWanted(target), !isReached(id, target) else { return }
         let isBootstrap = table.isBootstrap(id)
         guard isBootstrap || !table.addresses(of: id).isEmpty else { return leaveLine(id) }
         if !isBootstrap { tell(id) }
@@ -65,11 +65,7 @@ extension Swarm {
     private mutating func dialTarget(_ id: TargetID) {
         guard let target = table[id] else { return }
         leaveLine(id)
-        if target.peer == nil, let peer = peerReached(by: id) {
-            table.learn(peer, for: id)
-            table[id]?.wasConnected = true
-            return
-        }
+        if isReached(id, target) { return }
         if isTriedForAnother(id, target) { return plan(id, after: Self.namelessPatience) }
         var addresses = addressSense.ordered(addressSense.useful(table.addresses(of: id)))
         if case .peer(let peer) = target.key { addresses = addresses.map { $0.peerID == nil ? $0.appending(peer) : $0 } }
@@ -80,12 +76,16 @@ extension Swarm {
         dial(addresses, owner: id)
     }
 
-    /// The connected peer to which one of our own connections leads that was made to one of these addresses.
-    private func peerReached(by id: TargetID) -> PeerID? {
+    /// A connection of ours was made to one of these addresses: then its peer is the one that answers there.
+    private mutating func isReached(_ id: TargetID, _ target: Target) -> Bool {
+        guard target.peer == nil else { return false }
         for address in table.addresses(of: id) {
-            if let peer = reachedPeers[address], peers[peer] != nil { return peer }
+            guard let peer = reachedPeers[address], peers[peer] != nil else { continue }
+            table.learn(peer, for: id)
+            markConnected(id)
+            return true
         }
-        return nil
+        return false
     }
 
     /// A dial that may teach who this is goes on: it is waited for, so that one peer that several sources name is dialled once.

@@ -8,15 +8,15 @@ enum MulticastFailures {
         let detail = "\(error.call) on \(interface): \(MeshNetSystem.describe(errno: error.errno))"
         switch error.errno {
         case EADDRINUSE:
-            return SourceFailure(.portInUse, detail: detail, hint: "another program holds UDP port 5353 for itself alone: see `ss -ulpn sport = 5353`")
+            return SourceFailure(.portInUse, detail: detail, hint: "another program holds UDP port 5353 for itself: see `ss -ulpn sport = 5353`")
         case EACCES, EPERM:
-            return SourceFailure(.permission, detail: detail, hint: "a firewall or sandbox of this machine forbids multicast: allow UDP port 5353 out and in")
+            return SourceFailure(.permission, detail: detail, hint: "a firewall or sandbox of this machine forbids it: allow UDP port 5353")
         case EMFILE, ENFILE, ENOBUFS, ENOMEM:
             return SourceFailure(.limitReached, detail: detail, hint: "raise the limit of open files (ulimit -n), or name fewer interfaces")
         case ENODEV, ENXIO, EADDRNOTAVAIL:
             return SourceFailure(.noInterface, detail: detail, hint: "the interface went away, or its address is not ready yet; it is tried again")
         case ENETUNREACH, EHOSTUNREACH, ENETDOWN, EHOSTDOWN, ENONET:
-            return SourceFailure(.unreachable, detail: detail, hint: "the interface has no way out for multicast: check its link, and its permissions")
+            return SourceFailure(.unreachable, detail: detail, hint: "the interface has no way out for multicast: check its link")
         default:
             return SourceFailure(.system, detail: detail, hint: "")
         }

@@ -12,6 +12,8 @@ struct HostInterface: Equatable, Sendable {
     /// Link-local ones included: they tell what the interface can do.
     var addresses: [MDNSInterface.Address]
 
+    func isSame(as other: HostInterface) -> Bool { index == other.index && name == other.name }
+
     var isLoopback: Bool { flags & UInt32(IFF_LOOPBACK) != 0 }
     var hasIPv4: Bool { addresses.contains { $0.ip.count == 4 } }
     var hasIPv6: Bool { addresses.contains { $0.ip.count == 16 } }

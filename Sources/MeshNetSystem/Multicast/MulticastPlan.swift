@@ -80,14 +80,14 @@ struct MulticastPlan {
 
     // MARK: Inputs
 
-    /// The interfaces to use now, and the names of those for which there is no room. Called again at every change of the network: what failed is tried
-    /// again at once. `linkLocalPort`: where the node listens on every IPv6 address, and so on the link-local ones too.
+    /// The interfaces to use now, and the names of those for which there is no room. Called again at every change of the network: what failed is
+    /// tried again at once. `linkLocalPort`: where the node listens on every IPv6 address, and so on the link-local ones too.
     mutating func setInterfaces(_ interfaces: [HostInterface], leftOut names: [String], linkLocalPort: UInt16? = nil) {
         isDirty = true
         self.linkLocalPort = linkLocalPort
-        for link in links where !interfaces.contains(where: { $0.index == link.interface.index && $0.name == link.interface.name }) { close(link.sockets) }
+        for link in links where !interfaces.contains(where: link.interface.isSame) { close(link.sockets) }
         links = interfaces.map { interface in
-            var link = links.first { $0.interface.index == interface.index && $0.interface.name == interface.name } ?? Link(interface: interface)
+            var link = links.first { $0.interface.isSame(as: interface) } ?? Link(interface: interface)
             link.interface = interface
             return link
         }

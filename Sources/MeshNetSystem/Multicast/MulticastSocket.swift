@@ -5,8 +5,8 @@ import MeshNetSwarm
 
 /// One UDP socket on port 5353 of an mDNS group, on one interface.
 ///
-/// It is bound to the group's address and not to the wildcard, so that nothing but multicast comes in (RFC 6762, 11), and unicast to port 5353 goes on
-/// to Avahi and its like, who share the port and whose peers may answer so (RFC 6762, 15.1). Each interface has its own, because the kernel
+/// It is bound to the group's address and not to the wildcard, so that nothing but multicast comes in (RFC 6762, 11), and unicast to port 5353 goes
+/// on to Avahi and its like, who share the port and whose peers may answer so (RFC 6762, 15.1). Each interface has its own, because the kernel
 /// limits the groups of a socket (net.ipv4.igmp_max_memberships, 20) and binds ff02::fb on one interface only, and because what breaks one then
 /// leaves the others alone.
 final class MulticastSocket {

@@ -192,10 +192,10 @@ class Headscale:
         self.key = ""
         self._daemon: Daemon | None = None
 
-    def start(self, *addresses: str, options: Sequence[str] = ()) -> None:
-        """Lists a node at each of these addresses, with libp2p on port 4001. `options` are further ones of the server."""
+    def start(self, *addresses: str, misbehaviour: str = "", options: Sequence[str] = ()) -> None:
+        """Lists a node at each of these addresses, with libp2p on port 4001; or does what it should not, such as `huge`. `options` are further ones."""
         nodes = [word for address in addresses for word in ("--node", f"{address},4001")]
-        program = [sys.executable, "-u", str(CONTROL_SERVER), "--host", self.address, *nodes, *options]
+        program = [sys.executable, "-u", str(CONTROL_SERVER), "--host", self.address, "--misbehaviour", misbehaviour, *nodes, *options]
         self._daemon = daemon = Daemon(self.host, "headscale", *program)
         eventually(lambda: "with the key" in daemon.words(), "the server has started", state=daemon.words)
         self.key = daemon.words().split("with the key ")[1].split(";")[0]

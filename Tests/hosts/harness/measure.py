@@ -43,6 +43,8 @@ class Meetings:
 
     first_contact: list[float] = field(default_factory=list)
     full_mesh: list[float] = field(default_factory=list)
+    #: Packets that were dropped, in all runs.
+    dropped: int = 0
 
     def __str__(self) -> str:
         parts = []
@@ -52,11 +54,16 @@ class Meetings:
         return f"{'; '.join(parts)}; {len(self.full_mesh)} runs"
 
 
-def full_mesh(ten: Ten, runs: int, loss: int) -> Meetings:
-    """All are opened at one time, with new identities; this many percent of the multicast packets that a host receives are dropped."""
+def full_mesh(ten: Ten, runs: int, loss: int, ipv6: bool = True) -> Meetings:
+    """All are opened at one time, with new identities; this many percent of the multicast packets that a host receives are dropped.
+
+    Without IPv6 no question and no answer comes twice, by both families.
+    """
     results = Meetings()
     for host in ten.hosts:
         host.drop_nothing()
+        if not ipv6:
+            host.rule("input", "ip6 daddr ff02::fb drop")
         if loss:
             host.drop_incoming(MDNS, percent=loss)
     try:
@@ -69,6 +76,7 @@ def full_mesh(ten: Ten, runs: int, loss: int) -> Meetings:
             results.first_contact.append(met.first_contact)
             results.full_mesh.append(met.full_mesh)
     finally:
+        results.dropped = sum(host.dropped() for host in ten.hosts)
         for host in ten.hosts:
             host.drop_nothing()
     return results

@@ -38,6 +38,8 @@ struct AvahiPlan {
     private var session = 0
     private var isInSession = false
     private var hasRun = false
+    /// The last thing told was a failure.
+    private var hasFailed = false
     private var retryAt: Instant?
     private var delay = Duration.zero
     private var forgetAt: Instant?
@@ -93,8 +95,10 @@ struct AvahiPlan {
         case .running:
             hasRun = true
             delay = .zero
-            actions.append(.report(.running))
-        case .established: renames = 0
+            runs()
+        case .established:
+            renames = 0
+            if hasFailed { runs() }
         case .collision: rename()
         case .refused(let error): fail(Self.describe(error), retryAfter: nil)
         case .found(let service, let interface, let texts): found(service, on: interface, texts)
@@ -107,7 +111,10 @@ struct AvahiPlan {
 
     /// The session could not be begun for lack of descriptors or threads.
     mutating func couldNotStart(_ error: SystemError, now: Instant) {
-        switch error { case .failed(let call, let code): ended(AvahiError(code: AvahiError.noMemory, text: "\(call): \(MeshNetSystem.describe(errno: code))"), now: now) }
+        switch error {
+        case .failed(let call, let code):
+            ended(AvahiError(code: AvahiError.noMemory, text: "\(call): \(MeshNetSystem.describe(errno: code))"), now: now)
+        }
     }
 
     private mutating func ended(_ error: AvahiError, now: Instant) {
@@ -184,7 +191,13 @@ struct AvahiPlan {
         fail(Self.describe(error), retryAfter: retryAfter)
     }
 
+    private mutating func runs() {
+        hasFailed = false
+        actions.append(.report(.running))
+    }
+
     private mutating func fail(_ failure: SourceFailure, retryAfter: Duration?) {
+        hasFailed = true
         actions.append(.report(.failed(failure, retryAfter: retryAfter)))
     }
 
@@ -196,7 +209,7 @@ struct AvahiPlan {
         case AvahiError.timedOut:
             return SourceFailure(.timedOut, detail: detail, hint: "avahi-daemon hangs: restart it")
         case AvahiError.accessDenied, AvahiError.notPermitted:
-            return SourceFailure(.permission, detail: detail, hint: "the D-Bus policy or avahi-daemon.conf (disable-user-service-publishing) forbids it")
+            return SourceFailure(.permission, detail: detail, hint: "D-Bus policy or avahi-daemon.conf (disable-user-service-publishing) forbids it")
         case AvahiError.tooManyClients, AvahiError.tooManyObjects, AvahiError.tooManyEntries, AvahiError.noMemory:
             return SourceFailure(.limitReached, detail: detail, hint: "see the limits in avahi-daemon.conf")
         case AvahiError.invalidServiceType, AvahiError.invalidServiceName:

@@ -3,8 +3,8 @@ import Glibc
 
 /// One session with avahi-daemon, on a thread of its own.
 ///
-/// libavahi-client waits for each answer of the daemon, up to the 25 s of D-Bus, and neither can be changed: on the reactor thread a daemon that hangs
-/// would stop the node. So the library lives here, and the reactor sees a mailbox. `stop` gets the thread out of a call by cutting its bus
+/// libavahi-client waits for each answer of the daemon, up to the 25 s of D-Bus, and neither can be changed: on the reactor thread a daemon that
+/// hangs would stop the node. So the library lives here, and the reactor sees a mailbox. `stop` gets the thread out of a call by cutting its bus
 /// connection.
 final class AvahiWorker: Sendable {
     /// Events that wait for the reactor. A network has hundreds of services; more come when somebody floods it, and end the session.
