@@ -197,6 +197,10 @@ import Testing
         #expect(machine.failure?.kind == .serverError)
         #expect(machine.failure?.detail.contains("database is locked for Bearer (key)") == true)
         #expect(!"\(machine.reports)".contains(Self.key))
+        // A combining mark makes another character of the key's last letter, and no other bytes.
+        _ = machine.nextRequest()
+        machine.answer(500, #"{"message":"\#(Self.key)\u0301"}"#)
+        #expect(machine.failure?.detail.utf8.contains("secret".utf8) == false)
     }
 
     @Test(arguments: [

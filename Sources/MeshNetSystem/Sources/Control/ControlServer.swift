@@ -174,15 +174,21 @@ struct ControlServer {
         return text.flatMap { $0.isEmpty ? nil : words($0) }
     }
 
-    /// By hand: the standard library's `replacing` would bring 2 MB of pattern matching into the library.
+    /// Byte by byte: as characters a secret with a combining mark behind it would be another text, and the standard library's `replacing` would
+    /// bring 2 MB of pattern matching into the library.
     private static func without(_ secret: String, _ text: String) -> String {
-        var result = "", rest = text[...]
-        while let character = rest.first {
-            let isSecret = rest.hasPrefix(secret)
-            rest = rest.dropFirst(isSecret ? secret.count : 1)
-            if isSecret { result += "(key)" } else { result.append(character) }
+        let secret = Array(secret.utf8), bytes = Array(text.utf8)
+        var result: [UInt8] = [], index = 0
+        while index < bytes.count {
+            if bytes[index...].starts(with: secret) {
+                result += "(key)".utf8
+                index += secret.count
+            } else {
+                result.append(bytes[index])
+                index += 1
+            }
         }
-        return result
+        return String(decoding: result, as: UTF8.self)
     }
 
     /// Another's words in quotes, without our secrets.
