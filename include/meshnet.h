@@ -700,7 +700,7 @@ typedef struct meshnet_headscale_options {
     const char *api_base_url;               /* required: "https://host[:port][/path]" */
     const char *api_key;                    /* required: of `headscale apikeys create`. It rules the whole tailnet. Shown in no log, error or event */
     uint16_t port;                          /* the libp2p port of nodes whose tags name none; 0: such nodes are not dialled */
-    bool tags_itself;                       /* false; true: write peer id and port as tags of our own node. Not to be undone: see docs/discovery.md */
+    bool tags_itself;                       /* false; true: write peer id and port as tags of our own node. Not to be undone: see docs/headscale.md */
     const char *required_tag;               /* only nodes with this tag are dialled; NULL: all */
     const char *certificate_authority_file; /* certificates to trust in place of the system's, PEM; NULL: the system's */
 } meshnet_headscale_options_t;

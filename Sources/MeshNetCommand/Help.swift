@@ -43,7 +43,7 @@ enum Help {
             --headscale-api-key-file FILE its API key; or MESHNET_HEADSCALE_API_KEY. Never on the command line
             --headscale-poll-interval SECONDS (30)  --headscale-port PORT  --headscale-tag TAG  --headscale-ca-file FILE
             --headscale-tag-self          write our peer id and port as tags of our own node. Tags replace the node's owner
-                                          and cannot be taken off again: read docs/discovery.md first
+                                          and cannot be taken off again: read docs/headscale.md first
             --tailscale-socket PATH, --tailscale-api-key-file FILE, --tailscale-client-id ID,
             --tailscale-client-secret-file FILE, --tailscale-port PORT, --tailscale-tag TAG: a tailnet, for mode tailscale
         """

@@ -17,7 +17,9 @@ extension SystemTests {
             client = HTTPClient(readiness: readiness, tokenBase: Self.tokenBase, nameServers: names.text)
         }
 
-        func request(_ server: WebServer, _ path: String = "/list", host: String = "127.0.0.1", _ change: (inout HTTPRequest) -> Void = { _ in }) throws -> HTTPRequest {
+        func request(
+            _ server: WebServer, _ path: String = "/list", host: String = "127.0.0.1", _ change: (inout HTTPRequest) -> Void = { _ in }
+        ) throws -> HTTPRequest {
             var request = HTTPRequest(try ServerAddress("http://\(host):\(server.port)"), path)
             change(&request)
             return request

@@ -75,7 +75,7 @@ import Testing
     @Test func tenThousandNodesAreReadAndMoreAreCut() throws {
         var machine = harness()
         _ = machine.nextRequest()
-        let nodes = (1...10_500).map { #"{"id":"\#($0)","ipAddresses":["100.\#(64 + $0 / 65_536).\#($0 / 256 % 256).\#($0 % 256)"],"name":"n\#($0)","online":true}"# }
+        let nodes = (1...10_500).map { #"{"id":"\#($0)","ipAddresses":["100.64.\#($0 / 256).\#($0 % 256)"],"name":"n\#($0)","online":true}"# }
         machine.answer(200, #"{"nodes":[\#(nodes.joined(separator: ","))]}"#)
         #expect(machine.candidates?.count == TailnetView.maximumNodes)
         #expect(machine.filtered == ["500 nodes more than 10000": .limit])
@@ -197,6 +197,10 @@ import Testing
         #expect(machine.failure?.kind == .serverError)
         #expect(machine.failure?.detail.contains("database is locked for Bearer (key)") == true)
         #expect(!"\(machine.reports)".contains(Self.key))
+        // A combining mark makes another character of the key's last letter, and no other bytes.
+        _ = machine.nextRequest()
+        machine.answer(500, #"{"message":"\#(Self.key)\u0301"}"#)
+        #expect(machine.failure?.detail.utf8.contains("secret".utf8) == false)
     }
 
     @Test(arguments: [

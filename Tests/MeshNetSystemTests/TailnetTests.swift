@@ -184,7 +184,9 @@ import Testing
         #expect(json["d"]?.isNull == true)
         #expect(json["e"]?["f"]?.bool == true)
         #expect(json["e"]?.members?.count == 1)
-        for bad in ["", "{", "[1,]", "{\"a\":99999999999999999999}", "\u{0}", "]]]][[[["] { #expect(throws: JSON.ParseError.self) { try JSON(parsing: Array(bad.utf8)) } }
+        for bad in ["", "{", "[1,]", "{\"a\":99999999999999999999}", "\u{0}", "]]]][[[["] {
+            #expect(throws: JSON.ParseError.self) { try JSON(parsing: Array(bad.utf8)) }
+        }
         #expect(JSONText.array(["a\"b\\\n"]) == #"["a\"b\\\u000a"]"#)
     }
 
@@ -193,12 +195,14 @@ import Testing
     @Test func addressesOfServersAreReadAsPeopleWriteThem() throws {
         let cases = [
             ("https://HS.example.com/", "https://hs.example.com"), (" https://hs.example.com:443\n", "https://hs.example.com"),
-            ("http://hs:8080//", "http://hs:8080"), ("https://[fd00::1]:8443/a/b/", "https://[fd00::1]:8443/a/b"), ("HTTP://10.0.0.1", "http://10.0.0.1"),
+            ("http://hs:8080//", "http://hs:8080"), ("https://[fd00::1]:8443/a/b/", "https://[fd00::1]:8443/a/b"),
+            ("HTTP://10.0.0.1", "http://10.0.0.1"),
         ]
         for (text, wanted) in cases { #expect(try ServerAddress(text).description == wanted) }
         let problems: [(String, ServerAddress.Problem)] = [
             ("", .empty), ("hs.example.com", .noScheme), ("ftp://x", .scheme("ftp")), ("https://u:p@h", .userInfo), ("https://", .host),
-            ("https://h:0", .port("0")), ("https://h:1x", .port("1x")), ("https://h#x", .extra), ("https://hö", .badCharacter), ("https://[::1", .host),
+            ("https://h:0", .port("0")), ("https://h:1x", .port("1x")), ("https://h#x", .extra), ("https://hö", .badCharacter),
+            ("https://[::1", .host),
             ("https://a%2e", .host), ("https://" + String(repeating: "a", count: 2_048), .tooLong(limit: 2_048)),
         ]
         for (text, problem) in problems { #expect(throws: problem) { try ServerAddress(text) } }

@@ -492,7 +492,8 @@ def main() -> None:
     parser.add_argument("--key", default=KEY, help="the only key that is accepted")
     parser.add_argument("--node", action="append", default=[], metavar="ADDRESS,PORT", help="a node with this address and libp2p port")
     options = parser.parse_args()
-    nodes = [Node(number, f"node-{number}", [text.split(",")[0]], [f"tag:exo-port-{text.split(',')[1]}"]) for number, text in enumerate(options.node, 1)]
+    pairs = [text.split(",") for text in options.node]
+    nodes = [Node(number, f"node-{number}", [address], [f"tag:exo-port-{port}"]) for number, (address, port) in enumerate(pairs, 1)]
     with ControlServer(options.version, nodes=nodes, host=options.host, port=options.port) as server:
         server.misbehaviour, server.key = options.misbehaviour, options.key
         print(f"{server.url} with the key {options.key}; process {os.getpid()}", flush=True)

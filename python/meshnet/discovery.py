@@ -101,7 +101,7 @@ class HeadscaleConfig:
     port: int
     #: Only nodes with this tag are dialled; None: all.
     required_tag: str | None = None
-    #: Write our own peer id and port as tags of our node. Not to be undone: see docs/discovery.md.
+    #: Write our own peer id and port as tags of our node. Not to be undone: see docs/headscale.md.
     tags_itself: bool = False
     #: Certificates to trust in place of the system's, PEM.
     certificate_authority_file: str | None = None

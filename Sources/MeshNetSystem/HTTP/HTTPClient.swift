@@ -5,8 +5,8 @@ import MeshNetSwarm
 
 /// HTTP by libcurl on the reactor's own wait. Connections are kept and used again.
 ///
-/// Follows no redirection, so that a key goes nowhere but to the server it was meant for; uses no proxy, cookie or password file. Names are looked up by
-/// our own resolver and handed to libcurl, whose resolver would start a thread. Reactor thread only; call `poll()` until nil after each other call.
+/// Follows no redirection, so that a key goes nowhere but to the server it was meant for; uses no proxy, cookie or password file. Names are looked
+/// up by our own resolver and handed to libcurl, whose resolver would start a thread. Reactor thread only; call `poll()` until nil after each other call.
 final class HTTPClient {
     /// Requests at once. A source makes one at a time; more is a fault.
     static let maximumRequests = 8

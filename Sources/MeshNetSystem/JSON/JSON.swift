@@ -98,7 +98,13 @@ struct JSON {
         var depth = 0, containers = 0, values = 1, isInText = false, isEscaped = false
         for byte in bytes {
             if isInText {
-                if isEscaped { isEscaped = false } else if byte == UInt8(ascii: "\\") { isEscaped = true } else if byte == UInt8(ascii: "\"") { isInText = false }
+                if isEscaped {
+                    isEscaped = false
+                } else if byte == UInt8(ascii: "\\") {
+                    isEscaped = true
+                } else if byte == UInt8(ascii: "\"") {
+                    isInText = false
+                }
                 continue
             }
             switch byte {

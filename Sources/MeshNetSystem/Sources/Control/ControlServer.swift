@@ -66,12 +66,15 @@ struct ControlServer {
                 hint: "check that it runs and that nothing blocks the way"), .absent)
         case .timedOut(let connected, let time):
             (SourceFailure(
-                .timedOut, detail: "\(name) at \(address) did not \(connected ? "answer" : "accept a connection") within \(time.components.seconds) s",
-                hint: connected ? "it is overloaded or stuck" : "check that it runs and that no firewall drops the packets"), connected ? .refusing : .absent)
+                .timedOut,
+                detail: "\(name) at \(address) did not \(connected ? "answer" : "accept a connection") within \(time.components.seconds) s",
+                hint: connected ? "it is overloaded or stuck" : "check that it runs and that no firewall drops the packets"),
+             connected ? .refusing : .absent)
         case .certificate(let code, let reason): (certificateFailure(code, reason), .absent)
         case .authorityFile(let path):
             (SourceFailure(
-                .badConfiguration, detail: "the certificate authority file \(path.quoted) cannot be used", hint: "name a readable file in PEM"), .absent)
+                .badConfiguration, detail: "the certificate authority file \(path.quoted) cannot be used",
+                hint: "name a readable file in PEM"), .absent)
         case .tooLarge(let limit):
             (SourceFailure(
                 .limitReached, detail: "\(name) sent more than \(limit) bytes", hint: "check that the address leads to the API"), .refusing)
@@ -105,7 +108,8 @@ struct ControlServer {
             let target = response.location.flatMap { try? ServerAddress(String($0.prefix { $0 != "?" && $0 != "#" })) }
             let place = target.map { "; it points to \($0.bracketedHost) port \($0.port)" } ?? ""
             return (SourceFailure(
-                .badAnswer, detail: "\(detail)\(place)", hint: "give the address that answers without a redirection; the key follows none"), .refusing)
+                .badAnswer, detail: "\(detail)\(place)",
+                hint: "give the address that answers without a redirection; the key follows none"), .refusing)
         case 403: return (SourceFailure(.permission, detail: detail, hint: "the key, or a proxy in front, does not allow this"), .refusing)
         case 404: return (SourceFailure(.badAnswer, detail: detail, hint: "no API is there: check the path of the address"), .refusing)
         case 429: return (SourceFailure(.limitReached, detail: detail, hint: "ask more rarely: raise the poll interval"), .refusing)
@@ -118,7 +122,8 @@ struct ControlServer {
     func keyFailure(_ response: HTTPResponse, wasAccepted: Bool, makeOne: String) -> SourceFailure {
         let detail = "\(name) at \(address) does not accept the key (status \(response.status))"
         if let difference = clockDifference {
-            return SourceFailure(.clockOff, detail: "\(detail), and \(difference)", hint: "set the clocks; if they are right, make a new key: \(makeOne)")
+            return SourceFailure(
+                .clockOff, detail: "\(detail), and \(difference)", hint: "set the clocks; if they are right, make a new key: \(makeOne)")
         }
         if wasAccepted {
             return SourceFailure(.keyExpired, detail: "\(detail) any more: it expired or was revoked", hint: "make a new one: \(makeOne)")
@@ -169,15 +174,21 @@ struct ControlServer {
         return text.flatMap { $0.isEmpty ? nil : words($0) }
     }
 
-    /// By hand: the standard library's `replacing` would bring 2 MB of pattern matching into the library.
+    /// Byte by byte: as characters a secret with a combining mark behind it would be another text, and the standard library's `replacing` would
+    /// bring 2 MB of pattern matching into the library.
     private static func without(_ secret: String, _ text: String) -> String {
-        var result = "", rest = text[...]
-        while let character = rest.first {
-            let isSecret = rest.hasPrefix(secret)
-            rest = rest.dropFirst(isSecret ? secret.count : 1)
-            if isSecret { result += "(key)" } else { result.append(character) }
+        let secret = Array(secret.utf8), bytes = Array(text.utf8)
+        var result: [UInt8] = [], index = 0
+        while index < bytes.count {
+            if bytes[index...].starts(with: secret) {
+                result += "(key)".utf8
+                index += secret.count
+            } else {
+                result.append(bytes[index])
+                index += 1
+            }
         }
-        return result
+        return String(decoding: result, as: UTF8.self)
     }
 
     /// Another's words in quotes, without our secrets.

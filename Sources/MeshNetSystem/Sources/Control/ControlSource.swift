@@ -60,7 +60,8 @@ final class ControlSource<Machine: ControlMachine>: ExternalSource {
 
     private var surroundings: ControlSurroundings {
         ControlSurroundings(
-            wallClock: Int64(clamping: WallClock.nanoseconds() / 1_000_000_000), addresses: Interfaces.addresses().map(\.ip), tailscaledSocket: findSocket())
+            wallClock: Int64(clamping: WallClock.nanoseconds() / 1_000_000_000), addresses: Interfaces.addresses().map(\.ip),
+            tailscaledSocket: findSocket())
     }
 
     private func settle() {

@@ -23,7 +23,9 @@ enum KeyKinds {
         let hint = "make an API access token in the admin console, Settings, Keys"
         return checked(key) { text in
             if text.hasPrefix("tskey-auth-") || text.hasPrefix("hskey-auth-") { return wrong("this is an auth key, by which machines join", hint) }
-            if text.hasPrefix("tskey-client-") { return wrong("this is the secret of an OAuth client", "give it as client secret, with the client id") }
+            if text.hasPrefix("tskey-client-") {
+                return wrong("this is the secret of an OAuth client", "give it as client secret, with the client id")
+            }
             return nil
         }
     }
@@ -50,7 +52,9 @@ enum KeyKinds {
         if text.isEmpty { return bad("the key is empty") }
         guard text.utf8.count <= maximumByteCount else { return bad("the key has more than \(maximumByteCount) bytes") }
         // A line feed would begin another header line.
-        guard text.utf8.allSatisfy({ $0 > 0x20 && $0 < 0x7f }) else { return bad("the key has a space, a control character or a letter outside ASCII in it") }
+        guard text.utf8.allSatisfy({ $0 > 0x20 && $0 < 0x7f }) else {
+            return bad("the key has a space, a control character or a letter outside ASCII in it")
+        }
         if let failure = kind(text) { return .failure(failure) }
         return .success(APIKey(text))
     }

@@ -2,9 +2,9 @@ import MeshNetProtocol
 
 /// When a server is asked next.
 ///
-/// Every interval while peers are connected. While none is, more often: a tenth of the interval first, slower with every answer up to half of it, because
-/// each question costs a Headscale server 50 to 100 ms of bcrypt. After failures rarely: doubled from a tenth of the interval, up to `longest` when the
-/// server answers that it cannot, and up to the interval when nothing is there to be burdened.
+/// Every interval while peers are connected. While none is, more often: a tenth of the interval first, slower with every answer up to half of it,
+/// because each question costs a Headscale server 50 to 100 ms of bcrypt. After failures rarely: doubled from a tenth of the interval, up to
+/// `longest` when the server answers that it cannot, and up to the interval when nothing is there to be burdened.
 struct PollSchedule {
     /// The interval is held between these.
     static let shortest: Duration = .seconds(1)

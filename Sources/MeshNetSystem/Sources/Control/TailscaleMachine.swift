@@ -162,7 +162,8 @@ struct TailscaleMachine: ControlMachine {
     private mutating func askOnline(instead failure: SourceFailure?, now: Instant) {
         guard server != nil else {
             let absent = SourceFailure(
-                .notAvailable, detail: "no tailscaled runs here, and no key of the API is set", hint: "start tailscaled, or give an API key or an OAuth client")
+                .notAvailable, detail: "no tailscaled runs here, and no key of the API is set",
+                hint: "start tailscaled, or give an API key or an OAuth client")
             schedule.setPace(interval: min(configuration.pollInterval, Self.localInterval), fastest: PollSchedule.fastest)
             return fail((failure ?? absent, .absent), now: now)
         }
