@@ -170,6 +170,15 @@ import Testing
         #expect(verdict(facts) == Finding(cause, evidence: "Headscale: 401 of https://head.example; next try in 30.0 s", remedy: "Make a new key."))
     }
 
+    @Test func forTheNodeAsAWholeAServerTellsMoreThanOneAddress() {
+        let failure = SourceFailure(.keyExpired, detail: "401", hint: "Make a new key.")
+        for (target, cause) in [("", DiagnosisCause.controlKeyExpired), ("\(Self.peer)", .refused)] {
+            var facts = Self.facts(target, [(Self.near, .failure(.refused))])
+            facts.table.sources = [Self.source(.headscale, .failed(failure, retryAfter: nil))]
+            #expect(verdict(facts)?.cause == cause)
+        }
+    }
+
     @Test func nothingHeardByMulticast() {
         var facts = Self.facts()
         facts.table.sources = [Self.source(.mdns) {
@@ -186,6 +195,11 @@ import Testing
         #expect(verdict(facts)?.cause == .noMulticastInterface)
         facts.table.sources = [Self.source(.mdns) { $0.interfaces = [Self.interface("eth0", sent: 0, heard: 0, failure: failure)] }]
         #expect(verdict(facts) == Finding(.noMulticastInterface, evidence: "eth0: EADDRINUSE at 224.0.0.251", remedy: "Stop the other program."))
+        let blocked = SourceFailure(.permission, detail: "sendto on eth0: Operation not permitted", hint: "Allow UDP port 5353.")
+        facts.table.sources = [Self.source(.mdns, .failed(blocked, retryAfter: nil)) {
+            $0.interfaces = [Self.interface("eth0", sent: 0, heard: 0, failure: blocked)]
+        }]
+        #expect(causes(facts) == [.nothingHeard, .unknownPeer])
     }
 
     @Test func othersAreHeardAndThePeerIsNot() {
@@ -208,6 +222,7 @@ import Testing
 
     @Test func aClockThatIsOff() {
         var facts = Self.facts()
+        facts.addressesLeftOut = 3
         facts.clockAhead = (Self.stranger, .seconds(7_300))
         #expect(causes(facts).first == .clockOff)
         #expect(verdict(facts)?.evidence.contains("2 h") == true)
@@ -225,7 +240,8 @@ import Testing
 
     /// Whatever the facts are, something is said, and nothing without evidence.
     @Test func neverEmpty() {
-        for target in ["", "x", "\(Self.peer)", "\(Self.own)", "\(Self.near)", "\(Self.near)/p2p/\(Self.peer)", "/dns4/host.example/tcp/1", "/p2p/\(Self.peer)"] {
+        let (peer, own, near) = ("\(Self.peer)", "\(Self.own)", "\(Self.near)")
+        for target in ["", "x", peer, own, near, "\(near)/p2p/\(peer)", "/dns4/host.example/tcp/1", "/p2p/\(peer)"] {
             for results in [[], [(Self.near, Result<PeerID, DialError>.failure(.cancelled))], [(Self.near, .failure(.noAddresses))]] {
                 let findings = Diagnostician.diagnose(Self.facts(target, results)).findings
                 #expect(!findings.isEmpty, "\(target)")

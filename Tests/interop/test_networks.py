@@ -7,6 +7,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 
@@ -15,6 +16,9 @@ from conftest import need
 from harness.peer import Peer
 
 SOON = 5.0  # seconds: no handshake's timeout, which is 10 s or more
+OPTIONS: dict[str, Any] = {
+    "identity": meshnet.Keypair.generate(), "bootstrap_peers": [], "listen_port": 0, "discovery": "none", "network": "a private one",
+}  # fmt: skip
 
 
 @pytest.mark.parametrize("kind", ["go", "py"])
@@ -23,7 +27,7 @@ def test_a_public_peer_is_recognised_from_a_private_network(kind: str, start: Ca
     peer = start(kind)
 
     async def dial() -> None:
-        async with meshnet.Node(meshnet.Keypair.generate(), [], 0, discovery="none", network="a private one") as node:
+        async with meshnet.Node(**OPTIONS) as node:
             begin = time.monotonic()
             with pytest.raises(meshnet.OtherNetworkError, match="the peer is in none"):
                 await node.connect(peer.address, timeout=30)
@@ -41,9 +45,7 @@ def test_a_public_peer_that_dials_a_private_network_is_told_of(kind: str, start:
     peer = start(kind)
 
     async def listen() -> None:
-        async with meshnet.Node(
-            meshnet.Keypair.generate(), [], 0, discovery="none", network="a private one", listen_addresses=["/ip4/127.0.0.1/tcp/0"]
-        ) as node:
+        async with meshnet.Node(**OPTIONS, listen_addresses=["/ip4/127.0.0.1/tcp/0"]) as node:
             address = f"{node.listen_addresses()[0]}/p2p/{node.peer_id}"
             with pytest.raises(RuntimeError):
                 await asyncio.to_thread(peer.connect, address)

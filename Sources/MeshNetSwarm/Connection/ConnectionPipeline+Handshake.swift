@@ -30,7 +30,9 @@ extension ConnectionPipeline {
     mutating func takeNonce() {
         let unread = input.unread
         if PeerGreeting.isPublic(UnsafeRawBufferPointer(unread)) { return refuse(.peerInNone) }
-        if refusal == nil, let words = PeerGreeting.banner(UnsafeRawBufferPointer(unread)) { return failHandshake(.malformed(.privateNetwork, words)) }
+        if refusal == nil, let words = PeerGreeting.banner(UnsafeRawBufferPointer(unread)) {
+            return failHandshake(.malformed(.privateNetwork, words))
+        }
         guard let preSharedKey, unread.count >= PrivateNetworkCipher.nonceByteCount else { return }
         let nonce = [UInt8](unread[..<PrivateNetworkCipher.nonceByteCount])
         input.consume(nonce.count)

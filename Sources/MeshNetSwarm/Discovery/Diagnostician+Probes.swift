@@ -44,7 +44,8 @@ extension Diagnostician {
     }
 
     private mutating func refused(_ probe: DiagnosisFacts.Probe) {
-        let newer = facts.entries.first { DiagnosisWords.host(of: $0.address) == DiagnosisWords.host(of: probe.address) && $0.address != probe.address }
+        let host = DiagnosisWords.host(of: probe.address)
+        let newer = facts.entries.first { DiagnosisWords.host(of: $0.address) == host && $0.address != probe.address }
         let stale = newer.map { "; \(DiagnosisWords.name($0.source)) told of \($0.address) there" } ?? ""
         add(.refused, .refused, "the host of \(probe.address) answers, and nobody listens on port \(DiagnosisWords.port(of: probe.address))\(stale)",
             "Start the peer, or correct the port: after a restart it may have another one.")
@@ -75,11 +76,13 @@ extension Diagnostician {
         if code == 113 || code == 112, let subnet = facts.subnet(of: probe.address) {
             return add(.isolated, .isolated,
                 "\(name) for \(probe.address), which is in our own subnet \(DiagnosisWords.prefix(subnet.prefix)) on \(subnet.interface)",
-                "It is off, or the two may not see each other: client isolation of the access point, a guest network, or a denied local network permission.")
+                "It is off, or the two may not see each other: client isolation of the access point, a guest network, or a denied permission for "
+                    + "the local network.")
         }
         toldElsewhere(probe)
         let place = foreignPlace(of: probe.address).map { "; \($0)" } ?? ""
-        add(.unreachable, .unreachable, "\(name) for \(probe.address)\(place)", "Check the network, the route (ip route get) and the firewalls on the way.")
+        add(.unreachable, .unreachable, "\(name) for \(probe.address)\(place)",
+            "Check the network, the route (ip route get) and the firewalls on the way.")
     }
 
     private mutating func handshakeFailed(_ probe: DiagnosisFacts.Probe, _ failure: HandshakeFailure) {
@@ -115,7 +118,8 @@ extension Diagnostician {
 
     /// Words for an address in none of our subnets; nil when it is in one, or cannot be known.
     private func foreignPlace(of address: Multiaddr) -> String? {
-        guard case .socket = DialTarget(address), facts.subnet(of: address) == nil, !facts.isOurs(address), !facts.ownSubnets.isEmpty else { return nil }
+        guard case .socket = DialTarget(address), facts.subnet(of: address) == nil, !facts.isOurs(address), !facts.ownSubnets.isEmpty
+        else { return nil }
         return "\(DiagnosisWords.host(of: address)) is in none of our subnets (\(facts.ownSubnets.prefix(4).joined(separator: ", ")))"
     }
 

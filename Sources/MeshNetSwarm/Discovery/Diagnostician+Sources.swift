@@ -8,7 +8,9 @@ extension Diagnostician {
             let again = retryAfter.map { "; next try in \(DiagnosisWords.time($0))" } ?? ""
             let evidence = "\(DiagnosisWords.name(status.source)): \(failure.detail)\(again)"
             let (rank, cause) = Self.verdict(failure.kind, of: status.source)
-            add(rank, cause, evidence, failure.hint)
+            // For the node as a whole a server that gives no list tells more than one of many addresses.
+            let isBroad = facts.target.isWholeNode && [.controlKey, .clock, .controlServer].contains(rank)
+            add(isBroad ? .limit : rank, cause, evidence, failure.hint)
         }
     }
 
@@ -65,7 +67,8 @@ extension Diagnostician {
             let names = facts.refusals.filter { $0.reason == reason }.suffix(3).map(\.what.quoted).joined(separator: ", ")
             let which = names.isEmpty ? "" : ": \(names)"
             if reason == .appID {
-                add(.filteredOthers, .filteredAppID, "\(counts) announcements heard with another app id than ours\(which)", "Give both nodes the same app id, or none.")
+                add(.filteredOthers, .filteredAppID, "\(counts) announcements heard with another app id than ours\(which)",
+                    "Give both nodes the same app id, or none.")
             } else {
                 add(.filteredOthers, .filteredServiceTag, "\(counts) announcements heard under another service tag\(which)",
                     "Give both nodes the same service tag, network and secret: a private network has a tag of its own.")

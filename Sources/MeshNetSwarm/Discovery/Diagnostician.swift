@@ -63,6 +63,9 @@ struct Diagnostician {
         if judgeConnection() { return }
         judgeLimits()
         for probe in facts.probes { judge(probe) }
+        if facts.addressesLeftOut > 0 {
+            add(.hint, .limitReached, "\(facts.addressesLeftOut) further addresses were not tried", "Ask about one of them, as the table shows them.")
+        }
         judgeFilters()
         judgeRefusedHandshakes()
         judgeSources()

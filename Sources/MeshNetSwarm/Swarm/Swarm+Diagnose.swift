@@ -20,7 +20,6 @@ struct PendingDiagnosis {
     var addresses: [(address: Multiaddr, expected: PeerID?)]
     var results: [Result<PeerID, DialError>?]
     let addressesLeftOut: Int
-    let startedAt: Instant
 
     var isComplete: Bool { results.allSatisfy { $0 != nil } }
 }
@@ -36,7 +35,7 @@ extension Swarm {
         let id = DiagnosisID(rawValue: nextDiagnosis)
         nextDiagnosis += 1
         diagnoses[id] = PendingDiagnosis(
-            ticket: ticket, target: target, addresses: tried, results: tried.map { _ in nil }, addressesLeftOut: all.count - tried.count, startedAt: now)
+            ticket: ticket, target: target, addresses: tried, results: tried.map { _ in nil }, addressesLeftOut: all.count - tried.count)
         timers.set(.diagnosis(id), at: now + PendingDiagnosis.time)
         for (number, place) in tried.enumerated() { probe(place.address, expecting: place.expected, for: .diagnosis(id, number: number)) }
         finishDiagnosis(id)
@@ -167,8 +166,9 @@ extension Swarm {
         var found: (peer: PeerID, by: Duration)?
         for peer in peers.keys.sorted() {
             guard let sequence = peers[peer]?.sealedRecord?.record.sequence, sequence > clock, let ahead = Int64(exactly: sequence - clock),
-                (PendingDiagnosis.clockTolerance...PendingDiagnosis.clockDoubt).contains(.nanoseconds(ahead)), found.map({ .nanoseconds(ahead) > $0.by }) ?? true
+                (PendingDiagnosis.clockTolerance...PendingDiagnosis.clockDoubt).contains(.nanoseconds(ahead))
             else { continue }
+            if let found, found.by >= .nanoseconds(ahead) { continue }
             found = (peer, .nanoseconds(ahead))
         }
         return found
