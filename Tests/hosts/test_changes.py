@@ -37,15 +37,17 @@ def test_an_interface_that_is_removed_takes_nothing_else_with_it(lab: Lab, node:
     a = lab.host("a", left, "10.1.0.1/24")
     a.attach(right, "10.2.0.1/24", interface="eth1")
     b, c = lab.host("b", left, "10.1.0.2/24"), lab.host("c", right, "10.2.0.3/24")
-    here, by_left, by_right = node(a).open("mdns"), node(b).open("mdns"), node(c).open("mdns")
+    here, by_left, by_right = (node(host).open("mdns", ping_interval=1, ping_timeout=2) for host in (a, b, c))
     eventually(lambda: here.connected() == {by_left.peer_id, by_right.peer_id}, "the one between both has met both", SOON, here.connected)
     a.detach("eth0")
     late = node(lab.host("d", right, "10.2.0.4/24")).open("mdns")
     eventually(lambda: {by_right.peer_id, late.peer_id} <= here.connected(), "the other interface goes on", SOON, here.connected)
+    assert here.reaches(by_right, late) and not here.reaches(by_left)
     assert not by_right.lost()
     # And it is back as if it had never been gone.
     a.attach(left, "10.1.0.1/24", interface="eth0")
-    eventually(lambda: by_left.peer_id in here.connected(), "the first neighbour is met again", 2 * SOON, here.connected)
+    eventually(lambda: here.reaches(by_left), "the first neighbour is met again", 2 * SOON, here.connected)
+    assert not by_right.lost()
 
 
 def test_hosts_whose_network_is_renumbered_meet_again(lab: Lab, node: Start) -> None:
@@ -56,9 +58,14 @@ def test_hosts_whose_network_is_renumbered_meet_again(lab: Lab, node: Start) -> 
         host.remove_addresses(f"10.77.0.{number}/24")
         host.add_addresses(f"192.168.9.{number}/24")
     third = node(lab.host("c", a._switches["eth0"], "192.168.9.3/24")).open("mdns")
-    mesh([here, there, third], 3 * SOON)
-    addresses = {peer["address"] for peer in third.call("peers")}
-    assert all("192.168.9." in address or "/ip6/fe80" in address for address in addresses), addresses
+    nodes = [here, there, third]
+
+    def renumbered() -> bool:
+        addresses = [peer["address"] for one in nodes for peer in one.call("peers")]
+        return len(addresses) == 6 and not any("/10.77." in address for address in addresses)
+
+    eventually(renumbered, "all are connected by their new addresses", 3 * SOON, lambda: [one.call("peers") for one in nodes])
+    assert here.reaches(there, third) and there.reaches(third)
 
 
 def test_a_link_that_was_down_is_used_again(lab: Lab, node: Start) -> None:
@@ -78,6 +85,7 @@ def test_a_cable_that_was_out_for_a_while(lab: Lab, node: Start) -> None:
     eventually(lambda: not here.connected() and not there.connected(), "both notice", 20)
     a.plug()
     mesh([here, there], 40)
+    assert here.reaches(there)
 
 
 def test_a_suspended_host_is_back_when_it_wakes(lab: Lab, node: Start) -> None:
@@ -91,6 +99,7 @@ def test_a_suspended_host_is_back_when_it_wakes(lab: Lab, node: Start) -> None:
     holds(lambda: awake[1].peer_id in awake[0].connected(), "the others stay connected", SUSPENDED)
     sleeper.resume()
     mesh([*nodes, late], 2 * SOON)
+    eventually(lambda: sleeper.reaches(*awake, late), "it answers all and all answer it", 2 * SOON)
     assert not [event for event in disconnections(*awake) if event["peer_id"] != sleeper.peer_id]  # type: ignore[index]
 
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from .lab import Host
-from .program import Program
+from .program import TIMEOUT, Program
 from .waiting import eventually
 
 
@@ -53,6 +53,11 @@ class Node(Program):
 
     def connected(self) -> set[str]:
         return {peer["peer_id"] for peer in self.call("peers")}
+
+    def reaches(self, *others: Node) -> bool:
+        """Whether all of them answer now: a connection that is listed may be dead and not known to be yet."""
+        pings = [self.start("ping", peer=other.peer_id, timeout=2) for other in others]
+        return all(ping.exception(TIMEOUT) is None for ping in pings)
 
     def first_contact(self) -> dict[str, float]:
         """When each peer was first connected, on the clock of `time.monotonic`."""

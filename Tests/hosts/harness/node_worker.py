@@ -95,8 +95,8 @@ class Worker:
     async def disconnect(self, peer: str) -> None:
         await self.running.disconnect(peer)
 
-    async def ping(self, peer: str) -> float:
-        return await self.running.ping(peer, timeout=TIMEOUT)
+    async def ping(self, peer: str, timeout: float = TIMEOUT) -> float:
+        return await self.running.ping(peer, timeout=timeout)
 
     async def add_bootstrap_peer(self, address: str) -> None:
         await self.running.add_bootstrap_peer(address)
