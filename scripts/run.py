@@ -1,9 +1,10 @@
 """`make run`: three nodes on this machine, in Swift, C and Python, find each other and talk.
 
 They start without any address: mDNS and gossip bring them together, under a service tag of this run alone, so that strangers stay away. Where they
-have not met after some seconds, it says why and starts them again with addresses. Each follows a topic, says hello to the others and answers their hellos; what happens is shown as it happens, with the round trip of each hello,
-and at the end who heard whom. The exit status is 0 only if every node received every message. With `--peers` they join real nodes elsewhere as
-well, talk on a topic of their own, and the exit status is 0 only if one of those answered too.
+have not met after some seconds, it says why and starts them again with addresses. Each follows a topic, says hello to the others and answers their
+hellos; what happens is shown as it happens, with the round trip of each hello, and at the end who heard whom. The exit status is 0 only if every node
+received every message. With `--peers` they join real nodes elsewhere as well, talk on a topic of their own, and the exit status is 0 only if one of
+those answered too.
 """
 
 from __future__ import annotations

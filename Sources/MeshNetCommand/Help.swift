@@ -14,7 +14,8 @@ enum Help {
             meshnet id                           print, or make, an identity
             meshnet talk                         say hello on a topic and measure the echoes (make run uses it)
 
-        Nodes on one local network find each other by themselves. ADDR is a multiaddr such as /ip4/192.168.1.7/tcp/4001 or /dns4/host.example/tcp/4001/p2p/12D3KooW...
+        Nodes on one local network find each other by themselves.
+        ADDR is a multiaddr such as /ip4/192.168.1.7/tcp/4001 or /dns4/host.example/tcp/4001/p2p/12D3KooW...
         meshnet COMMAND --help tells the options of a command and shows examples.
         """
 

@@ -97,7 +97,7 @@ static void another_private_network_is_told_from_silence(void) {
     config.pre_shared_key_length = sizeof key;
     config.limits = NULL;
     REQUIRE_OK(meshnet_node_open(&config, &secret_node));
-    REQUIRE_CODE(MESHNET_ERROR_HANDSHAKE_FAILED, meshnet_connect(secret_node, address, PATIENCE, NULL, 0));
+    REQUIRE_CODE(MESHNET_ERROR_OTHER_NETWORK, meshnet_connect(secret_node, address, PATIENCE, NULL, 0));
     meshnet_node_free(secret_node);
     meshnet_node_free(node);
     meshnet_keypair_free(keys);

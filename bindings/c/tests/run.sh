@@ -69,11 +69,14 @@ report $? "header: every function says since when it is there"; show "$work/log"
 # ---- The library, by programs ----
 sed -n '/^enum meshnet_error {/,/^};/s/^ *\(MESHNET_[A-Z_]*\) = .*/CODE(\1)/p' include/meshnet.h > "$work/codes.h"
 # Each enum whose numbers have names: the function is called as the enum.
-awk '/^enum meshnet_[a-z_]+ \{/ { kind = substr($2, 9); prefix = "" }
-    /^    MESHNET_[A-Z_0-9]+ = / && kind ~ /^(event_type|disconnect_cause|dial_cause|discovery_source|source_state|source_failure|discovery_filter|entry_state|diagnosis_cause)$/ {
-        split("event_type EVENT disconnect_cause DISCONNECT dial_cause DIAL discovery_source SOURCE source_state SOURCE_STATE source_failure SOURCE_FAILURE discovery_filter FILTER entry_state ENTRY diagnosis_cause CAUSE", pairs, " ")
-        for (i = 1; i in pairs; i += 2) if (pairs[i] == kind) prefix = "MESHNET_" pairs[i + 1] "_"
-        printf "NAMED(%s, %s, \"%s\")\n", kind, $1, prefix }' include/meshnet.h > "$work/names.h"
+awk 'BEGIN {
+        names = "event_type EVENT disconnect_cause DISCONNECT dial_cause DIAL discovery_source SOURCE source_state SOURCE_STATE"
+        names = names " source_failure SOURCE_FAILURE discovery_filter FILTER entry_state ENTRY diagnosis_cause CAUSE"
+        count = split(names, pairs, " ")
+        for (i = 1; i < count; i += 2) prefix[pairs[i]] = "MESHNET_" pairs[i + 1] "_"
+    }
+    /^enum meshnet_[a-z_]+ \{/ { kind = substr($2, 9) }
+    /^    MESHNET_[A-Z_0-9]+ = / && kind in prefix { printf "NAMED(%s, %s, \"%s\")\n", kind, $1, prefix[kind] }' include/meshnet.h > "$work/names.h"
 build() { # SOURCE OUTPUT
     gcc -std=c11 -D_GNU_SOURCE -g -O1 "${warnings[@]}" -pthread -Iinclude -I"$work" "$1" -L"$library" -Wl,-rpath,"$library" -lmeshnet -o "$2" 2> "$work/log"
     local status=$?
