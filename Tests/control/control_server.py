@@ -489,12 +489,13 @@ def main() -> None:
     parser.add_argument("--host", default="127.0.0.1", help="the address to listen at")
     parser.add_argument("--port", type=int, default=8080)
     parser.add_argument("--misbehaviour", choices=MISBEHAVIOURS, default="")
+    parser.add_argument("--key", default=KEY, help="the only key that is accepted")
     parser.add_argument("--node", action="append", default=[], metavar="ADDRESS,PORT", help="a node with this address and libp2p port")
     options = parser.parse_args()
     nodes = [Node(number, f"node-{number}", [text.split(",")[0]], [f"tag:exo-port-{text.split(',')[1]}"]) for number, text in enumerate(options.node, 1)]
     with ControlServer(options.version, nodes=nodes, host=options.host, port=options.port) as server:
-        server.misbehaviour = options.misbehaviour
-        print(f"{server.url} with the key {KEY}; process {os.getpid()}", flush=True)
+        server.misbehaviour, server.key = options.misbehaviour, options.key
+        print(f"{server.url} with the key {options.key}; process {os.getpid()}", flush=True)
         threading.Event().wait()
 
 

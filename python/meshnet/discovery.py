@@ -26,8 +26,6 @@ __all__ = [
     "TailscaleConfig",
 ]
 
-_Mode = Literal["mdns", "dns", "gossip", "headscale", "tailscale"]
-
 _MODES = {
     "mdns": _meshnet.DISCOVER_MDNS,
     "dns": _meshnet.DISCOVER_DNS,
@@ -84,6 +82,13 @@ class DiagnosisCause(IntEnum):
 
 # Options
 
+#: "none", one mode, or several.
+DiscoveryModes = Union[
+    Literal["none", "mdns", "dns", "gossip", "headscale", "tailscale"],
+    Iterable[Literal["mdns", "dns", "gossip", "headscale", "tailscale"]],
+    None,
+]
+
 
 @dataclass
 class HeadscaleConfig:
@@ -123,7 +128,7 @@ class Discovery:
     """How a node finds others. None always means the library's default, which meshnet.h names; times in seconds."""
 
     #: "none", one mode, or several; None: what MESHNET_DISCOVERY_MODE says, else mdns and gossip.
-    modes: Literal["none"] | _Mode | Iterable[_Mode] | None = None
+    modes: DiscoveryModes = None
     mdns_backend: Literal["auto", "embedded", "avahi"] | None = None
     #: "offer": the event `Discovered` only, and you connect.
     policy: Literal["dial", "offer"] | None = None
@@ -163,7 +168,7 @@ class Discovery:
 
 
 #: What a constructor takes for `discovery`: all of it, or its modes.
-DiscoveryArgument = Union[Discovery, Literal["none"], _Mode, Iterable[_Mode], None]
+DiscoveryArgument = Union[Discovery, DiscoveryModes]
 
 
 def discovery_of(discovery: DiscoveryArgument, changes: dict[str, Any]) -> Discovery:

@@ -15,8 +15,8 @@ package enum PeerGreeting: Equatable, Sendable {
     case incomplete
     case multistream
     case otherNetwork(OtherNetwork)
-    /// Another protocol: the negotiation says what is wrong with it.
-    case unknown
+    /// Another protocol; with its first bytes in words.
+    case unknown(String)
 
     private static let header: [UInt8] = {
         var line: [UInt8] = []
@@ -26,6 +26,11 @@ package enum PeerGreeting: Equatable, Sendable {
 
     /// The first bytes as they came, where the peer should have sent a nonce: a public peer says its header instead.
     package static func isPublic(_ bytes: UnsafeRawBufferPointer) -> Bool { bytes.starts(with: header) }
+
+    /// The first bytes as they came, where the peer should have sent a nonce, in words; nil when they are no line of text.
+    package static func banner(_ bytes: UnsafeRawBufferPointer) -> String? {
+        isLineOfText(bytes.prefix(PrivateNetworkCipher.nonceByteCount)) ? words(bytes) : nil
+    }
 
     /// - Parameters:
     ///   - bytes: what the peer sent, its nonce taken off and the rest decrypted in a private network.
@@ -37,12 +42,21 @@ package enum PeerGreeting: Equatable, Sendable {
         } else if isPrivate {
             self = .otherNetwork(.otherKey)
         } else if Self.isLineOfText(bytes.prefix(PrivateNetworkCipher.nonceByteCount)) {
-            self = .unknown
+            self = .unknown(Self.words(bytes))
         } else if bytes.count < PrivateNetworkCipher.nonceByteCount {
             self = .incomplete
         } else {
-            self = Self.looksRandom(bytes.prefix(PrivateNetworkCipher.nonceByteCount)) ? .otherNetwork(.peerInPrivate) : .unknown
+            self = Self.looksRandom(bytes.prefix(PrivateNetworkCipher.nonceByteCount)) ? .otherNetwork(.peerInPrivate) : .unknown(Self.words(bytes))
         }
+    }
+
+    /// The first line of a text, or the first 16 bytes in hex.
+    private static func words(_ bytes: UnsafeRawBufferPointer) -> String {
+        if isLineOfText(bytes.prefix(PrivateNetworkCipher.nonceByteCount)) {
+            let line = bytes.prefix(64).prefix { $0 != UInt8(ascii: "\n") && $0 != UInt8(ascii: "\r") }
+            return "it begins with \(String(decoding: line, as: UTF8.self).quoted)"
+        }
+        return "it begins with the bytes \(String(decoding: BitGroups.encode(Array(bytes.prefix(16)), .base16), as: UTF8.self))"
     }
 
     /// The banner of another program: ended by a newline, or long enough to be no chance.

@@ -30,6 +30,7 @@ extension ConnectionPipeline {
     mutating func takeNonce() {
         let unread = input.unread
         if PeerGreeting.isPublic(UnsafeRawBufferPointer(unread)) { return refuse(.peerInNone) }
+        if refusal == nil, let words = PeerGreeting.banner(UnsafeRawBufferPointer(unread)) { return failHandshake(.malformed(.privateNetwork, words)) }
         guard let preSharedKey, unread.count >= PrivateNetworkCipher.nonceByteCount else { return }
         let nonce = [UInt8](unread[..<PrivateNetworkCipher.nonceByteCount])
         input.consume(nonce.count)
@@ -74,7 +75,10 @@ extension ConnectionPipeline {
         if !isGreeted {
             switch PeerGreeting(unread, isPrivate: preSharedKey != nil) {
             case .incomplete: return false
-            case .multistream, .unknown: isGreeted = true
+            case .multistream: isGreeted = true
+            case .unknown(let words):
+                failHandshake(.malformed(.security, words))
+                return true
             case .otherNetwork(let how):
                 refuse(how)
                 return true

@@ -4,12 +4,17 @@ import MeshNetProtocol
 extension Diagnostician {
     mutating func judgeSources() {
         for status in facts.table.sources {
-            guard case .failed(let failure, let retryAfter) = status.state else { continue }
+            guard case .failed(let failure, let retryAfter) = status.state, status.source != .mdns, !isSpare(status, failure) else { continue }
             let again = retryAfter.map { "; next try in \(DiagnosisWords.time($0))" } ?? ""
             let evidence = "\(DiagnosisWords.name(status.source)): \(failure.detail)\(again)"
             let (rank, cause) = Self.verdict(failure.kind, of: status.source)
             add(rank, cause, evidence, failure.hint)
         }
+    }
+
+    /// Where our own responder works nobody needs Avahi.
+    private func isSpare(_ status: SourceStatus, _ failure: SourceFailure) -> Bool {
+        status.source == .avahi && failure.kind == .notAvailable && facts.status(of: .mdns) != nil
     }
 
     private static func verdict(_ kind: SourceFailureKind, of source: DiscoverySource) -> (Rank, DiagnosisCause) {
@@ -39,7 +44,9 @@ extension Diagnostician {
             let failures = outward.compactMap { interface in interface.failure.map { "\(interface.name): \($0.detail)" } }
             let why = failures.isEmpty ? "no interface besides the loopback is up and can multicast" : failures.joined(separator: "; ")
             let hint = outward.lazy.compactMap(\.failure?.hint).first ?? "Bring the network up (ip link), or allow an interface."
-            return add(.noInterface, .noMulticastInterface, why, hint)
+            // There is one, and this machine does not let us use it.
+            let isBlocked = outward.contains { $0.failure?.kind == .permission }
+            return add(.noInterface, isBlocked ? .nothingHeard : .noMulticastInterface, why, hint)
         }
         let sent = working.reduce(0) { $0 + $1.sent }, heard = working.reduce(0) { $0 + $1.heard }
         let names = working.prefix(4).map { "\($0.name) (\($0.sent) sent, \($0.heard) heard)" }.joined(separator: ", ")
