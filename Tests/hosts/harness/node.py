@@ -26,7 +26,8 @@ class Node(Program):
         self._first_event = 0
 
     def start_open(self, discovery: str = "none", env: dict[str, str] | None = None, **options: Any) -> Future[Any]:
-        """Begins to open a node. `discovery` is what the variable of discovery modes is to say; options are those of meshnet.Node."""
+        """Begins to open a node. `discovery` is what the variable of discovery modes says, "" as if it were not there; options are those of
+        meshnet.Node."""
         self._first_event = len(self.events())
         return self.start("open", env={"MESHNET_DISCOVERY_MODE": discovery} | (env or {}), **options)
 
