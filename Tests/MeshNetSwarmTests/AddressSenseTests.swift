@@ -28,8 +28,9 @@ import Testing
         #expect(try prefix(text).contains(ip) == isInside)
     }
 
-    @Test(arguments: ["", "/", "10.0.0.0/", "10.0.0.0/33", "10.0.0.0/-1", "10.0.0.0/+8", "10.0.0/8", "::/129", "10.0.0.0/8/8", "eth0", "10.0.0.0/ 8", "1.2.3.4/0008"])
-    func whatIsNoPrefixIsNotRead(text: String) { #expect(NetworkPrefix(parsing: text) == nil) }
+    @Test(arguments: [
+        "", "/", "10.0.0.0/", "10.0.0.0/33", "10.0.0.0/-1", "10.0.0.0/+8", "10.0.0/8", "::/129", "10.0.0.0/8/8", "eth0", "10.0.0.0/ 8", "1.2.3.4/0008",
+    ]) func whatIsNoPrefixIsNotRead(text: String) { #expect(NetworkPrefix(parsing: text) == nil) }
 
     @Test(arguments: [
         ("/ip4/127.0.0.1/tcp/1", 6), ("/ip6/::1/tcp/1", 6), ("/ip4/192.168.1.9/tcp/1", 1), ("/ip6/2001:db8::9/tcp/1", 1), ("/ip4/172.17.0.5/tcp/1", 2),
@@ -70,8 +71,9 @@ import Testing
         #expect(sense.useful([loopback, docker]) == [docker], "every host with containers has this address")
     }
 
-    @Test(arguments: [("docker0", true), ("veth12ab", true), ("br-0123", true), ("eth0", false), ("br0", false), ("wlan0", false), ("tailscale0", true), ("en0", false)])
-    func namesOfVirtualInterfaces(name: String, isVirtual: Bool) { #expect(NetworkInterface(name: name, addresses: []).isVirtual == isVirtual) }
+    @Test(arguments: [
+        ("docker0", true), ("veth12ab", true), ("br-0123", true), ("eth0", false), ("br0", false), ("wlan0", false), ("tailscale0", true), ("en0", false),
+    ]) func namesOfVirtualInterfaces(name: String, isVirtual: Bool) { #expect(NetworkInterface(name: name, addresses: []).isVirtual == isVirtual) }
 
     @Test func interfacePatterns() throws {
         let exact = try #require(InterfacePattern("eth0")), all = try #require(InterfacePattern("docker*")), any = try #require(InterfacePattern("*"))

@@ -117,7 +117,10 @@ import Testing
         network.report(.filtered(.appID, what: stranger.description, interface: "eth0"), from: .dns, at: 0)
         network.report(.filtered(.appID, what: stranger.description, interface: "eth0"), from: .dns, at: 0)
         network.report(.filtered(.offline, what: "some node", interface: nil), from: .dns, at: 0)
-        for index in 0..<1_000 { network.report(.filtered(.malformed, what: "\(index)" + String(repeating: "x", count: 5_000), interface: nil), from: .tailscale, at: 0) }
+        for index in 0..<1_000 {
+            let name = "\(index)" + String(repeating: "x", count: 5_000)
+            network.report(.filtered(.malformed, what: name, interface: nil), from: .tailscale, at: 0)
+        }
         #expect(try network.status(.dns, at: 0).filtered == [.appID: 2, .offline: 1])
         let row = try #require(network.rows(.dns, at: 0).first)
         #expect(network.rows(.dns, at: 0).count == 1)

@@ -7,7 +7,8 @@ package import MeshNetSwarm
 /// item reaches one of them.
 ///
 /// Bounds, by kind (`QueueState` has the rules): messages and notices by `Limits.eventQueueCount` and `eventQueueBytes`, beyond which they are
-/// dropped and counted; found peers by `DiscoveryConfiguration.offerQueue`; streams by `Limits.pendingAccepts`; completions by the calls that wait; connection events by the connections.
+/// dropped and counted; found peers by `DiscoveryConfiguration.offerQueue`; streams by `Limits.pendingAccepts`; completions by the calls that wait;
+/// connection events by the connections.
 package final class EventQueue: Sendable {
     private let state: Guarded<QueueState>
     private let event: Descriptor
