@@ -11,7 +11,7 @@ soname=libmeshnet.so.$abi
 swift build -c release --product meshnet \
     -Xswiftc -static-stdlib \
     -Xlinker --version-script=Sources/MeshNetExports/meshnet.map \
-    -Xlinker --gc-sections -Xlinker -s -Xlinker -z -Xlinker nodelete -Xlinker -soname="$soname"
+    -Xlinker --gc-sections -Xlinker --icf=safe -Xlinker -s -Xlinker -z -Xlinker nodelete -Xlinker -soname="$soname"
 
 mkdir -p .build/lib
 # Replaced in one step: a program that runs with the old one keeps it.
