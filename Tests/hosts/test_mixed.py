@@ -45,6 +45,8 @@ def test_avahi_browse_shows_our_nodes_once(lab: Lab, node: Start) -> None:
         mesh([a, b], 20)
         for one in (a, b):
             eventually(lambda: f"/p2p/{one.peer_id}" in avahi.browse(), f"avahi-browse shows {one.name}", 20, avahi.browse)
+            # The other may have found and dialled us before we found it.
+            eventually(lambda: one.discovery()["entries"], f"{one.name} has found the other", 20, one.discovery)
             assert {entry["source"] for entry in one.discovery()["entries"]} == {"avahi"}, one.discovery()
         # One is also connected once only, though heard by several interfaces and families.
         assert [peer["peer_id"] for peer in a.call("peers")] == [b.peer_id]

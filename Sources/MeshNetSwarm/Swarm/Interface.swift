@@ -57,7 +57,8 @@ package enum Command: Sendable {
     /// Answered with `.topicPeers`.
     case topicPeers(String)
     /// Sources start, stop and change. Answered with `.done`.
-    case configureDiscovery(DiscoveryConfiguration)
+    /// Indirect, so that the other commands stay small.
+    indirect case configureDiscovery(DiscoveryConfiguration)
     /// Answered with `.discovery`.
     case discoveryTable
     /// Why a peer id or a multiaddr is not connected; within 10 s. Answered with `.diagnosis`.
@@ -98,7 +99,7 @@ package enum SwarmAction {
     /// Send an mDNS packet to port 5353 of 224.0.0.251 and ff02::fb on the interface with this index. Only after `setMulticastInterfaces` named it.
     case multicast(interface: UInt32, [UInt8])
     /// Start, stop and change the sources that the driver has (DNS, Avahi, Headscale, Tailscale), and the multicast sockets. `modes` is never nil here.
-    case configureSources(DiscoveryConfiguration)
+    indirect case configureSources(DiscoveryConfiguration)
     case event(Event)
     case complete(Ticket, Result<Outcome, CallError>)
     /// Bytes for the application: keep what is not read at once, and report what was read with `consumed`.

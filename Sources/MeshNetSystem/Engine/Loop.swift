@@ -24,7 +24,7 @@ final class Loop {
         case consumed(StreamID, Int)
         case write(StreamID)
         case reset(StreamID)
-        case startSources(DiscoveryConfiguration)
+        indirect case startSources(DiscoveryConfiguration)
         case offerDropped(Discovery)
     }
 
