@@ -44,7 +44,7 @@ private func drain(_ service: inout MDNSService) {
             precondition(!discovery.addresses.isEmpty && discovery.addresses.count <= limits.addressesPerEntry)
             precondition(discovery.addresses.allSatisfy { $0.peerID == discovery.peer })
             precondition(discovery.timeToLive <= limits.longestTimeToLive)
-        case .expired, .ownIdentity: break
+        case .expired, .ownIdentity, .ignored: break
         }
     }
     precondition(service.entryCount <= limits.entries)
