@@ -163,7 +163,7 @@ extension SystemTests {
         /// ThreadSanitizer ends a forked child that starts a thread.
         static let isThreadSanitized = dlsym(nil, "__tsan_init") != nil
 
-        @Test(.disabled(if: isThreadSanitized)) func aForkedChildMayRunANodeOfItsOwn() throws {
+        @Test(.disabled(if: isThreadSanitized, "ThreadSanitizer ends a forked child that starts a thread")) func aForkedChildMayRunANodeOfItsOwn() throws {
             let node = try TestNode()
             defer { node.engine.close() }
             let fork = unsafeBitCast(dlsym(nil, "fork"), to: (@convention(c) () -> pid_t).self)
