@@ -146,7 +146,16 @@ enum meshnet_error {
     MESHNET_ERROR_PROTOCOL_NOT_SUPPORTED = -100, /* the peer speaks none of the protocol ids */
     MESHNET_ERROR_NO_SUCH_STREAM = -101,        /* never opened, or closed by us */
     MESHNET_ERROR_STREAM_RESET = -102,          /* reset by the peer or lost with its connection */
-    MESHNET_ERROR_STREAM_CLOSED = -103          /* our writing side is closed already */
+    MESHNET_ERROR_STREAM_CLOSED = -103,         /* our writing side is closed already */
+
+    /* Messages to one peer (section 13). */
+    MESHNET_ERROR_EXPIRED = -120,               /* the deadline passed before the peer acknowledged the message */
+    MESHNET_ERROR_QUEUE_FULL = -121,            /* the peer's queue is full, and the message was not to wait */
+    MESHNET_ERROR_DISPLACED = -122,             /* a newer message took the place of this one in a full queue */
+    MESHNET_ERROR_PEER_RESTARTED = -123,        /* the peer came back without its state: whether it had the message is not known */
+    MESHNET_ERROR_PEER_CLOSED = -124,           /* the channel was closed on purpose, here or by the peer: the detail tells */
+    MESHNET_ERROR_GAVE_UP = -125,               /* the peer could not be reached in the number of attempts allowed */
+    MESHNET_ERROR_STORAGE = -126                /* the state directory cannot be used: full, damaged, or in use by another process */
 };
 
 /* One sentence about a code, static and never NULL. The wording may change: compare codes. Blocks: no. Since 0.1. */

@@ -57,6 +57,10 @@ struct Report: Sendable {
         case .discovered(let discovery): line("discovered", Self.fields(discovery))
         case .discoverySource(let source, let state): line("discovery source", Self.fields(source, state))
         case .duplicateIdentity(let duplicate): line("duplicate identity", [("address", .text(duplicate.address.description))])
+        case .channel(let peer, let change): line("channel", [("peer", .text(peer.description)), ("change", .text("\(change)"))])
+        case .members(let topic, let peers): line("members", [("topic", .text(topic)), ("peers", .list(peers.map(\.description)))])
+        case .woke(let pause): line("woke", [("after", .number(pause.seconds, digits: 1))])
+        case .storage(let problem): line("storage", [("problem", .text(problem.description))])
         case .messagesDropped(let count): line("messages dropped", [("count", .integer(Int64(count)))])
         }
     }

@@ -22,7 +22,7 @@ struct ErrorRow {
     /// In the order of the header.
     static let all: [ErrorRow] = [
         ErrorRow(MESHNET_OK, "MESHNET_OK", "success", none),
-    ] + arguments + endings + machine + reaching + messages + streams
+    ] + arguments + endings + machine + reaching + messages + streams + channels
 
     private static let arguments: [ErrorRow] = [
         ErrorRow(MESHNET_ERROR_INVALID_ARGUMENT, "MESHNET_ERROR_INVALID_ARGUMENT",
@@ -119,6 +119,23 @@ struct ErrorRow {
                  "the stream was reset", "The peer gave it up or the connection was lost: open a new stream."),
         ErrorRow(MESHNET_ERROR_STREAM_CLOSED, "MESHNET_ERROR_STREAM_CLOSED",
                  "the stream is closed for writing", "Write before meshnet_stream_close_write, or open a new stream."),
+    ]
+
+    private static let channels: [ErrorRow] = [
+        ErrorRow(MESHNET_ERROR_EXPIRED, "MESHNET_ERROR_EXPIRED",
+                 "the deadline of the message passed", "The peer may have got it all the same. Allow more time, or find out why the peer is not reached."),
+        ErrorRow(MESHNET_ERROR_QUEUE_FULL, "MESHNET_ERROR_QUEUE_FULL",
+                 "the queue of the peer is full", "Wait until messages are delivered, send with the policy that waits, or raise the bound of the queue."),
+        ErrorRow(MESHNET_ERROR_DISPLACED, "MESHNET_ERROR_DISPLACED",
+                 "a newer message took the place of this one", "Send more slowly, or with the policy that waits."),
+        ErrorRow(MESHNET_ERROR_PEER_RESTARTED, "MESHNET_ERROR_PEER_RESTARTED",
+                 "the peer came back without its state", "Send again what the peer still needs; give it a state directory to keep what it had."),
+        ErrorRow(MESHNET_ERROR_PEER_CLOSED, "MESHNET_ERROR_PEER_CLOSED",
+                 "the channel was closed on purpose", "Reconnect to the peer when you want it again."),
+        ErrorRow(MESHNET_ERROR_GAVE_UP, "MESHNET_ERROR_GAVE_UP",
+                 "the peer could not be reached", "See the detail for the last failure; reconnect to the peer to try again, or allow more attempts."),
+        ErrorRow(MESHNET_ERROR_STORAGE, "MESHNET_ERROR_STORAGE",
+                 "the state directory cannot be used", "Make room on the disk, or give each process a directory of its own; the detail tells which."),
     ]
 }
 

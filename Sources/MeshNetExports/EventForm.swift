@@ -37,6 +37,7 @@ private func makeEvent(_ event: Event) -> UnsafeMutablePointer<meshnet_event_t>?
     case .discovered(let discovery): return makeDiscovered(discovery)
     case .discoverySource(let source, let state): return makeDiscoverySource(source, StateForm(state))
     case .duplicateIdentity(let duplicate): return makeDuplicateIdentity(duplicate.address.description)
+    case .channel, .members, .woke, .storage: return nil
     case .messagesDropped(let count):
         return Block.make { _ in
             var event = meshnet_event_t(MESHNET_EVENT_MESSAGES_DROPPED)
@@ -179,6 +180,7 @@ private func makeCompletion(_ ticket: Ticket, _ outcome: Outcome) -> UnsafeMutab
         case .discovery: if let table { event.discovery = block.nested { $0.table(table) } }
         case .diagnosis: if let diagnosis { event.diagnosis = block.nested { $0.diagnosis(diagnosis) } }
         case .transferred(let count): event.length = count
+        case .channels, .reply: break
         }
         return event
     }
@@ -230,7 +232,7 @@ extension PeerRow {
         case .peers(let connections): rows = connections.map { PeerRow($0) }
         case .topicPeers(let ids): rows = ids.map { PeerRow(id: $0.description, address: nil, direction: 0) }
         case .peer(let connection): rows = [PeerRow(connection)]
-        case .done, .changed, .stream, .roundTrip, .perf, .problems, .discovery, .diagnosis, .transferred: rows = []
+        case .done, .changed, .stream, .roundTrip, .perf, .problems, .discovery, .diagnosis, .channels, .reply, .transferred: rows = []
         }
         return rows.sorted { $0.id < $1.id }
     }

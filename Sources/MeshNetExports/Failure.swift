@@ -85,6 +85,13 @@ extension CallError {
         case .invalidSetting: (MESHNET_ERROR_INVALID_ARGUMENT, 0)
         case .invalidNetwork: (MESHNET_ERROR_INVALID_KEY, 0)
         case .privateNetworkRequired: (MESHNET_ERROR_INVALID_KEY, 0)
+        case .expired: (MESHNET_ERROR_EXPIRED, 0)
+        case .queueFull: (MESHNET_ERROR_QUEUE_FULL, 0)
+        case .displaced: (MESHNET_ERROR_DISPLACED, 0)
+        case .peerRestarted: (MESHNET_ERROR_PEER_RESTARTED, 0)
+        case .peerClosed: (MESHNET_ERROR_PEER_CLOSED, 0)
+        case .gaveUp: (MESHNET_ERROR_GAVE_UP, 0)
+        case .storage: (MESHNET_ERROR_STORAGE, 0)
         case .listenFailed(_, EADDRINUSE): (MESHNET_ERROR_PORT_IN_USE, EADDRINUSE)
         case .listenFailed(_, let errno): (MESHNET_ERROR_LISTEN_FAILED, errno)
         }

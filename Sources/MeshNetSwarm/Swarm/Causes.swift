@@ -92,4 +92,17 @@ public enum CallError: Error, Sendable, Equatable {
     case privateNetworkRequired
     /// The port or address to listen on cannot be had; the errno.
     case listenFailed(address: String, errno: Int32)
+    /// The deadline of a message passed before the peer acknowledged it.
+    case expired
+    /// `WhenFull.fail`: the text names the bound.
+    case queueFull(PeerID, String)
+    /// `WhenFull.dropOldest`: a newer message took the place of this one.
+    case displaced
+    /// The peer lost its state; whether it had got the message before is not known.
+    case peerRestarted(PeerID)
+    /// The channel was closed on purpose: see `Closing`.
+    case peerClosed(PeerID, Closing)
+    /// `ReconnectConfiguration.maximumAttempts` rounds of dialling failed; the last one.
+    case gaveUp(PeerID, attempts: Int, last: DialError)
+    case storage(StorageProblem)
 }

@@ -25,6 +25,9 @@ public struct Configuration: Sendable {
     /// A passphrase: the private network's key is made from it and `network` by Argon2id (`PreSharedKey.init(secret:network:)`). Or the text of a
     /// swarm.key file: then that is the key, and `network` is nil. At most one of `secret` and `preSharedKey`.
     public var secret: APIKey?
+    /// Messages between peers, and how peers are reached again.
+    public var messages = MessageConfiguration()
+    public var keepalive = KeepaliveConfiguration()
     public var agentVersion = "meshnet/0.1.0"
     public var gossipsub = GossipsubConfiguration()
     public var limits = Limits()

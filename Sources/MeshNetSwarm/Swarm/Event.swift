@@ -28,6 +28,14 @@ public enum Event: Sendable, Equatable {
     case discoverySource(DiscoverySource, SourceState)
     /// Another node is alive with our identity; both are told. At most once a minute.
     case duplicateIdentity(DuplicateIdentity)
+    /// Something happened to the channel of a peer.
+    case channel(PeerID, ChannelChange)
+    /// Who followed a topic when we began to. Comes once for each `subscribe`, before any `subscription` of the topic.
+    case members(topic: String, peers: [PeerID])
+    /// The machine slept, or the process stood still, for so long: every wait for a peer was cut short.
+    case woke(after: Duration)
+    /// The state directory cannot be used as it should.
+    case storage(StorageProblem)
 }
 
 public struct PeerConnection: Sendable, Equatable {

@@ -66,6 +66,16 @@ package enum Command: Sendable {
     /// A protected peer's connection is never trimmed. Answered with `.changed(Bool)`.
     case protect(PeerID)
     case unprotect(PeerID)
+    /// The channel to the peer is wanted, whatever closed it or gave it up; with addresses where it may be found. Answered with `.done`, at once.
+    indirect case reconnect(PeerID, [Multiaddr])
+    /// Tells the peer goodbye, for this reason, and keeps apart until `reconnect`. Answered with `.done`.
+    indirect case close(PeerID, reason: String)
+    /// Answered with `.channels`: of one peer, or of all.
+    case channels(PeerID?)
+    /// Answered with `.topicPeers` once so many connected peers follow the topic.
+    case waitForPeers(Int, topic: String)
+    /// As `publish`; the message is also kept, as the topic's last, for who subscribes later. Succeeds also where nobody follows the topic yet.
+    case publishRetained(topic: String, data: [UInt8])
 }
 
 package enum Outcome: Sendable {
@@ -80,6 +90,9 @@ package enum Outcome: Sendable {
     case topicPeers([PeerID])
     case discovery(DiscoveryTable)
     case diagnosis(Diagnosis)
+    case channels([ChannelStatus])
+    /// Of a request.
+    case reply(ReceivedBody)
     /// Bytes read from or written to a stream; never an answer of the swarm: the faces complete their reads and writes with it.
     case transferred(Int)
 }
@@ -110,6 +123,13 @@ package enum SwarmAction {
     case streamWritable(StreamID)
     /// The stream is gone: nil after both sides closed in order.
     case streamClosed(StreamID, CallError?)
+    /// The message is in its queue, and on disk where there is a state directory. Its completion follows.
+    case accepted(Ticket)
+    /// A message for the application. The view is valid until the next call on the swarm. Report with `settled` that the application is done with it.
+    indirect case deliver(InboundMessage, UnsafeRawBufferPointer)
+    indirect case deliverSpooled(InboundMessage, SpoolID, byteCount: Int)
+    case spool(SpoolID, SpoolWork)
+    indirect case store(StoreChange)
 }
 
 /// Why a socket went away.

@@ -26,6 +26,11 @@ extension Swarm {
         case .diagnose(let target): diagnose(target, ticket: ticket)
         case .protect(let peer): protect(peer, ticket: ticket)
         case .unprotect(let peer): unprotect(peer, ticket: ticket)
+        case .reconnect(let peer, let addresses): reconnect(peer, at: addresses, ticket: ticket)
+        case .close(let peer, let reason): closePeer(peer, reason: reason, ticket: ticket)
+        case .channels(let peer): channels(peer, ticket: ticket)
+        case .waitForPeers(let count, let topic): waitForPeers(count, topic: topic, ticket: ticket)
+        case .publishRetained(let topic, let data): publishRetained(topic, data, ticket: ticket)
         }
     }
 

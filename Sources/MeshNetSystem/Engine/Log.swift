@@ -36,6 +36,11 @@ struct Log {
         case .discoverySource(let source, let state): line(Self.level(source, state), "source \(source) is \(state)")
         case .duplicateIdentity(let duplicate):
             line(.warning, "another node is alive with our identity, at \(duplicate.address): give each a key of its own")
+        case .channel(let peer, .gaveUp(let attempts, let failures, _)):
+            line(.info, "gave up \(peer) after \(attempts) attempts: \(failures.last.map { "\($0)" } ?? "no address")")
+        case .storage(let problem): line(.warning, "\(problem)")
+        case .woke(let pause): line(.info, "woke after \(pause)")
+        case .channel, .members: break
         case .message, .messagesDropped, .subscription, .identified, .streamOpened: break
         }
     }

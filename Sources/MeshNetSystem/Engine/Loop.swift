@@ -215,6 +215,7 @@ final class Loop {
         case .streamEnded(let stream): ended(stream)
         case .streamWritable(let stream): deferred.append(.write(stream))
         case .streamClosed(let stream, let error): gone(stream, error)
+        case .accepted, .deliver, .deliverSpooled, .spool, .store: break
         }
     }
 

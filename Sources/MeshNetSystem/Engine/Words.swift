@@ -28,6 +28,25 @@ extension CallError: CustomStringConvertible {
         case .invalidNetwork(let error): error.description
         case .privateNetworkRequired: "LIBP2P_FORCE_PNET is set and no pre-shared key is configured"
         case .listenFailed(let address, let errno): "cannot listen on \(address): \(describe(errno: errno))"
+        case .expired: "the deadline passed before the peer acknowledged the message"
+        case .queueFull(let peer, let bound): "the queue of \(peer) is full: \(bound)"
+        case .displaced: "a newer message took the place of this one in a full queue"
+        case .peerRestarted(let peer): "\(peer) came back without its state"
+        case .peerClosed(let peer, let closing):
+            (closing.byUs ? "the channel to \(peer) was closed here" : "\(peer) closed its channel to us") + (closing.reason.isEmpty ? "" : ": \(closing.reason)")
+        case .gaveUp(let peer, let attempts, let last): "\(peer) could not be reached in \(attempts) attempts, at last: \(last)"
+        case .storage(let problem): problem.description
+        }
+    }
+}
+
+extension StorageProblem: CustomStringConvertible {
+    public var description: String {
+        switch self {
+        case .full(let path): "no room on the disk for \(path)"
+        case .damaged(let path, let aside, let reason): "\(path) is damaged (\(reason)): it was set aside as \(aside), and a new one begun"
+        case .failed(let path, let reason): "\(path): \(reason)"
+        case .inUse(let path): "\(path) is in use by another process"
         }
     }
 }
