@@ -118,6 +118,7 @@ extension Swarm {
             emit(.connected(announced))
             openPubSub(to: peer)
             exchangeConnected(peer)
+            messagesConnected(peer)
         } else {
             peers[peer]?.connections.append(id)
             settleDuplicate(of: peer, newcomer: id)
@@ -225,6 +226,7 @@ extension Swarm {
         pumpGossip()
         emit(.disconnected(announced, cause: cause))
         exchangeDisconnected(peer)
+        messagesDisconnected(peer)
         let lasted = connection.establishedAt.map { now - $0 } ?? .zero
         targetDisconnected(peer, lasted: lasted, cause: cause)
         serveLines()
