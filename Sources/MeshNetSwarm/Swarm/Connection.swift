@@ -31,6 +31,7 @@ struct Connection {
     /// The one inbound pubsub stream, its frames in the making.
     var pubsubInput: PubSubInput?
     var exchangeInput: PeerExchangeInput?
+    var retainedInput: RetainedInput?
     var identifyInputs: [PipelineStream: IdentifyReader] = [:]
     var perf: [PipelineStream: PerfTransfer] = [:]
 
@@ -63,6 +64,8 @@ enum StreamUse: Equatable {
     case pubsubIn
     case exchangeOut
     case exchangeIn
+    case retainedOut
+    case retainedIn
     /// A stream that is of no use any more and is only closed in order.
     case finished
 }
