@@ -33,6 +33,7 @@ struct Connection {
     /// The one inbound pubsub stream, its frames in the making.
     var pubsubInput: PubSubInput?
     var exchangeInput: PeerExchangeInput?
+    var retainedInput: RetainedInput?
     var identifyInputs: [PipelineStream: IdentifyReader] = [:]
     var perf: [PipelineStream: PerfTransfer] = [:]
 
@@ -65,6 +66,8 @@ enum StreamUse: Equatable {
     case pubsubIn
     case exchangeOut
     case exchangeIn
+    case retainedOut
+    case retainedIn
     /// A stream that is of no use any more and is only closed in order.
     case finished
 }

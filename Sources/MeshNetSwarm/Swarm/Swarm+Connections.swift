@@ -227,6 +227,7 @@ extension Swarm {
         pumpGossip()
         emit(.disconnected(announced, cause: cause))
         exchangeDisconnected(peer)
+        retainedDisconnected(peer)
         let lasted = connection.establishedAt.map { now - $0 } ?? .zero
         targetDisconnected(peer, lasted: lasted, cause: cause)
         wantedDisconnected(peer, connection, cause: cause)

@@ -83,6 +83,11 @@ package struct Swarm {
 
     var gossip: Gossipsub
     var gossipTimer: Instant?
+    /// The last values of topics.
+    var retained: Retained
+    /// The topics that we follow.
+    var subscribedSince: [String: Instant] = [:]
+    var topicWaits: [TopicWait] = []
     var isShuttingDown = false
 
     /// `seed`: 32 bytes, from the kernel's entropy in a real node.
@@ -105,6 +110,7 @@ package struct Swarm {
         gossip = Gossipsub(
             configuration: gossipsub, identity: configuration.identity, random: random.fork(), now: now,
             sequenceNumber: configuration.firstSequenceNumber)
+        retained = Self.makeRetained(configuration, now: now)
         refreshProtocols()
         startDiscovery()
         configurePeerExchange(configuration.discovery.modes ?? [])
@@ -142,7 +148,7 @@ package struct Swarm {
     package var connectionCount: Int { connections.count }
 
     /// The earliest time at which `handleTimeout` has work.
-    package var deadline: Instant? { earlier(earlier(timers.deadline, gossipTimer), earlier(mdns?.deadline, exchange?.deadline)) }
+    package var deadline: Instant? { earlier(earlier(timers.deadline, gossipTimer), earlier(mdns?.deadline, earlier(exchange?.deadline, retained.deadline))) }
 
     package mutating func handleTimeout(now: Instant) {
         self.now = now
@@ -158,6 +164,10 @@ package struct Swarm {
         if let due = exchange?.deadline, due <= now {
             exchange?.handleTimeout(now: now)
             pumpExchange()
+        }
+        if let due = retained.deadline, due <= now {
+            retained.handleTimeout(now: now)
+            pumpRetained()
         }
     }
 
@@ -195,6 +205,7 @@ package struct Swarm {
     package mutating func shutdown(now: Instant) {
         self.now = now
         isShuttingDown = true
+        endTopicWaits()
         mdns?.close()
         pumpDiscovery()
         for dial in dials.keys.sorted(by: { $0.rawValue < $1.rawValue }) { failDial(dial, .cancelled) }
