@@ -18,7 +18,7 @@ package final class Engine: Sendable {
     private let settings: Settings?
 
     /// Binds, starts the reactor thread, and returns when it listens. Throws `.listenFailed`, `.invalidAddress`, `.invalidSetting`, `.invalidNetwork`,
-    /// and `.limitReached` when the kernel has no descriptor, memory or thread left. A passphrase takes about 0.2 s and 64 MiB, before the thread
+    /// `.storage` when the state directory cannot be used, and `.limitReached` when the kernel has no descriptor, memory or thread left. A passphrase takes about 0.2 s and 64 MiB, before the thread
     /// starts.
     package convenience init(_ configuration: Configuration) throws(CallError) {
         try self.init(configuration, system: .kernel, nameServers: nil)
@@ -35,11 +35,12 @@ package final class Engine: Sendable {
         if configuration.preSharedKey == nil, let forced = getenv("LIBP2P_FORCE_PNET"), String(cString: forced) == "1" { throw .privateNetworkRequired }
         let listeners = try Listeners.open(configuration, system: system)
         localPeer = configuration.identity.peerID
+        let storage = try Self.openStorage(configuration.messages)
         do throws(SystemError) {
             let queue = try EventQueue(limits: configuration.limits), mailbox = try Mailbox()
             // Handed over to its thread: nobody here touches it again.
             nonisolated(unsafe) let loop = try Loop(
-                configuration, mailbox: mailbox, queue: queue, listeners: listeners, system: system, nameServers: nameServers)
+                configuration, mailbox: mailbox, queue: queue, storage: storage, listeners: listeners, system: system, nameServers: nameServers)
             thread = try ReactorThread(name: "meshnet") { loop.run() }
             self.queue = queue
             self.mailbox = mailbox
@@ -48,6 +49,10 @@ package final class Engine: Sendable {
             case .failed(let call, let code): throw .limitReached("\(call): \(describe(errno: code))")
             }
         }
+    }
+
+    private static func openStorage(_ configuration: MessageConfiguration) throws(CallError) -> Storage {
+        do throws(StorageProblem) { return try Storage(configuration, now: .now(), wallClock: WallClock.sinceEpoch()) } catch { throw .storage(error) }
     }
 
     deinit {

@@ -26,6 +26,8 @@ final class Loop {
         case reset(StreamID)
         indirect case startSources(DiscoveryConfiguration)
         case offerDropped(Discovery)
+        case spoolRead(SpoolID, offset: Int, count: Int)
+        indirect case spoolFailed(SpoolID, StorageProblem)
     }
 
     var swarm: Swarm
@@ -40,6 +42,7 @@ final class Loop {
     var refreshAddressesAt: Instant?
     let localPeer: PeerID
     let preSharedKey: PreSharedKey?
+    let storage: Storage
     let nameServers: String?
     var sources: [any ExternalSource] = []
     /// nil while our own mDNS responder is off.
@@ -71,7 +74,8 @@ final class Loop {
     var isLeaving = false
 
     init(
-        _ configuration: Configuration, mailbox: Mailbox, queue: EventQueue, listeners: [Listener], system: SystemCalls, nameServers: String?
+        _ configuration: Configuration, mailbox: Mailbox, queue: EventQueue, storage: Storage, listeners: [Listener], system: SystemCalls,
+        nameServers: String?
     ) throws(SystemError) {
         now = .now()
         log = Log(configuration.identity.peerID)
@@ -83,6 +87,7 @@ final class Loop {
         swarm = Swarm(configuration: configuration, seed: Entropy.bytes(RandomSource.seedByteCount), now: now)
         self.mailbox = mailbox
         self.queue = queue
+        self.storage = storage
         self.system = system
         self.listeners = listeners
         readiness = try Readiness(system: system)
@@ -93,6 +98,7 @@ final class Loop {
             try readiness.add(listener.descriptor, token: Token.listener.rawValue + UInt64(index), .readable)
         }
         if let addressWatch { try? readiness.add(addressWatch.descriptor, token: Token.addresses.rawValue, .readable) }
+        restoreMessages()
         announceAddresses()
     }
 
@@ -128,6 +134,7 @@ final class Loop {
         time = earlier(time, refreshAddressesAt)
         time = earlier(time, sourceDeadline)
         time = earlier(time, multicast?.deadline)
+        time = earlier(time, storage.deadline)
         for listener in listeners { time = earlier(time, listener.resumesAt) }
         return time
     }
@@ -174,6 +181,8 @@ final class Loop {
             completeFilledReads()
             swarm.flush(now: now)
             drain()
+            // Before any byte leaves: what it tells or acknowledges must not be lost.
+            if commitChanges() { continue }
             if transmits.isEmpty, filling.isEmpty { return }
             while let connection = transmits.popFirst() {
                 connection.isQueued = false
@@ -215,7 +224,9 @@ final class Loop {
         case .streamEnded(let stream): ended(stream)
         case .streamWritable(let stream): deferred.append(.write(stream))
         case .streamClosed(let stream, let error): gone(stream, error)
-        case .accepted, .deliver, .deliverSpooled, .spool, .store: break
+        case .spool(let spool, let work): carryOut(work, on: spool)
+        case .store(let change): storage.apply(change)
+        case .accepted, .deliver, .deliverSpooled: break
         }
     }
 
@@ -232,10 +243,12 @@ final class Loop {
             startSources(configuration)
             configureMulticast(configuration)
         case .offerDropped(let discovery): swarm.offerDropped(discovery, now: now)
+        case .spoolRead(let spool, let offset, let count): readSpool(spool, offset, count)
+        case .spoolFailed(let spool, let problem): swarm.spoolFailed(spool, problem, now: now)
         }
     }
 
-    private func announce(_ event: Event) {
+    func announce(_ event: Event) {
         log.event(event)
         guard case .streamOpened(let stream, _, _) = event else {
             if queue.put(.event(event)) == .dropped, case .discovered(let discovery) = event { deferred.append(.offerDropped(discovery)) }
@@ -275,6 +288,8 @@ final class Loop {
             turn(ready)
         }
         for id in connections.keys.sorted() { close(id) }
+        drain()
+        storage.close(wallClock: WallClock.sinceEpoch())
         queue.close()
     }
 }
