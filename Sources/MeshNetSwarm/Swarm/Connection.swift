@@ -19,6 +19,8 @@ struct Connection {
     var phase: Phase
     var peer: PeerID?
     var establishedAt: Instant?
+    /// When bytes came last.
+    var lastHeard: Instant?
     /// When bytes of the application or of its topics came last.
     var lastUse: Instant?
     var pipeline: ConnectionPipeline?
@@ -31,8 +33,12 @@ struct Connection {
     /// The one inbound pubsub stream, its frames in the making.
     var pubsubInput: PubSubInput?
     var exchangeInput: PeerExchangeInput?
+    var retainedInput: RetainedInput?
     var identifyInputs: [PipelineStream: IdentifyReader] = [:]
     var perf: [PipelineStream: PerfTransfer] = [:]
+    /// Where the channel of the peer is, once it was looked up.
+    var channel: Int?
+    var greetings: [PipelineStream: MessageReplies] = [:]
 
     /// Waits in the swarm's list of pipelines to poll.
     var isDirty = false
@@ -63,6 +69,12 @@ enum StreamUse: Equatable {
     case pubsubIn
     case exchangeOut
     case exchangeIn
+    case retainedOut
+    case retainedIn
+    /// Of messages: ours, and the peer's before and after its HELLO.
+    case messagesOut(Lane)
+    case messagesGreeting
+    case messagesIn(Lane)
     /// A stream that is of no use any more and is only closed in order.
     case finished
 }
