@@ -19,6 +19,8 @@ struct Connection {
     var phase: Phase
     var peer: PeerID?
     var establishedAt: Instant?
+    /// When bytes came last.
+    var lastHeard: Instant?
     /// When bytes of the application or of its topics came last.
     var lastUse: Instant?
     var pipeline: ConnectionPipeline?

@@ -69,6 +69,10 @@ package struct Swarm {
     /// Until then found peers are dialled only up to the low water mark.
     var heldUntil: Instant?
 
+    /// Peers whose channels are in use, and those whose channel was closed on purpose.
+    var wanted: [PeerID: WantedPeer] = [:]
+    var closings: Closings
+
     var acceptedProtocols: [String] = []
     var protocols: [String] = []
     var nextStreamID: UInt64 = 1
@@ -99,6 +103,7 @@ package struct Swarm {
         addressBook = AddressBook(limits: configuration.limits)
         recordSequence = configuration.firstSequenceNumber ?? 1
         inboundGate = InboundGate(limits: configuration.limits)
+        closings = Closings(maximum: configuration.messages.channels)
         var gossipsub = configuration.gossipsub
         gossipsub.limits.ownTopics = min(gossipsub.limits.ownTopics, configuration.limits.topics)
         gossipsub.limits.topicsPerPeer = min(gossipsub.limits.topicsPerPeer, configuration.limits.topics)
@@ -131,6 +136,7 @@ package struct Swarm {
         case .connect(let id): connections[id].map { $0.phase == .connecting || $0.phase == .handshaking } ?? false
         case .dial(let id): dials[id] != nil
         case .target(let id): table[id]?.timerSetFor != nil
+        case .wanted(let peer): wanted[peer]?.timerSetFor != nil
         case .sighting(let id): table[id]?.isTimed == true
         case .offers, .trim: true
         case .clone: !clones.waiting.isEmpty
@@ -203,6 +209,8 @@ package struct Swarm {
         mdns?.close()
         pumpDiscovery()
         for dial in dials.keys.sorted(by: { $0.rawValue < $1.rawValue }) { failDial(dial, .cancelled) }
+        wanted.removeAll()
+        for peer in peers.keys.sorted() { sayGoodbye(peer, .shutdown) }
         for id in connections.ids { close(id, cause: .shutdown) }
     }
 
@@ -250,6 +258,7 @@ package struct Swarm {
         case .duplicate(let id): duplicateTimer(id)
         case .dial(let id): continueDial(id)
         case .target(let id): targetTimer(id)
+        case .wanted(let peer): wantedTimer(peer)
         case .sighting(let id): sightingTimer(id)
         case .offers: offersTimer()
         case .trim:
@@ -270,6 +279,7 @@ enum TimerKey {
     case duplicate(ConnectionID)
     case dial(DialID)
     case target(TargetID)
+    case wanted(PeerID)
     case sighting(SightingID)
     case offers
     case trim
