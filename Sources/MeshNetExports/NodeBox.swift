@@ -25,8 +25,10 @@ final class NodeBox: Sendable {
 
     /// A call under way. Transfers are known to the engine by a ticket of its own, so that they can be ended there.
     private enum Started {
-        case command
+        case command(Ticket?)
         case transfer(Ticket?)
+        /// nil until it is posted.
+        case send(SendCall?)
     }
 
     /// Which directions of a stream have a call under way.
@@ -64,14 +66,18 @@ final class NodeBox: Sendable {
     // MARK: Started calls
 
     func start(_ command: Command) throws(Failure) -> UInt64 {
-        let id = try register(.command)
-        engine.submit(command) { [self] result in
+        let id = try register(.command(nil))
+        let ticket = engine.submit(command) { [self] result in
             if settle(id) {
                 engine.queue.post(Ticket(rawValue: id), result)
             } else if case .success(.stream(let stream, _)) = result {
                 // Nobody waits for it any more.
                 engine.resetStream(stream)
             }
+        }
+        // It may be complete already.
+        state.withLock { state in
+            if state.started[id] != nil { state.started[id] = .command(ticket) }
         }
         return id
     }
@@ -90,6 +96,28 @@ final class NodeBox: Sendable {
         return id
     }
 
+    func startSend(_ sending: Sending, _ bytes: [UInt8]) throws(Failure) -> UInt64 {
+        let limit = engine.messageSizeLimit
+        guard bytes.count <= limit else { throw .call(.messageTooLarge(size: bytes.count, limit: limit)) }
+        let id = try register(.send(nil)), peer = sending.message.peer
+        var accepted: SendCall.Completion?
+        if sending.reportsAcceptance {
+            accepted = { [self] report in if report.failure == nil { engine.queue.post(accepted: Ticket(rawValue: id)) } }
+        }
+        let call = engine.send(sending.message, bytes, accepted: accepted) { [self] report in
+            guard settle(id) else { return }
+            if let reply = report.reply {
+                engine.queue.post(Ticket(rawValue: id), reply: reply, of: peer)
+            } else {
+                engine.queue.post(Ticket(rawValue: id), report.failure.map { .failure($0) } ?? .success(.done))
+            }
+        }
+        state.withLock { state in
+            if state.started[id] != nil { state.started[id] = .send(call) }
+        }
+        return id
+    }
+
     func cancel(_ id: UInt64) {
         let started = state.withLock { state -> Started? in
             guard let started = state.started[id] else { return nil }
@@ -97,9 +125,13 @@ final class NodeBox: Sendable {
             return started
         }
         switch started {
-        case .command: engine.queue.post(Ticket(rawValue: id), .failure(.cancelled))
+        case .command(let ticket):
+            engine.queue.post(Ticket(rawValue: id), .failure(.cancelled))
+            // Whoever waits for others there is waited for no longer.
+            if let ticket { engine.cancel(ticket) }
         case .transfer(let ticket?): engine.cancel(ticket)
-        case .transfer(nil), nil: break
+        case .send(let call?): engine.cancel(call)
+        case .transfer(nil), .send(nil), nil: break
         }
     }
 

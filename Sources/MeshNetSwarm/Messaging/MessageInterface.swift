@@ -76,7 +76,7 @@ package enum SpoolWork {
     case begin(byteCount: Int)
     /// At its end. The view is valid until the next call.
     case append(UnsafeRawBufferPointer)
-    /// Answered with `spoolRead`, at once or later.
+    /// At most 1 MiB. Answered with `spoolRead`, at once or later.
     case read(offset: Int, count: Int)
     /// Nobody needs it any more.
     case discard
@@ -158,8 +158,8 @@ package struct StoredState: Sendable {
         package var expected: [UInt64] = [1, 1, 1]
         /// In order of lane and sequence.
         package var outbound: [StoredOutbound] = []
-        /// Withdrawn ones that the peer has not passed yet, by lane.
-        package var withdrawn: [[UInt64]] = [[], [], []]
+        /// By lane, ascending: numbers of withdrawn ones that the peer has not passed yet. At most one range more than `outbound` has messages of the lane.
+        package var withdrawn: [[Range<UInt64>]] = [[], [], []]
         package init(peer: PeerID) { self.peer = peer }
     }
 

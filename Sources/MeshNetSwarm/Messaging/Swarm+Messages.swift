@@ -153,6 +153,9 @@ extension Swarm {
         write(.control, at)
     }
 
+    /// What `reachability(of:in:)` tells is another than before: where the peer may be found, whether its channel is closed.
+    mutating func channelStateChanged(_ peer: PeerID) {}
+
     mutating func channels(_ peer: PeerID?, ticket: Ticket) {
         let peers = peer.map { [$0] } ?? messages.index.keys.sorted()
         complete(ticket, .success(.channels(peers.compactMap { status(of: $0) })))

@@ -19,6 +19,8 @@ struct Connection {
     var phase: Phase
     var peer: PeerID?
     var establishedAt: Instant?
+    /// When bytes came last.
+    var lastHeard: Instant?
     /// When bytes of the application or of its topics came last.
     var lastUse: Instant?
     var pipeline: ConnectionPipeline?
@@ -31,6 +33,7 @@ struct Connection {
     /// The one inbound pubsub stream, its frames in the making.
     var pubsubInput: PubSubInput?
     var exchangeInput: PeerExchangeInput?
+    var retainedInput: RetainedInput?
     var identifyInputs: [PipelineStream: IdentifyReader] = [:]
     var perf: [PipelineStream: PerfTransfer] = [:]
     /// Where the channel of the peer is, once it was looked up.
@@ -66,6 +69,8 @@ enum StreamUse: Equatable {
     case pubsubIn
     case exchangeOut
     case exchangeIn
+    case retainedOut
+    case retainedIn
     /// Of messages: ours, and the peer's before and after its HELLO.
     case messagesOut(Lane)
     case messagesGreeting

@@ -97,7 +97,7 @@ extension Swarm {
     /// What the node itself answers.
     static var ownProtocols: [String] {
         [IdentifyMessage.identifyProtocol, IdentifyMessage.pushProtocol, PingState.protocolID, PerfTransfer.protocolID, MessageFrame.protocolID]
-            + Gossipsub.protocols
+            + Gossipsub.protocols + [RetainedMessage.protocolID]
     }
 
     mutating func refreshProtocols() {

@@ -41,6 +41,7 @@ extension Swarm {
 
     package mutating func received(_ id: ConnectionID, count: Int, now: Instant) {
         self.now = now
+        connections[id]?.lastHeard = now
         connections[id]?.pipeline?.receive(count: count, now: now)
         touch(id)
     }
@@ -128,6 +129,7 @@ extension Swarm {
         dialSucceeded(connection.dial, peer: peer)
         cancelAttempts(to: peer)
         targetConnected(peer)
+        wantedConnected(peer)
         mdns?.signOfLife(of: peer, now: now)
         startQueuedDials()
         serveLines()
@@ -226,9 +228,11 @@ extension Swarm {
         pumpGossip()
         emit(.disconnected(announced, cause: cause))
         exchangeDisconnected(peer)
+        retainedDisconnected(peer)
         messagesDisconnected(peer)
         let lasted = connection.establishedAt.map { now - $0 } ?? .zero
         targetDisconnected(peer, lasted: lasted, cause: cause)
+        wantedDisconnected(peer, connection, cause: cause)
         serveLines()
     }
 }

@@ -82,6 +82,7 @@ extension Swarm {
         case PerfTransfer.protocolID: servePerf(stream, on: id)
         case let pubsub where Gossipsub.protocols.contains(pubsub): acceptPubSub(stream, protocolID: pubsub, on: id)
         case PeerExchangeMessage.protocolID: acceptExchange(stream, on: id)
+        case RetainedMessage.protocolID: acceptRetained(stream, on: id)
         case MessageFrame.protocolID: acceptMessages(stream, on: id)
         default: acceptApplicationStream(stream, protocolID: protocolID, on: id)
         }
@@ -147,6 +148,7 @@ extension Swarm {
             complete(ticket, .success(.stream(handle, protocolID: protocolID)))
         case .pubsubOut: pubsubAgreed(stream, protocolID: protocolID, on: id)
         case .exchangeOut: exchangeAgreed(stream, on: id)
+        case .retainedOut: retainedAgreed(stream, on: id)
         default: break
         }
     }
@@ -162,6 +164,7 @@ extension Swarm {
         case .perfClient: perfEnded(stream, on: id, .failure(.protocolNotSupported([PerfTransfer.protocolID])))
         case .pubsubOut: pubsubLost(stream, on: id, mayReopen: false)
         case .exchangeOut: exchangeLost(stream, on: id, mayReopen: false)
+        case .retainedOut: retainedLost(stream, on: id, mayReopen: false)
         case .messagesOut(let lane): messagesRefused(stream, lane, on: id)
         case .identifyQuery: connections[id]?.identifyInputs[stream] = nil
         default: break
@@ -187,6 +190,7 @@ extension Swarm {
             connections[id]?.lastUse = now
             pubsubBytes(stream, bytes, on: id)
         case .exchangeIn: exchangeBytes(stream, bytes, on: id)
+        case .retainedIn: retainedBytes(stream, bytes, on: id)
         // These say themselves what they consumed.
         case .messagesIn(let lane):
             receiveMessages(stream, bytes, lane, on: id)
@@ -195,7 +199,7 @@ extension Swarm {
             receiveGreeting(stream, bytes, on: id)
             return nil
         case .messagesOut(let lane): receiveMessageReplies(stream, bytes, lane, on: id)
-        case .identifyAnswer, .identifyPushOut, .pubsubOut, .exchangeOut, .finished: break
+        case .identifyAnswer, .identifyPushOut, .pubsubOut, .exchangeOut, .retainedOut, .finished: break
         }
         connections[id]?.pipeline?.consumed(stream, bytes.count, now: now)
         return nil
@@ -206,7 +210,7 @@ extension Swarm {
         case .application(let handle): actions.append(.streamEnded(handle))
         case .identifyQuery, .identifyPushIn: identifyEnded(stream, on: id)
         case .perfServer, .perfClient: perfInputEnded(stream, on: id)
-        case .pubsubIn, .exchangeIn, .pingIn, .identifyAnswer, .finished: connections[id]?.pipeline?.closeWrite(stream)
+        case .pubsubIn, .exchangeIn, .retainedIn, .pingIn, .identifyAnswer, .finished: connections[id]?.pipeline?.closeWrite(stream)
         case .messagesIn, .messagesGreeting, .messagesOut: endMessageStream(stream, on: id)
         case .pingOut: pingStreamLost(id)
         default: break
@@ -235,6 +239,8 @@ extension Swarm {
         case .pubsubOut: pubsubLost(stream, on: id, mayReopen: true)
         case .exchangeIn: if connections[id]?.exchangeInput?.stream == stream { connections[id]?.exchangeInput = nil }
         case .exchangeOut: exchangeLost(stream, on: id, mayReopen: true)
+        case .retainedIn: if connections[id]?.retainedInput?.stream == stream { connections[id]?.retainedInput = nil }
+        case .retainedOut: retainedLost(stream, on: id, mayReopen: true)
         case .messagesOut(let lane): messageStreamLost(stream, lane, on: id, pause: true)
         case .messagesIn(let lane): inboundLaneLost(stream, lane, on: id)
         case .messagesGreeting: connections[id]?.greetings[stream] = nil
@@ -257,6 +263,7 @@ extension Swarm {
                 if let ticket = connection.perf[stream]?.ticket { complete(ticket, .failure(.streamReset)) }
             case .pubsubOut: pubsubConnectionLost(connection)
             case .exchangeOut: exchangeConnectionLost(connection)
+            case .retainedOut: retainedConnectionLost(connection)
             case .messagesOut(let lane): messageStreamLost(stream, lane, on: connection.id, of: connection.peer, pause: false)
             case .messagesIn(let lane): inboundLaneLost(stream, lane, on: connection.id, of: connection.peer)
             default: break
@@ -270,6 +277,7 @@ extension Swarm {
         case .perfServer, .perfClient: continuePerf(stream, on: id)
         case .pubsubOut: writePubSub(on: id)
         case .exchangeOut: exchangeWritable(on: id)
+        case .retainedOut: retainedWritable(on: id)
         case .messagesOut(let lane): messagesWritable(lane, on: id)
         case .messagesIn(let lane): messageRepliesWritable(lane, on: id)
         default: writeRest(stream, on: id)

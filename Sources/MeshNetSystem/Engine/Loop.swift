@@ -26,11 +26,14 @@ final class Loop {
         case reset(StreamID)
         indirect case startSources(DiscoveryConfiguration)
         case offerDropped(Discovery)
+        case spoolRead(SpoolID, offset: Int, count: Int)
+        indirect case spoolFailed(SpoolID, StorageProblem)
     }
 
     var swarm: Swarm
     let mailbox: Mailbox
     let queue: EventQueue
+    let inbox: Inbox
     let system: SystemCalls
     let readiness: Readiness
     let resolver: Resolver
@@ -40,6 +43,7 @@ final class Loop {
     var refreshAddressesAt: Instant?
     let localPeer: PeerID
     let preSharedKey: PreSharedKey?
+    let storage: Storage
     let nameServers: String?
     var sources: [any ExternalSource] = []
     /// nil while our own mDNS responder is off.
@@ -66,12 +70,20 @@ final class Loop {
     var streamOfTicket: [Ticket: StreamID] = [:]
     var endedStreams = StableFifo<StreamID>()
 
+    var sends: [Ticket: TrackedSend] = [:]
+    /// What arrived in this turn, and what the application was done with before it.
+    var arrived = DeliveryBatch()
+    var settled: [Delivery] = []
+    /// Nothing outlives the process: what waits in the inbox can be taken after the close.
+    let keepsInbox: Bool
+
     var now: Instant
     var turnNumber: UInt64 = 0
     var isLeaving = false
 
     init(
-        _ configuration: Configuration, mailbox: Mailbox, queue: EventQueue, listeners: [Listener], system: SystemCalls, nameServers: String?
+        _ configuration: Configuration, mailbox: Mailbox, queue: EventQueue, inbox: Inbox, storage: Storage, listeners: [Listener], system: SystemCalls,
+        nameServers: String?
     ) throws(SystemError) {
         now = .now()
         log = Log(configuration.identity.peerID)
@@ -83,6 +95,9 @@ final class Loop {
         swarm = Swarm(configuration: configuration, seed: Entropy.bytes(RandomSource.seedByteCount), now: now)
         self.mailbox = mailbox
         self.queue = queue
+        self.inbox = inbox
+        keepsInbox = configuration.messages.stateDirectory == nil
+        self.storage = storage
         self.system = system
         self.listeners = listeners
         readiness = try Readiness(system: system)
@@ -93,6 +108,7 @@ final class Loop {
             try readiness.add(listener.descriptor, token: Token.listener.rawValue + UInt64(index), .readable)
         }
         if let addressWatch { try? readiness.add(addressWatch.descriptor, token: Token.addresses.rawValue, .readable) }
+        restoreMessages()
         announceAddresses()
     }
 
@@ -116,6 +132,7 @@ final class Loop {
         now = .now()
         for report in ready { serve(report) }
         completeFilledReads()
+        serveSettlements()
         if !isLeaving { serveRequests() }
         serveTimers()
         finishTurn()
@@ -128,6 +145,7 @@ final class Loop {
         time = earlier(time, refreshAddressesAt)
         time = earlier(time, sourceDeadline)
         time = earlier(time, multicast?.deadline)
+        time = earlier(time, storage.deadline)
         for listener in listeners { time = earlier(time, listener.resumesAt) }
         return time
     }
@@ -174,6 +192,9 @@ final class Loop {
             completeFilledReads()
             swarm.flush(now: now)
             drain()
+            // Before any byte leaves: what it tells or acknowledges must not be lost.
+            if commitChanges() { continue }
+            inbox.put(&arrived)
             if transmits.isEmpty, filling.isEmpty { return }
             while let connection = transmits.popFirst() {
                 connection.isQueued = false
@@ -215,7 +236,11 @@ final class Loop {
         case .streamEnded(let stream): ended(stream)
         case .streamWritable(let stream): deferred.append(.write(stream))
         case .streamClosed(let stream, let error): gone(stream, error)
-        case .accepted, .deliver, .deliverSpooled, .spool, .store: break
+        case .accepted(let ticket): accepted(ticket)
+        case .deliver(let message, let bytes): deliver(message, bytes)
+        case .deliverSpooled: break
+        case .spool(let spool, let work): carryOut(work, on: spool)
+        case .store(let change): storage.apply(change)
         }
     }
 
@@ -232,10 +257,12 @@ final class Loop {
             startSources(configuration)
             configureMulticast(configuration)
         case .offerDropped(let discovery): swarm.offerDropped(discovery, now: now)
+        case .spoolRead(let spool, let offset, let count): readSpool(spool, offset, count)
+        case .spoolFailed(let spool, let problem): swarm.spoolFailed(spool, problem, now: now)
         }
     }
 
-    private func announce(_ event: Event) {
+    func announce(_ event: Event) {
         log.event(event)
         guard case .streamOpened(let stream, _, _) = event else {
             if queue.put(.event(event)) == .dropped, case .discovered(let discovery) = event { deferred.append(.offerDropped(discovery)) }
@@ -275,6 +302,12 @@ final class Loop {
             turn(ready)
         }
         for id in connections.keys.sorted() { close(id) }
+        endSends()
+        inbox.put(&arrived)
+        inbox.settlements.close()
+        inbox.close(keeping: keepsInbox)
+        drain()
+        storage.close(wallClock: WallClock.sinceEpoch())
         queue.close()
     }
 }

@@ -33,9 +33,20 @@ extension CallError: CustomStringConvertible {
         case .displaced: "a newer message took the place of this one in a full queue"
         case .peerRestarted(let peer): "\(peer) came back without its state"
         case .peerClosed(let peer, let closing):
-            (closing.byUs ? "the channel to \(peer) was closed here" : "\(peer) closed its channel to us") + (closing.reason.isEmpty ? "" : ": \(closing.reason)")
+            (closing.byUs ? "the channel to \(peer) was closed here" : "\(peer) closed its channel to us")
+                + (closing.reason.isEmpty ? "" : ": \(closing.reason)")
         case .gaveUp(let peer, let attempts, let last): "\(peer) could not be reached in \(attempts) attempts, at last: \(last)"
         case .storage(let problem): problem.description
+        }
+    }
+}
+
+extension Lane: CustomStringConvertible {
+    public var description: String {
+        switch self {
+        case .control: "control"
+        case .normal: "normal"
+        case .bulk: "bulk"
         }
     }
 }
