@@ -97,7 +97,7 @@ package struct SimulatedStore {
             channel.expected = rows.expected
             for lane in 0..<3 {
                 channel.outbound += rows.outbound[lane].values.sorted { $0.sequence < $1.sequence }
-                channel.withdrawn[lane] = rows.withdrawn[lane].sorted()
+                channel.withdrawn[lane] = rows.withdrawn[lane].sorted().map { $0..<$0 + 1 }
             }
             state.channels.append(channel)
         }
