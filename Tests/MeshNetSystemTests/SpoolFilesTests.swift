@@ -179,7 +179,7 @@ extension SystemTests {
             let (storage, state) = try open(folder.path)
             #expect(storage.problems.count == 1)
             #expect(try state.channel(peer).outbound.isEmpty)
-            #expect(try state.channel(peer).withdrawn[2] == [1..<3])
+            #expect(try state.channel(peer).withdrawn[2] == [1])
             #expect(try FileManager.default.contentsOfDirectory(atPath: folder.file("spool")).isEmpty)
         }
 

@@ -12,8 +12,14 @@ package final class Engine: Sendable {
 
     package let localPeer: PeerID
     package let queue: EventQueue
-    private let mailbox: Mailbox
-    private let thread: ReactorThread
+    package let inbox: Inbox
+    let mailbox: Mailbox
+    let thread: ReactorThread
+    package let messageSizeLimit: Int
+    /// A larger message lies in a file, which its sender fills.
+    let spoolThreshold: Int
+    /// Where `makeFile` makes one for a large message.
+    package let spoolFolder: SpoolFolder
     /// The environment as it was at the start; nil: not looked at.
     private let settings: Settings?
 
@@ -35,14 +41,20 @@ package final class Engine: Sendable {
         if configuration.preSharedKey == nil, let forced = getenv("LIBP2P_FORCE_PNET"), String(cString: forced) == "1" { throw .privateNetworkRequired }
         let listeners = try Listeners.open(configuration, system: system)
         localPeer = configuration.identity.peerID
+        messageSizeLimit = configuration.messages.maximumMessageSize
+        spoolThreshold = configuration.messages.spoolThreshold
         let storage = try Self.openStorage(configuration.messages)
+        spoolFolder = storage.spool.folder
         do throws(SystemError) {
             let queue = try EventQueue(limits: configuration.limits), mailbox = try Mailbox()
+            let inbox = try Inbox(settlements: Settlements(wakeup: mailbox.wakeup))
             // Handed over to its thread: nobody here touches it again.
             nonisolated(unsafe) let loop = try Loop(
-                configuration, mailbox: mailbox, queue: queue, storage: storage, listeners: listeners, system: system, nameServers: nameServers)
+                configuration, mailbox: mailbox, queue: queue, inbox: inbox, storage: storage, listeners: listeners, system: system,
+                nameServers: nameServers)
             thread = try ReactorThread(name: "meshnet") { loop.run() }
             self.queue = queue
+            self.inbox = inbox
             self.mailbox = mailbox
         } catch {
             switch error {

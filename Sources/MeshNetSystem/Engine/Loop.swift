@@ -33,6 +33,7 @@ final class Loop {
     var swarm: Swarm
     let mailbox: Mailbox
     let queue: EventQueue
+    let inbox: Inbox
     let system: SystemCalls
     let readiness: Readiness
     let resolver: Resolver
@@ -69,12 +70,19 @@ final class Loop {
     var streamOfTicket: [Ticket: StreamID] = [:]
     var endedStreams = StableFifo<StreamID>()
 
+    var sends: [Ticket: TrackedSend] = [:]
+    /// What arrived in this turn, and what the application was done with before it.
+    var arrived = DeliveryBatch()
+    var settled: [Delivery] = []
+    /// Nothing outlives the process: what waits in the inbox can be taken after the close.
+    let keepsInbox: Bool
+
     var now: Instant
     var turnNumber: UInt64 = 0
     var isLeaving = false
 
     init(
-        _ configuration: Configuration, mailbox: Mailbox, queue: EventQueue, storage: Storage, listeners: [Listener], system: SystemCalls,
+        _ configuration: Configuration, mailbox: Mailbox, queue: EventQueue, inbox: Inbox, storage: Storage, listeners: [Listener], system: SystemCalls,
         nameServers: String?
     ) throws(SystemError) {
         now = .now()
@@ -87,6 +95,8 @@ final class Loop {
         swarm = Swarm(configuration: configuration, seed: Entropy.bytes(RandomSource.seedByteCount), now: now)
         self.mailbox = mailbox
         self.queue = queue
+        self.inbox = inbox
+        keepsInbox = configuration.messages.stateDirectory == nil
         self.storage = storage
         self.system = system
         self.listeners = listeners
@@ -122,6 +132,7 @@ final class Loop {
         now = .now()
         for report in ready { serve(report) }
         completeFilledReads()
+        serveSettlements()
         if !isLeaving { serveRequests() }
         serveTimers()
         finishTurn()
@@ -183,6 +194,7 @@ final class Loop {
             drain()
             // Before any byte leaves: what it tells or acknowledges must not be lost.
             if commitChanges() { continue }
+            inbox.put(&arrived)
             if transmits.isEmpty, filling.isEmpty { return }
             while let connection = transmits.popFirst() {
                 connection.isQueued = false
@@ -226,7 +238,9 @@ final class Loop {
         case .streamClosed(let stream, let error): gone(stream, error)
         case .spool(let spool, let work): carryOut(work, on: spool)
         case .store(let change): storage.apply(change)
-        case .accepted, .deliver, .deliverSpooled: break
+        case .accepted(let ticket): accepted(ticket)
+        case .deliver(let message, let bytes): deliver(message, bytes)
+        case .deliverSpooled(let message, let spool, let byteCount): deliver(message, spool, byteCount)
         }
     }
 
@@ -249,6 +263,7 @@ final class Loop {
     }
 
     func announce(_ event: Event) {
+        if case .storage(let problem) = event, !storage.shouldTell(problem, now: now) { return }
         log.event(event)
         guard case .streamOpened(let stream, _, _) = event else {
             if queue.put(.event(event)) == .dropped, case .discovered(let discovery) = event { deferred.append(.offerDropped(discovery)) }
@@ -288,6 +303,10 @@ final class Loop {
             turn(ready)
         }
         for id in connections.keys.sorted() { close(id) }
+        endSends()
+        inbox.put(&arrived)
+        settle(inbox.settlements.close())
+        inbox.close(keeping: keepsInbox)
         drain()
         storage.close(wallClock: WallClock.sinceEpoch())
         queue.close()

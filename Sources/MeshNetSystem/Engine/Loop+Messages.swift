@@ -1,0 +1,99 @@
+import MeshNetProtocol
+import MeshNetSwarm
+
+// Messages to and from peers: between the callers, the swarm and the inbox.
+extension Loop {
+    /// A tracked message that has not ended.
+    struct TrackedSend {
+        let call: SendCall
+        var isAccepted = false
+    }
+
+    func send(_ call: SendCall) {
+        for index in 0..<call.count {
+            let ticket = call.ticket(of: index)
+            if let ticket { sends[ticket] = TrackedSend(call: call) }
+            if let file = call.file {
+                send(call.message, file, ticket)
+            } else {
+                call.withBody(index) { swarm.send(call.message, .view($0), ticket: ticket, now: now) }
+            }
+            drain()
+        }
+    }
+
+    private func send(_ message: OutboundMessage, _ file: OutgoingFile, _ ticket: Ticket?) {
+        do throws(StorageProblem) {
+            let spool = try storage.spool.adopt(file)
+            swarm.send(message, .spooled(spool, byteCount: file.byteCount), ticket: ticket, now: now)
+        } catch {
+            announce(.storage(error))
+            if let ticket { completed(ticket, .failure(.storage(error))) }
+        }
+    }
+
+    func accepted(_ ticket: Ticket) {
+        guard let send = sends[ticket], !send.isAccepted else { return }
+        if send.call.wantsEnds { sends[ticket]?.isAccepted = true } else { sends[ticket] = nil }
+        if send.call.oneAccepted() { mailbox.sendAccepted(send.call.byteCount) }
+    }
+
+    /// False when the ticket is of no message.
+    func sendEnded(_ ticket: Ticket, _ result: Result<Outcome, CallError>) -> Bool {
+        guard !sends.isEmpty, let send = sends.removeValue(forKey: ticket) else { return false }
+        if send.call.oneEnded(result.map(replyBody), wasAccepted: send.isAccepted) { mailbox.sendAccepted(send.call.byteCount) }
+        return true
+    }
+
+    private func replyBody(_ outcome: Outcome) -> Delivery.Body? {
+        switch outcome {
+        case .reply(.bytes(let bytes)): .bytes(bytes)
+        case .reply(.spooled(let spool, let byteCount)): .file(reader(byteCount) { () throws(StorageProblem) in
+            try storage.spool.release(spool, byteCount: byteCount)
+        })
+        default: nil
+        }
+    }
+
+    /// A file that cannot be opened is one that cannot be read: who reads learns it, and the message is not lost without a word.
+    private func reader(_ byteCount: Int, _ open: () throws(StorageProblem) -> SpoolReader) -> SpoolReader {
+        do throws(StorageProblem) { return try open() } catch {
+            announce(.storage(error))
+            return SpoolReader(path: "", byteCount: byteCount)
+        }
+    }
+
+    func cancel(_ call: SendCall, _ error: CallError) {
+        call.cancellation = error
+        for index in 0..<call.count {
+            guard let ticket = call.ticket(of: index), sends[ticket] != nil else { continue }
+            swarm.cancelMessage(ticket, now: now)
+            drain()
+        }
+    }
+
+    func deliver(_ message: InboundMessage, _ bytes: UnsafeRawBufferPointer) { arrived.append(message, bytes) }
+
+    func deliver(_ message: InboundMessage, _ spool: SpoolID, _ byteCount: Int) {
+        arrived.append(message, .file(reader(byteCount) { () throws(StorageProblem) in try storage.spool.reader(of: spool, byteCount: byteCount) }))
+    }
+
+    /// Tells the swarm what the application is done with.
+    func serveSettlements() {
+        inbox.settlements.take(into: &settled)
+        settle(settled)
+        settled.removeAll(keepingCapacity: true)
+    }
+
+    func settle(_ deliveries: [Delivery]) {
+        for delivery in deliveries {
+            swarm.settled(delivery.message, byteCount: delivery.byteCount, now: now)
+            drain()
+        }
+    }
+
+    /// Whoever still waits for the end of a message learns that the node closes. After the swarm's last word.
+    func endSends() {
+        for ticket in sends.keys.sorted(by: { $0.rawValue < $1.rawValue }) { _ = sendEnded(ticket, .failure(.closed)) }
+    }
+}
