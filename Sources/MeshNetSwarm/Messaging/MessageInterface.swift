@@ -158,9 +158,8 @@ package struct StoredState: Sendable {
         package var expected: [UInt64] = [1, 1, 1]
         /// In order of lane and sequence.
         package var outbound: [StoredOutbound] = []
-        /// By lane, ascending: the first number of each run of withdrawn ones that the peer has not passed yet; the run goes on to the next message
-        /// in `outbound`, or to `nextSequence`. So these are at most one more than the messages, however many were withdrawn.
-        package var withdrawn: [[UInt64]] = [[], [], []]
+        /// By lane, ascending: numbers of withdrawn ones that the peer has not passed yet. At most one range more than `outbound` has messages of the lane.
+        package var withdrawn: [[Range<UInt64>]] = [[], [], []]
         package init(peer: PeerID) { self.peer = peer }
     }
 

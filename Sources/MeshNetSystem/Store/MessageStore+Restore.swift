@@ -175,10 +175,10 @@ struct StoreReader {
             let index = Int(lane.rawValue), numbers = peers[place].row[lane]
             var cursor = numbers.acknowledged
             for message in state.channels[place].outbound where message.lane == lane {
-                if message.sequence > cursor { state.channels[place].withdrawn[index].append(cursor) }
+                if message.sequence > cursor { state.channels[place].withdrawn[index].append(cursor..<message.sequence) }
                 cursor = message.sequence + 1
             }
-            if numbers.next > cursor { state.channels[place].withdrawn[index].append(cursor) }
+            if numbers.next > cursor { state.channels[place].withdrawn[index].append(cursor..<numbers.next) }
             state.channels[place].nextSequence[index] = numbers.next
             state.channels[place].expected[index] = numbers.expected
         }
