@@ -31,6 +31,7 @@ package final class Settlements: Sendable {
     }
 
     /// Nothing is kept from now on. Returns what waits.
+    @discardableResult
     func close() -> [Delivery] {
         state.with { state in
             state.isClosed = true
