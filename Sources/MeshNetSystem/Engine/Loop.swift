@@ -236,11 +236,11 @@ final class Loop {
         case .streamEnded(let stream): ended(stream)
         case .streamWritable(let stream): deferred.append(.write(stream))
         case .streamClosed(let stream, let error): gone(stream, error)
-        case .accepted(let ticket): accepted(ticket)
-        case .deliver(let message, let bytes): deliver(message, bytes)
-        case .deliverSpooled: break
         case .spool(let spool, let work): carryOut(work, on: spool)
         case .store(let change): storage.apply(change)
+        case .accepted(let ticket): accepted(ticket)
+        case .deliver(let message, let bytes): deliver(message, bytes)
+        case .deliverSpooled(let message, let spool, let byteCount): deliver(message, spool, byteCount)
         }
     }
 
@@ -263,6 +263,7 @@ final class Loop {
     }
 
     func announce(_ event: Event) {
+        if case .storage(let problem) = event, !storage.shouldTell(problem, now: now) { return }
         log.event(event)
         guard case .streamOpened(let stream, _, _) = event else {
             if queue.put(.event(event)) == .dropped, case .discovered(let discovery) = event { deferred.append(.offerDropped(discovery)) }
@@ -304,7 +305,7 @@ final class Loop {
         for id in connections.keys.sorted() { close(id) }
         endSends()
         inbox.put(&arrived)
-        inbox.settlements.close()
+        settle(inbox.settlements.close())
         inbox.close(keeping: keepsInbox)
         drain()
         storage.close(wallClock: WallClock.sinceEpoch())
