@@ -7,9 +7,16 @@ extension Swarm {
         self.now = now
         guard !isShuttingDown else { return }
         emit(.woke(after: pause))
-        for id in connections.ids { probeLink(id) }
+        linksInDoubt(now: now)
         retryTargets()
         callAll()
+    }
+
+    /// An interface went down, or an address of ours is gone: what went over it does not know. Every link must answer a ping soon, or is closed.
+    package mutating func linksInDoubt(now: Instant) {
+        self.now = now
+        guard !isShuttingDown else { return }
+        for id in connections.ids { probeLink(id) }
     }
 
     /// An interface came up, or an address of ours changed: waits are cut short.
