@@ -10,6 +10,8 @@ import Testing
     private func apart(_ seed: UInt64, configure: (inout Configuration) -> Void = { _ in }) -> Simulation {
         let network = messagePair(seed, configure: configure)
         network.partition([0, 1])
+        network.perform(.disconnect(network.nodes[1].peer), at: 0)
+        network.run(for: .seconds(1))
         return network
     }
 
@@ -67,9 +69,9 @@ import Testing
         let network = apart(5)
         let lost = network.send([1], from: 0, to: 1, options: SendOptions(deadline: .seconds(2)))
         let kept = network.send([2], from: 0, to: 1)
-        network.run(for: .milliseconds(1_999))
+        network.run(for: .milliseconds(1_998))
         #expect(network.nodes[0].completions[lost] == nil)
-        network.run(for: .milliseconds(2))
+        network.run(for: .milliseconds(3))
         #expect(network.failure(lost, at: 0) == .expired)
         network.heal()
         network.run(for: .seconds(30))
