@@ -238,7 +238,7 @@ final class Loop {
         case .streamClosed(let stream, let error): gone(stream, error)
         case .accepted(let ticket): accepted(ticket)
         case .deliver(let message, let bytes): deliver(message, bytes)
-        case .deliverSpooled: break
+        case .deliverSpooled(let message, let spool, let byteCount): deliver(message, spool, byteCount)
         case .spool(let spool, let work): carryOut(work, on: spool)
         case .store(let change): storage.apply(change)
         }
@@ -304,8 +304,9 @@ final class Loop {
         for id in connections.keys.sorted() { close(id) }
         endSends()
         inbox.put(&arrived)
-        inbox.settlements.close()
         inbox.close(keeping: keepsInbox)
+        serveSettlements()
+        inbox.settlements.close()
         drain()
         storage.close(wallClock: WallClock.sinceEpoch())
         queue.close()
