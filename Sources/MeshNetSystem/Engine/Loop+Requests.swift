@@ -32,10 +32,13 @@ extension Loop {
         case .closeWrite(let stream): closeWrite(stream)
         case .closeStream(let stream): closeStream(stream)
         case .resetStream(let stream): resetStream(stream)
+        case .send(let call): send(call)
+        case .cancelSend(let call, let error): cancel(call, error)
         }
     }
 
     func completed(_ ticket: Ticket, _ result: Result<Outcome, CallError>) {
+        if sendEnded(ticket, result) { return }
         if abandoned.remove(ticket) != nil {
             mailbox.answered()
             if case .success(.stream(let stream, _)) = result { deferred.append(.reset(stream)) }
@@ -95,11 +98,15 @@ extension Loop {
 
     private func refuse(_ request: Request) {
         guard request.isAnswered else { return }
+        if case .send(let call) = request {
+            mailbox.sendAccepted(call.byteCount)
+            return call.refuse(.closed)
+        }
         mailbox.answered()
         switch request {
         case .command(_, let ticket, let completion): answer(ticket, completion, .failure(.closed))
         case .read(_, _, _, let completion), .write(_, _, _, let completion): completion(.failure(.closed))
-        case .cancel, .closeWrite, .closeStream, .resetStream: break
+        case .cancel, .closeWrite, .closeStream, .resetStream, .send, .cancelSend: break
         }
     }
 }
