@@ -133,12 +133,6 @@ class LoopInbox:
         self._waiters.wake()
 
 
-def _messages_wait(reference: weakref.ref[LoopInbox]) -> None:
-    inbox = reference()
-    if inbox is not None:
-        inbox.on_readable()
-
-
 class LoopDriver:
     """Serves one core from one loop at a time. The loop holds it weakly: who drops the driver closes the node."""
 
@@ -249,12 +243,16 @@ class LoopDriver:
             if ticket is not None and completion is not None:
                 started.append((ticket, completion))
 
+        def give_up(_: asyncio.Future[int]) -> None:
+            for ticket, _completion in started:
+                core.abandon(ticket)
+
         begin = loop.run_in_executor(None, method, *arguments)
         begin.add_done_callback(begun)
         try:
             await asyncio.shield(begin)
         except asyncio.CancelledError:
-            begin.add_done_callback(lambda _: [core.abandon(ticket) for ticket, _ in started])
+            begin.add_done_callback(give_up)
             raise
         return started[0]
 

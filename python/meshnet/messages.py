@@ -106,18 +106,13 @@ class Channel:
 
 def channel_of(native: tuple[Any, ...]) -> Channel:
     """The channel of a tuple of the extension module."""
-    peer_id, state, retry, by_us, reason, *between, failures, silence, round_trip = native
-    return Channel(
-        peer_id,
-        _known(ChannelState, state),
-        _seconds(retry),
-        by_us,
-        reason,
-        *between,
-        tuple((_known(DialCause, cause), detail or "") for cause, detail in failures),
-        _seconds(silence),
-        None if round_trip < 0 else round_trip / 1e9,
-    )
+    whole: Any = dict(zip(Channel.__dataclass_fields__, native, strict=True))
+    whole["state"] = _known(ChannelState, whole["state"])
+    whole["retry_after"] = _seconds(whole["retry_after"])
+    whole["failures"] = tuple((_known(DialCause, cause), detail or "") for cause, detail in whole["failures"])
+    whole["silence"] = _seconds(whole["silence"])
+    whole["round_trip"] = None if whole["round_trip"] < 0 else whole["round_trip"] / 1e9
+    return Channel(**whole)
 
 
 class _File(io.RawIOBase):

@@ -22,6 +22,7 @@ from .events import AddressProblem, Event, Peer, peers_of
 from .node import PerfResult
 
 __all__ = [
+    "Node",
     "SyncEvents",
     "SyncMessages",
     "SyncNode",
@@ -375,3 +376,7 @@ class SyncNode(SyncNodeMessages, NodeOptions):
     def _call(self, method: str, *arguments: Any, **how: Any) -> Any:
         driver = self._running
         return driver.call(getattr(driver.core.native, method), *arguments, **how)
+
+
+#: For `from meshnet.sync import Node`.
+Node = SyncNode
