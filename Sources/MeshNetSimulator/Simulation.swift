@@ -31,7 +31,7 @@ package final class Simulation {
     package private(set) var multicasts = 0
 
     private var random: RandomSource
-    private var links: [Link] = []
+    var links: [Link] = []
     private var arrivals = TimerQueue<Arrival>()
     /// The partition that each node is in; nodes hear only their own.
     private var side: [Int] = []
@@ -266,7 +266,7 @@ package final class Simulation {
         if crosses(link) { tellEnd(of: link, to: other, .endOfStream) } else { links[link].pendingEnd = other }
     }
 
-    private func tellEnd(of link: Int, to end: Int, _ cause: SocketEnd) {
+    func tellEnd(of link: Int, to end: Int, _ cause: SocketEnd) {
         let last = links[link].ends[1 - end].lastArrival
         arrivals.set(.ended(link: link, to: end, cause), at: max(now + drawDelay(), last))
     }

@@ -62,6 +62,7 @@ extension Loop {
         if let completion = commands.removeValue(forKey: ticket) {
             abandoned.insert(ticket)
             answer(ticket, completion, .failure(error))
+            swarm.cancelWait(ticket, now: now)
         } else if let stream = streamOfTicket[ticket], let port = ports[stream] {
             if let read = port.reads.removeFirst(where: { $0.ticket == ticket }) {
                 if read.filled > 0 { deferred.append(.consumed(stream, read.filled)) }
