@@ -202,7 +202,7 @@ class NodeMessages:
         peer_id: str,
         path: str | os.PathLike[str],
         *,
-        lane: LaneArgument = Lane.NORMAL,
+        lane: LaneArgument = Lane.BULK,
         deadline: float | None = None,
         when_full: WhenFull = "wait",
         timeout: float | None = None,

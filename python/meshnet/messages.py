@@ -47,7 +47,7 @@ class ChannelState(IntEnum):
 #: How a call names a lane.
 LaneArgument = Union[Lane, Literal["control", "normal", "bulk"]]
 #: What a send does that finds the queue of its peer full: wait, end with `QueueFullError`, or end the oldest that wait with `DisplacedError`.
-WhenFull = Literal["wait", "fail", "drop_oldest"]
+WhenFull = Union[Literal["wait"], Literal["fail"], Literal["drop_oldest"]]
 
 _LANES = {"control": Lane.CONTROL, "normal": Lane.NORMAL, "bulk": Lane.BULK}
 _WHEN_FULL = {

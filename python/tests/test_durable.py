@@ -262,7 +262,7 @@ def test_blocking_messages_of_all_kinds(tmp_path: Path) -> None:
         assert first.request(second.peer_id, b"ab", lane="control", timeout=PATIENCE).data == b"abab"
         (tmp_path / "file").write_bytes(b"content")
         first.send_file(second.peer_id, tmp_path / "file").wait(timeout=PATIENCE)
-        second.receive(timeout=PATIENCE, lane="normal").save(tmp_path / "copy")
+        second.receive(timeout=PATIENCE, lane="bulk").save(tmp_path / "copy")
         assert (tmp_path / "copy").read_bytes() == b"content"
         assert first.send_many(second.peer_id, [b"1", b"2"]) == 2
         messages = second.messages(first.peer_id, meshnet.Lane.NORMAL)

@@ -137,7 +137,7 @@ async def test_large_messages_lie_in_files(tmp_path: Path) -> None:
     source = tmp_path / "source"
     source.write_bytes(data)
     async with connected_pair(messages=meshnet.MessageOptions(spool_threshold=1 << 20)) as (first, second):
-        ticket = await first.send_file(second.peer_id, source, lane="bulk")
+        ticket = await first.send_file(second.peer_id, source)
         message = await second.receive(timeout=PATIENCE)
         await ticket
         assert message.size == LARGE
@@ -299,14 +299,12 @@ async def test_a_channel_that_was_closed_on_purpose_is_opened_by_who_closed_it()
 
 
 async def test_the_end_of_a_node_ends_tickets_requests_and_receivers() -> None:
-    node = meshnet.Node(**local())
-    await node.start()
-    ticket = await node.send(unreachable(), b"never")
-    iterating = asyncio.create_task(collect(node, 1))
-    receiving = asyncio.create_task(node.receive())
-    asking = asyncio.create_task(node.request(unreachable(), b"never"))
-    await asyncio.sleep(0)
-    await node.close()
+    async with meshnet.Node(**local()) as node:
+        ticket = await node.send(unreachable(), b"never")
+        iterating = asyncio.create_task(collect(node, 1))
+        receiving = asyncio.create_task(node.receive())
+        asking = asyncio.create_task(node.request(unreachable(), b"never"))
+        await asyncio.sleep(0)
     for waiting in (ticket.wait(), receiving, asking):
         with pytest.raises(meshnet.ClosedError):
             await waiting
