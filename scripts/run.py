@@ -3,9 +3,9 @@
 They start without any address: mDNS and gossip bring them together, under a service tag of this run alone, so that strangers stay away. Where they
 have not met after some seconds, it says why and starts them again with addresses. Each follows a topic, says hello to the others and answers their
 hellos; what happens is shown as it happens, with the round trip of each hello, and at the end who heard whom. The exit status is 0 only if every node
-received every message. Then each sends numbered messages to each of the others. The one in Python, which has a state directory,
-is killed with -9 in the middle and started again; at the end all messages are there, once, or the exit status is not 0. With `--peers` they join real nodes elsewhere as well, talk on a topic of their own, and the exit status is 0 only if one of
-those answered too.
+received every message. Then each sends numbered messages to each of the others. The one in Python, which has a state directory, is killed with -9 in
+the middle and started again; at the end all messages are there, once, or the exit status is not 0. With `--peers` they join real nodes elsewhere as
+well, talk on a topic of their own, and the exit status is 0 only if one of those answered too.
 """
 
 from __future__ import annotations
