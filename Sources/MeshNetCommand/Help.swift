@@ -97,6 +97,7 @@ enum Help {
             meshnet pub TOPIC [MESSAGE]: publish a message, or each line of the standard input.
 
                 -s, --seconds N   wait at most so long for somebody who follows the topic (10)
+                    --retain      who follows the topic later gets the last such message
 
                 meshnet pub -b /ip4/192.168.1.7/tcp/4001 news "hello"
             """ + common

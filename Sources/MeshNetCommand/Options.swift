@@ -18,6 +18,7 @@ struct Options {
     var topic: String?
     var name = "swift"
     var isNew = false
+    var retains = false
     /// What the environment and the options say about discovery and networks.
     var settings = Settings.environment()
     /// What stands behind the options.
@@ -30,6 +31,7 @@ struct Options {
         ("bootstrap-peers", "b", true), ("bootstrap", nil, true), ("listen-port", "p", true), ("libp2p-port", nil, true), ("port", nil, true),
         ("key", "k", true), ("psk", nil, true), ("json", "j", false), ("help", "h", false), ("count", "c", true), ("peers", nil, true),
         ("seconds", "s", true), ("upload", "u", true), ("download", "d", true), ("topic", "t", true), ("name", nil, true), ("new", nil, false),
+        ("retain", nil, false),
     ]
 
     init(_ command: Subcommand, _ arguments: [String]) throws {
@@ -87,6 +89,7 @@ struct Options {
         case "download": download = try Self.number(value, "--download", command)
         case "topic": topic = value
         case "name": self.name = value
+        case "retain": retains = true
         default: isNew = true
         }
     }

@@ -42,7 +42,7 @@ struct Report: Sendable {
         case .disconnected(let connection, let cause): line("disconnected", Self.fields(connection) + [("cause", .text(cause.description))])
         case .message(let message):
             line("message", [("topic", .text(message.topic)), ("from", .text(message.origin?.description ?? "")),
-                             ("data", .text(String(decoding: message.data, as: UTF8.self)))])
+                             ("data", .text(String(decoding: message.data, as: UTF8.self)))] + (message.isRetained ? [("retained", .flag(true))] : []))
         case .subscription(let peer, let topic, let subscribed):
             line("subscription", [("peer", .text(peer.description)), ("topic", .text(topic)), ("subscribed", .flag(subscribed))])
         case .identified(let identity):
