@@ -116,11 +116,11 @@ static PyObject *node_publish_retained_start(PyObject *self, PyObject *arguments
     if (node == NULL || !PyArg_ParseTuple(arguments, "sy*:publish_retained_start", &topic, &data)) {
         return NULL;
     }
-    call *entry = begin(self, CALL_NOTHING);
+    call *entry = call_begin(self, CALL_NOTHING);
     PyObject *result = NULL;
     if (entry != NULL) {
         int32_t code = meshnet_publish_retained_start(node, topic, data.buf, (size_t)data.len, &ticket);
-        result = finish(self, entry, code, ticket);
+        result = call_finish(self, entry, code, ticket);
     }
     PyBuffer_Release(&data);
     return result;
@@ -134,12 +134,12 @@ static PyObject *node_wait_for_peers_start(PyObject *self, PyObject *arguments) 
     if (node == NULL || !PyArg_ParseTuple(arguments, "sn:wait_for_peers_start", &topic, &count)) {
         return NULL;
     }
-    call *entry = begin(self, CALL_PEERS);
+    call *entry = call_begin(self, CALL_PEERS);
     if (entry == NULL) {
         return NULL;
     }
     int32_t code = meshnet_wait_for_peers_start(node, topic, (size_t)count, &ticket);
-    return finish(self, entry, code, ticket);
+    return call_finish(self, entry, code, ticket);
 }
 
 static PyObject *node_stream_open_start(PyObject *self, PyObject *arguments) {
