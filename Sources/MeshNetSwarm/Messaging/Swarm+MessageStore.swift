@@ -26,7 +26,7 @@ extension Swarm {
             messages.channels[at].into[lane].committed = expected
             messages.channels[at].into[lane].acknowledged = expected
             let waiting = stored.outbound.filter { $0.lane == lane }, next = max(1, stored.nextSequence[lane])
-            let first = min(waiting.first?.sequence ?? next, stored.withdrawn[lane].min() ?? next)
+            let first = min(waiting.first?.sequence ?? next, stored.withdrawn[lane].first?.lowerBound ?? next)
             messages.channels[at].out[lane].sender.restore(first: first)
             for each in waiting { restore(each, lane, wall: wall, at) }
             messages.channels[at].out[lane].sender.skip(to: next)
