@@ -50,9 +50,8 @@ extension Loop {
         switch body {
         case .bytes(let bytes): return .success(.bytes(bytes))
         case .spooled(let spool, let byteCount):
-            defer { storage.spool.discard(spool) }
             do throws(StorageProblem) {
-                return .success(.file(SpoolReader(try storage.spool.descriptor(of: spool), byteCount: byteCount)))
+                return .success(.file(try storage.spool.release(spool, byteCount: byteCount)))
             } catch {
                 return .failure(.storage(error))
             }

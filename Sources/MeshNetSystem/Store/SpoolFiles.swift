@@ -142,6 +142,12 @@ package final class SpoolFiles {
         return SpoolReader(try descriptor(of: spool), byteCount: byteCount)
     }
 
+    /// Gives a file away: it is readable as long as the reader lives, and vanishes with it. Throws as `descriptor`; then it is discarded as well.
+    func release(_ spool: SpoolID, byteCount: Int) throws(StorageProblem) -> SpoolReader {
+        defer { discard(spool) }
+        return SpoolReader(try descriptor(of: spool), byteCount: byteCount)
+    }
+
     // MARK: Descriptors
 
     private func checkUnnamed() throws(StorageProblem) {
