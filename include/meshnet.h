@@ -49,11 +49,12 @@
  * EVENT LOOPS
  *     int fd = meshnet_event_fd(node);            readable while events wait; never read, write or close it
  *     on readable: do meshnet_next_events(node, 0, events, capacity, &count) and handle them, until it gives MESHNET_ERROR_TIMED_OUT.
+ *     Messages to one peer have a queue of their own: meshnet_message_fd and meshnet_receive_many go the same way.
  *     Each call that can block has a twin ending in _start, which returns at once with a ticket; its result comes as the event
  *     MESHNET_EVENT_COMPLETED with that ticket. Nothing else in this header is needed to serve a loop without blocking it.
  *
  * SECTIONS    1 versions   2 errors   3 keys   4 a node   5 events   6 peers   7 messages   8 streams   9 measuring
- *             10 without blocking   11 every option   12 discovery
+ *             10 without blocking   11 every option   12 discovery   13 messages to one peer
  */
 #ifndef MESHNET_H
 #define MESHNET_H
@@ -310,7 +311,12 @@ enum meshnet_event_type {
     MESHNET_EVENT_CLOSED = 12,           /* the node is closed; always the last, and given once */
     MESHNET_EVENT_DISCOVERED = 13,       /* peer_id (or NULL) addresses source interface_name (or NULL); a peer was found: see section 12 */
     MESHNET_EVENT_DISCOVERY_SOURCE = 14, /* source source_state; when it failed: source_failure detail hint retry_after_ms */
-    MESHNET_EVENT_DUPLICATE_IDENTITY = 15 /* address; another node is alive with our identity. Both are told, at most once a minute */
+    MESHNET_EVENT_DUPLICATE_IDENTITY = 15, /* address detail hint; another node is alive with our identity. Both are told, at most once a minute */
+    MESHNET_EVENT_CHANNEL = 16,          /* peer_id channel_change, and what enum meshnet_channel_change says; see section 13 */
+    MESHNET_EVENT_MEMBERS = 17,          /* topic peers (peer_id alone is set); who followed the topic when we began to */
+    MESHNET_EVENT_WOKE = 18,             /* after_ms; the machine slept or the process stood still: every wait for a peer was cut short */
+    MESHNET_EVENT_STORAGE = 19,          /* storage_problem code detail hint path set_aside_as (or NULL); the state directory cannot be used as it should */
+    MESHNET_EVENT_ACCEPTED = 20          /* ticket; a message is in its queue: comes before its MESHNET_EVENT_COMPLETED where reports_acceptance asks for it */
 };
 
 enum meshnet_direction {
@@ -374,6 +380,8 @@ MESHNET_API void meshnet_peer_list_free(meshnet_peer_list_t *list);
 
 typedef struct meshnet_discovery_table meshnet_discovery_table_t; /* section 12 */
 typedef struct meshnet_diagnosis meshnet_diagnosis_t;             /* section 12 */
+typedef struct meshnet_message meshnet_message_t;                 /* section 13 */
+typedef struct meshnet_channel_list meshnet_channel_list_t;       /* section 13 */
 
 /* One event. Everything in it lives until meshnet_event_free. Fields that the type does not set are 0, NULL or false, so that reading
    a wrong one shows nothing rather than garbage. */
@@ -424,6 +432,18 @@ typedef struct meshnet_event {
     const meshnet_string_list_t *addresses; /* of the peer that was found, in the order in which they are dialled */
     const meshnet_discovery_table_t *discovery;
     const meshnet_diagnosis_t *diagnosis;
+
+    int32_t channel_change;  /* enum meshnet_channel_change */
+    int32_t storage_problem; /* enum meshnet_storage_problem */
+    uint64_t message_count;
+    uint64_t attempts;
+    int64_t after_ms;
+    bool by_us;              /* done here; false: by the peer */
+    bool inbound;            /* about what the peer sends; false: about what we send */
+    const char *path;
+    const char *set_aside_as;
+    const meshnet_message_t *reply; /* lives as long as the event: not to be freed */
+    const meshnet_channel_list_t *channels;
 } meshnet_event_t;
 
 /* The next event, to be freed with meshnet_event_free. Several threads may wait; each event goes to one of them, in order.
@@ -634,6 +654,7 @@ typedef struct meshnet_limits {
 } meshnet_limits_t;
 
 typedef struct meshnet_discovery_options meshnet_discovery_options_t; /* section 12 */
+typedef struct meshnet_message_options meshnet_message_options_t;     /* section 13 */
 
 /* All about a node. The first four fields are required as in meshnet_node_new; the others come from meshnet_config_default. */
 struct meshnet_config {
@@ -666,6 +687,12 @@ struct meshnet_config {
     uint32_t connections_high_water;          /* 400; more peers than this start a trim */
     uint32_t trim_grace_ms;                   /* 60,000; a younger connection is never trimmed */
     bool reads_environment;                   /* true: what is left at its default is taken from MESHNET_... variables: see docs/discovery.md */
+
+    const meshnet_message_options_t *messages; /* NULL: the defaults, without a state directory */
+    uint32_t keepalive_local_idle_ms;         /* 1,000; silence of a peer in a network of ours until the kernel probes it. Whole seconds */
+    uint32_t keepalive_local_timeout_ms;      /* 2,500; until its connection is given up */
+    uint32_t keepalive_remote_idle_ms;        /* 15,000; the same for all other peers */
+    uint32_t keepalive_remote_timeout_ms;     /* 30,000 */
 };
 
 /* Each fills a struct with the defaults and its struct_size: meshnet_config_default(&config, sizeof config). Blocks: no.
@@ -976,6 +1003,258 @@ MESHNET_API const char *meshnet_source_failure_name(int32_t failure);
 MESHNET_API const char *meshnet_discovery_filter_name(int32_t filter);
 MESHNET_API const char *meshnet_entry_state_name(int32_t state);
 MESHNET_API const char *meshnet_diagnosis_cause_name(int32_t cause);
+
+/* ---- 13 Messages to one peer ------------------------------------------------------------------------------------------------ */
+
+/* A channel to a peer exists for each peer id, whether or not there is a connection: messages wait, the peer is dialled again and again, and what it has
+   not acknowledged is sent again when it is back. Each message arrives once and in the order of its lane. With a state directory all of that outlives both
+   processes. docs/messages.md explains it; docs/protocols/message.md is the protocol. */
+
+/* Importance of a message. Each lane of a peer keeps its order; a more important one overtakes the others. */
+enum meshnet_lane {
+    MESHNET_LANE_CONTROL = 0,
+    MESHNET_LANE_NORMAL = 1,
+    MESHNET_LANE_BULK = 2
+};
+
+/* What a send does that finds the queue of its peer full. */
+enum meshnet_when_full {
+    MESHNET_WHEN_FULL_WAIT = 0,
+    MESHNET_WHEN_FULL_FAIL = 1,       /* ends with QUEUE_FULL */
+    MESHNET_WHEN_FULL_DROP_OLDEST = 2 /* the oldest waiting messages of the same lane make room, and end with DISPLACED */
+};
+
+/* How messages are queued, kept and taken, and how peers are reached again. Initialise with meshnet_message_options_default. Rates: 0 is without limit. */
+struct meshnet_message_options {
+    uint32_t struct_size;
+    bool synchronizes_disk;              /* false; true: waits for the disk at every commit, so that a power failure loses nothing either */
+    const char *state_directory;         /* where queues, numbers and the address book outlive the process; made when missing. NULL: in memory only */
+    uint64_t queue_bytes;                /* that may wait for one peer, 64 for each message beside its own; 67,108,864 */
+    uint32_t queue_messages;             /* that may wait for one peer; 10,000 */
+    uint64_t total_queue_bytes;          /* that may wait for all peers together; 536,870,912 */
+    uint64_t receive_bytes;              /* received of one peer and lane, and not freed by you; beyond it the peer waits. 4,194,304 */
+    uint64_t maximum_message_size;       /* both ways; 1,073,741,824 */
+    uint64_t spool_threshold;            /* a larger message lies in a file and not in memory; 1,048,576 */
+    uint64_t spool_bytes;                /* in such files, of messages that arrive; 8,589,934,592 */
+    uint32_t acknowledgement_delay_ms;   /* how long an acknowledgement waits for others; 50 */
+    uint32_t request_timeout_ms;         /* how long a request waits for its reply where the call names no time; 30,000 */
+    uint32_t requests_per_peer;          /* of ours, without reply; 4,096 */
+    uint32_t send_messages_per_second;   /* to one peer; what is more waits. 0 */
+    uint64_t send_bytes_per_second;      /* 0 */
+    uint32_t receive_messages_per_second; /* from one peer; 0 */
+    uint64_t receive_bytes_per_second;   /* 0 */
+    uint32_t channels;                   /* peers that are remembered; beyond it the idlest with nothing waiting is forgotten. 10,000 */
+
+    uint32_t reconnect_first_ms;         /* the n-th delay is random between 0 and first * factor^n, at most the cap; 500 */
+    uint32_t reconnect_cap_ms;           /* 10,000 */
+    double reconnect_factor;             /* 2; from 1 to 100 */
+    uint32_t reconnect_attempts;         /* failed rounds in a row after which messages end with GAVE_UP; 0: never */
+    uint32_t reconnect_lasting_ms;       /* a connection that lasted so long resets the delays; 5,000 */
+    uint32_t permanent_after;            /* so many failures of one kind in a row look permanent, and are reported; 5 */
+    uint32_t permanent_delay_ms;         /* between tries from then on; 60,000 */
+    uint32_t dials_per_minute;           /* rounds to one peer; 0 */
+
+    uint32_t wake_interval_ms;           /* between two looks at the clocks; 15,000 */
+    uint32_t wake_jump_ms;               /* a look that comes so much too late is a wake from sleep; 30,000 */
+    uint32_t wake_stored_gap_ms;         /* a node that starts so long after it was last alive starts as after a wake; 3,600,000 */
+};
+
+/* How one message is sent. Initialise with meshnet_send_options_default; NULL in a call: the defaults. */
+typedef struct meshnet_send_options {
+    uint32_t struct_size;
+    int32_t lane;            /* enum meshnet_lane; NORMAL */
+    int64_t deadline_ms;     /* from now; what is not delivered by then ends with EXPIRED. -1: it is tried for ever */
+    int32_t when_full;       /* enum meshnet_when_full; WAIT */
+    bool waits_for_delivery; /* false; true: meshnet_send, _send_many and _send_file return when the peer has it, and not when it is in its queue */
+    bool reports_acceptance; /* false; true: MESHNET_EVENT_ACCEPTED comes before the completion of a _start */
+} meshnet_send_options_t;
+
+/* Each fills a struct with the defaults and its struct_size. Blocks: no.
+   Errors: INVALID_ARGUMENT (NULL), STRUCT_SIZE (of no known version). Since 0.1. */
+MESHNET_API MESHNET_CHECK int32_t meshnet_message_options_default(meshnet_message_options_t *options, size_t struct_size);
+MESHNET_API MESHNET_CHECK int32_t meshnet_send_options_default(meshnet_send_options_t *options, size_t struct_size);
+
+/* Sends a message to a peer, connected or not. MESHNET_OK means that it is in its queue, and on disk where there is a state directory; with
+   waits_for_delivery that the peer has it. `data` may be NULL with length 0. When the time is over the message is taken back: TIMED_OUT; the peer may have
+   got it all the same if it was on its way. Blocks: up to timeout_ms; without waits_for_delivery one turn, unless the queue is full.
+   Errors: INVALID_ARGUMENT, INVALID_HANDLE, INVALID_PEER_ID, STRUCT_SIZE, CLOSED, TIMED_OUT, LIMIT_REACHED, MESSAGE_TOO_LARGE, SELF_DIAL, QUEUE_FULL,
+   DISPLACED, EXPIRED, PEER_RESTARTED, PEER_CLOSED, GAVE_UP, STORAGE. Since 0.1. */
+MESHNET_API MESHNET_CHECK int32_t meshnet_send(meshnet_node_t *node, const char *peer_id, const uint8_t *data, size_t length,
+                                               const meshnet_send_options_t *options, int32_t timeout_ms);
+
+/* Bytes of yours. */
+typedef struct meshnet_bytes {
+    const uint8_t *data; /* may be NULL with length 0 */
+    size_t length;
+} meshnet_bytes_t;
+
+/* As meshnet_send, for `count` (at least 1) messages in order, at the cost of one call. *sent (may be NULL) tells how many were accepted (delivered, with
+   waits_for_delivery), also after an error; the first message that was not is the cause, and those behind it may have been accepted or not.
+   Blocks and errors: as meshnet_send. Since 0.1. */
+MESHNET_API MESHNET_CHECK int32_t meshnet_send_many(meshnet_node_t *node, const char *peer_id, const meshnet_bytes_t *messages, size_t count,
+                                                    const meshnet_send_options_t *options, int32_t timeout_ms, size_t *sent);
+
+/* As meshnet_send, with the content of a file as it is now. Blocks: for the file, and up to timeout_ms.
+   Errors: as meshnet_send, SYSTEM (the file cannot be read). Since 0.1. */
+MESHNET_API MESHNET_CHECK int32_t meshnet_send_file(meshnet_node_t *node, const char *peer_id, const char *path,
+                                                    const meshnet_send_options_t *options, int32_t timeout_ms);
+
+/* The twins that do not block, as in section 10: each completes when the message ends, with MESHNET_OK when the peer has it. meshnet_cancel takes a message
+   back that is not acknowledged. meshnet_send_file_start blocks for the file. Blocks: no. Errors: as in section 10, MESSAGE_TOO_LARGE, SYSTEM. Since 0.1. */
+MESHNET_API MESHNET_CHECK int32_t meshnet_send_start(meshnet_node_t *node, const char *peer_id, const uint8_t *data, size_t length,
+                                                     const meshnet_send_options_t *options, meshnet_ticket_t *ticket);
+MESHNET_API MESHNET_CHECK int32_t meshnet_send_file_start(meshnet_node_t *node, const char *peer_id, const char *path,
+                                                          const meshnet_send_options_t *options, meshnet_ticket_t *ticket);
+
+/* A message that arrived, or a reply. Everything in it lives until meshnet_message_free. Made by the library, and longer than it looks. */
+struct meshnet_message {
+    const char *peer_id;
+    const uint8_t *data;     /* followed by a NUL that is not counted; NULL when the message lies in a file: see meshnet_message_read */
+    size_t data_length;      /* of the whole message, also where data is NULL */
+    int32_t lane;            /* enum meshnet_lane */
+    bool is_request;         /* the peer waits for meshnet_reply */
+    bool is_redelivered;     /* it was given to you before the process ended, and not freed */
+    uint64_t sequence;       /* from 1; 0 in a reply */
+    const char *incarnation; /* 32 digits: with lane and sequence it names a message of this peer for ever. Empty in a reply */
+};
+
+/* The next message, to be freed with meshnet_message_free. Control messages come first, then normal ones, then bulk. Several threads may wait; each
+   message goes to one of them. Nothing is dropped: what you do not fetch holds its sender back. Without a state directory, what waits when the node is closed
+   can still be fetched; with one it comes again at the next start.
+   Blocks: up to timeout_ms. Errors: INVALID_ARGUMENT, INVALID_HANDLE, TIMED_OUT (nothing came), CLOSED, NO_MEMORY. Since 0.1. */
+MESHNET_API MESHNET_CHECK int32_t meshnet_receive(meshnet_node_t *node, int32_t timeout_ms, meshnet_message_t **message);
+
+/* As meshnet_receive, but waits for the first only and takes up to `capacity` messages that wait. `messages` is an array of `capacity` (at least 1)
+   pointers; *count (required) tells how many were filled. Blocks: up to timeout_ms. Errors: as meshnet_receive. Since 0.1. */
+MESHNET_API MESHNET_CHECK int32_t meshnet_receive_many(meshnet_node_t *node, int32_t timeout_ms,
+                                                       meshnet_message_t **messages, size_t capacity, size_t *count);
+
+/* A descriptor that is readable while messages wait, and for good once the node is closed. Otherwise as meshnet_event_fd. Blocks: no.
+   Errors: INVALID_ARGUMENT, INVALID_HANDLE, CLOSED (after fork). Since 0.1. */
+MESHNET_API MESHNET_CHECK int32_t meshnet_message_fd(meshnet_node_t *node);
+
+/* Releases a message, and tells the node that you are done with it: it makes room for others of its peer, and with a state directory it does not come
+   again after a restart. Valid also after meshnet_node_free. NULL does nothing. Blocks: no. Since 0.1. */
+MESHNET_API void meshnet_message_free(meshnet_message_t *message);
+
+/* Copies bytes of a message, in memory or in a file, from `offset` on. *count (required) is less than `capacity` at the end only. Blocks: for the file.
+   Errors: INVALID_ARGUMENT (also an offset beyond the end), SYSTEM. Since 0.1. */
+MESHNET_API MESHNET_CHECK int32_t meshnet_message_read(const meshnet_message_t *message, uint64_t offset, uint8_t *buffer, size_t capacity, size_t *count);
+
+/* Writes a message into a file, which is complete or not there; one that exists is replaced. Mode 0600. Blocks: for the file.
+   Errors: INVALID_ARGUMENT, SYSTEM. Since 0.1. */
+MESHNET_API MESHNET_CHECK int32_t meshnet_message_save(const meshnet_message_t *message, const char *path);
+
+/* Sends a request and waits for its reply, which is freed with meshnet_message_free. timeout_ms is also the time that the request has: MESHNET_FOREVER is
+   as long as request_timeout_ms says. options->deadline_ms is not used. Blocks: up to timeout_ms. Errors: as meshnet_send. Since 0.1. */
+MESHNET_API MESHNET_CHECK int32_t meshnet_request(meshnet_node_t *node, const char *peer_id, const uint8_t *data, size_t length,
+                                                  const meshnet_send_options_t *options, int32_t timeout_ms, meshnet_message_t **reply);
+
+/* The twin that does not block; deadline_ms of the options is the time that the request has, -1: request_timeout_ms. Completes with: reply. Blocks: no.
+   Errors: as meshnet_send_start. Since 0.1. */
+MESHNET_API MESHNET_CHECK int32_t meshnet_request_start(meshnet_node_t *node, const char *peer_id, const uint8_t *data, size_t length,
+                                                        const meshnet_send_options_t *options, meshnet_ticket_t *ticket);
+
+/* Answers a request, once; the message is still to be freed. It goes out on the lane of the request. MESHNET_OK means that the reply is in its queue.
+   Blocks: up to timeout_ms; one turn, unless the queue is full.
+   Errors: as meshnet_send, INVALID_ARGUMENT (no request, or answered already). Since 0.1. */
+MESHNET_API MESHNET_CHECK int32_t meshnet_reply(meshnet_node_t *node, const meshnet_message_t *message, const uint8_t *data, size_t length,
+                                                int32_t timeout_ms);
+
+/* The twin that does not block: completes when the peer has the reply. Blocks: no. Errors: as meshnet_send_start. Since 0.1. */
+MESHNET_API MESHNET_CHECK int32_t meshnet_reply_start(meshnet_node_t *node, const meshnet_message_t *message, const uint8_t *data, size_t length,
+                                                      meshnet_ticket_t *ticket);
+
+/* Wants the channel to a peer, whatever closed it or gave it up: the peer is dialled now, and again until it is there. `addresses` are multiaddrs where it may
+   be found, beside those that are known; NULL with count 0: none. Blocks: one turn.
+   Errors: INVALID_ARGUMENT, INVALID_HANDLE, INVALID_PEER_ID, INVALID_ADDRESS, CLOSED, LIMIT_REACHED. Since 0.1. */
+MESHNET_API MESHNET_CHECK int32_t meshnet_reconnect(meshnet_node_t *node, const char *peer_id, const char *const *addresses, size_t address_count);
+
+/* Tells the peer goodbye and keeps apart from it: messages to it end with PEER_CLOSED and neither side dials, until meshnet_reconnect here or there. The peer
+   is told the reason (NULL: none; at most 256 bytes are used). Blocks: one turn.
+   Errors: INVALID_ARGUMENT, INVALID_HANDLE, INVALID_PEER_ID, CLOSED. Since 0.1. */
+MESHNET_API int32_t meshnet_close_peer(meshnet_node_t *node, const char *peer_id, const char *reason);
+
+/* What happened to the channel of a peer, and the fields of meshnet_event_t that tell more. */
+enum meshnet_channel_change {
+    MESHNET_CHANNEL_RESUMED = 1,        /* messages flow. message_count: sent before, not acknowledged, and sent again */
+    MESHNET_CHANNEL_PEER_RESTARTED = 2, /* the peer lost its state. message_count: messages of ours that failed */
+    MESHNET_CHANNEL_CLOSED = 3,         /* by_us detail (the reason, or NULL); the peer is not dialled until meshnet_reconnect */
+    MESHNET_CHANNEL_GAVE_UP = 4,        /* attempts cause code detail hint (of the last failure) retry_after_ms; failures look permanent, or are too many */
+    MESHNET_CHANNEL_LIMITED = 5         /* inbound detail (the limit); a rate holds messages back */
+};
+
+/* Why the state directory cannot be used: `storage_problem` of MESHNET_EVENT_STORAGE. */
+enum meshnet_storage_problem {
+    MESHNET_STORAGE_FULL = 1,
+    MESHNET_STORAGE_DAMAGED = 2, /* it was set aside under another name, and a new one begun */
+    MESHNET_STORAGE_FAILED = 3,
+    MESHNET_STORAGE_IN_USE = 4   /* by another process */
+};
+
+enum meshnet_channel_state {
+    MESHNET_CHANNEL_STATE_CONNECTED = 1,
+    MESHNET_CHANNEL_STATE_CONNECTING = 2,
+    MESHNET_CHANNEL_STATE_WAITING = 3, /* for its next try: retry_after_ms */
+    MESHNET_CHANNEL_STATE_GAVE_UP = 4, /* failures look permanent; still tried, seldom: retry_after_ms */
+    MESHNET_CHANNEL_STATE_CLOSED = 5,  /* on purpose: closed_by_us closed_reason */
+    MESHNET_CHANNEL_STATE_IDLE = 6     /* nothing waits, and nobody asked for a connection */
+};
+
+/* A failed round of dialling. */
+typedef struct meshnet_dial_failure {
+    int32_t cause; /* enum meshnet_dial_cause */
+    const char *detail;
+} meshnet_dial_failure_t;
+
+/* The state of the channel to one peer. Arrays of three are by lane. Counts are since the start of the node. */
+typedef struct meshnet_channel {
+    const char *peer_id;
+    int32_t state;              /* enum meshnet_channel_state */
+    int64_t retry_after_ms;     /* -1: no try is planned */
+    bool closed_by_us;
+    const char *closed_reason;  /* in the words of who closed; NULL when it is not closed */
+    const char *incarnation;    /* of the peer, 32 digits; NULL when it is not known yet */
+    uint64_t queued_messages[3]; /* waiting, unacknowledged ones included */
+    uint64_t queued_bytes[3];
+    uint64_t unsettled_messages; /* received and not freed by you */
+    uint64_t unsettled_bytes;
+    uint64_t delivered;
+    uint64_t received;
+    uint64_t expired;
+    uint64_t displaced;
+    uint64_t failed;
+    uint64_t duplicates;        /* arrived again, and dropped */
+    uint64_t attempts;          /* failed rounds of dialling in a row */
+    size_t failure_count;       /* the latest of them, newest last; at most 5 */
+    const meshnet_dial_failure_t *const *failures;
+    int64_t silence_ms;         /* since bytes of the peer came last; -1: never */
+    int64_t round_trip_ns;      /* -1: not measured */
+} meshnet_channel_t;
+
+struct meshnet_channel_list {
+    size_t count;
+    const meshnet_channel_t *const *items;
+};
+
+/* The channels, ordered by peer id; with `peer_id` (or NULL) that of one peer alone, none when there is none. Blocks: one turn.
+   Errors: INVALID_ARGUMENT, INVALID_HANDLE, INVALID_PEER_ID, CLOSED. Since 0.1. */
+MESHNET_API MESHNET_CHECK int32_t meshnet_channels(meshnet_node_t *node, const char *peer_id, meshnet_channel_list_t **channels);
+
+/* Releases a list. NULL does nothing. Since 0.1. */
+MESHNET_API void meshnet_channel_list_free(meshnet_channel_list_t *list);
+
+/* The twins that do not block, as in section 10. Blocks: no. Errors: as in section 10. Since 0.1. */
+MESHNET_API MESHNET_CHECK int32_t meshnet_reconnect_start(meshnet_node_t *node, const char *peer_id, const char *const *addresses, size_t address_count,
+                                                          meshnet_ticket_t *ticket);
+MESHNET_API MESHNET_CHECK int32_t meshnet_close_peer_start(meshnet_node_t *node, const char *peer_id, const char *reason, meshnet_ticket_t *ticket);
+MESHNET_API MESHNET_CHECK int32_t meshnet_channels_start(meshnet_node_t *node, const char *peer_id, meshnet_ticket_t *ticket); /* channels */
+
+/* The names of numbers, such as "normal" or "peer restarted"; static, NULL for unknown ones. Blocks: no. Since 0.1. */
+MESHNET_API const char *meshnet_lane_name(int32_t lane);
+MESHNET_API const char *meshnet_channel_change_name(int32_t change);
+MESHNET_API const char *meshnet_channel_state_name(int32_t state);
+MESHNET_API const char *meshnet_storage_problem_name(int32_t problem);
 
 #ifdef __cplusplus
 }

@@ -33,7 +33,8 @@ extension CallError: CustomStringConvertible {
         case .displaced: "a newer message took the place of this one in a full queue"
         case .peerRestarted(let peer): "\(peer) came back without its state"
         case .peerClosed(let peer, let closing):
-            (closing.byUs ? "the channel to \(peer) was closed here" : "\(peer) closed its channel to us") + (closing.reason.isEmpty ? "" : ": \(closing.reason)")
+            (closing.byUs ? "the channel to \(peer) was closed here" : "\(peer) closed its channel to us")
+                + (closing.reason.isEmpty ? "" : ": \(closing.reason)")
         case .gaveUp(let peer, let attempts, let last): "\(peer) could not be reached in \(attempts) attempts, at last: \(last)"
         case .storage(let problem): problem.description
         }
