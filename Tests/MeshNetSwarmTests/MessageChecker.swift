@@ -240,8 +240,9 @@ final class MessageChecker {
     }
 
     func name(_ number: Int) -> String {
-        let message = sent[number]
-        return "#\(number) (\(message.from)→\(message.to) \(message.lane), \(message.bytes.count) bytes, life \(message.life), at \(message.at.nanoseconds / 1_000_000) ms)"
+        let message = sent[number], milliseconds = message.at.nanoseconds / 1_000_000
+        let way = "\(message.from)→\(message.to) \(message.lane), \(message.bytes.count) bytes"
+        return "#\(number) (\(message.isRequest ? "request " : message.isReply ? "reply " : "")\(way), life \(message.life), at \(milliseconds) ms)"
     }
 
     /// How the tickets ended, for a glance at what a scenario covers.

@@ -312,6 +312,7 @@ final class MessageScenario {
         checker.checkNothingLost { isDurable[$0] }
         checkRestarts()
         checkQuiet()
+        stop()
     }
 
     /// A peer is told to have restarted at most as often as it lost its memory.
@@ -340,6 +341,30 @@ final class MessageScenario {
             }
             if !network.nodes[node].spools.isEmpty { checker.fail("node \(node) keeps \(network.nodes[node].spools.count) files") }
             if let stored = network.nodes[node].store?.inbound.count, stored > 0 { checker.fail("node \(node) keeps \(stored) settled messages") }
+        }
+    }
+
+    /// Nodes that stop in the middle of something end every ticket, and leave nothing that goes on.
+    private func stop() {
+        if chance(50) { network.partition((0..<count).map { $0 }) }
+        for node in 0..<count { for _ in 0..<3 { send(node, (node + 1) % count) } }
+        if chance(50) { network.run(for: .milliseconds(30)) }
+        for node in 0..<count {
+            checker.areEnding.insert(node)
+            network.with(node) { $0.shutdown(now: $1) }
+        }
+        network.run(for: .seconds(2))
+        for message in checker.unfinished(lives: lives) where network.nodes[message.from].swarm != nil {
+            checker.fail("\(checker.name(message.number)) outlived its node")
+        }
+        for node in 0..<count {
+            if let left = network.nodes[node].swarm?.connectionCount, left > 0 { checker.fail("node \(node) keeps \(left) connections after its end") }
+        }
+        network.run(for: .seconds(700))
+        for node in 0..<count {
+            guard let swarm = network.nodes[node].swarm else { continue }
+            // The heart of gossipsub beats as long as the value lives.
+            if swarm.deadline != swarm.gossipTimer { checker.fail("node \(node) still has a timer 700 s after its end") }
         }
     }
 }

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import dataclasses
 import json
 import os
 import sys
@@ -84,8 +85,9 @@ class Worker:
             name = type(event).__name__
             if name in ("StreamOpened", "Identified", "Subscription"):
                 continue
-            fields = {field: getattr(event, field) for field in event.__dataclass_fields__}
-            say(event=name, t=time.monotonic(), **{key: value if isinstance(value, (int, float, str, type(None))) else str(value) for key, value in fields.items()})
+            fields = {field.name: getattr(event, field.name) for field in dataclasses.fields(event)}
+            plain = {name: value if isinstance(value, (int, float, str, type(None))) else str(value) for name, value in fields.items()}
+            say(event=name, t=time.monotonic(), **plain)
 
     async def take(self, node: meshnet.Node) -> None:
         """Writes each message down, then is done with it."""
