@@ -20,14 +20,15 @@ final class MessageChecker {
         /// Incarnations that the receiver had had by then.
         let receiverMemory: Int
         var ticket: Ticket?
-        var isAccepted = false
+        /// How many had been accepted before it, of all.
+        var acceptance: Int?
         var isCancelled = false
         var end: Result<Outcome, CallError>?
         /// First arrivals: in which memory of the receiver.
         var arrivals: [Int] = []
 
         var lane: Lane { options.lane }
-        var isWithdrawable: Bool { options.deadline != nil || isCancelled || isRequest }
+        var isAccepted: Bool { acceptance != nil }
         var isRequest: Bool { kind == .request }
         var isReply: Bool { if case .reply = kind { true } else { false } }
     }
@@ -58,7 +59,8 @@ final class MessageChecker {
     private var met: [[Int]: Set<Int>] = [:]
     private var numberOf: [Int: [Ticket: Int]] = [:]
     private var lastSequence: [Numbering: UInt64] = [:]
-    private var lastNumber: [Numbering: Int] = [:]
+    private var lastAcceptance: [Numbering: Int] = [:]
+    private var acceptances = 0
     private var seen: Set<Name> = []
     /// Short ones cannot carry a number: counted by sender, receiver, lane and size.
     private var anonymous: [[Int]: (sent: Int, arrived: Int)] = [:]
@@ -125,7 +127,8 @@ final class MessageChecker {
         guard let number = numberOf[node]?[ticket] else { return earlyAccepted[[node, Int(ticket.rawValue)]] = node }
         if sent[number].isAccepted { fail("\(name(number)) accepted twice") }
         if sent[number].end != nil { fail("\(name(number)) accepted after its end") }
-        sent[number].isAccepted = true
+        sent[number].acceptance = acceptances
+        acceptances += 1
     }
 
     func ended(_ node: Int, _ ticket: Ticket, _ result: Result<Outcome, CallError>, at now: Instant) {
@@ -158,7 +161,8 @@ final class MessageChecker {
             guard let deadline = message.options.deadline else { return "it has no deadline" }
             return now >= message.at + deadline ? nil : "its deadline is \(message.at + deadline), now \(now)"
         case .timedOut: return message.isRequest ? nil : "it is no request"
-        case .queueFull: return message.options.whenFull == .fail ? nil : "it may wait"
+        // Those who wait for room are bounded too, and what is on its way cannot be displaced.
+        case .queueFull(_, let bound): return message.options.whenFull != .wait || bound.contains("wait for room") ? nil : "it may wait"
         case .displaced: return displacers(of: message) ? nil : "nothing displaces"
         case .messageTooLarge(let size, let limit): return size == message.bytes.count && size > limit ? nil : "\(size) of \(limit)"
         case .peerRestarted: return memories[message.to] > 1 ? nil : "the peer kept its memory"
@@ -205,8 +209,10 @@ final class MessageChecker {
             fail("\(text), \(name(number)), arrived at two incarnations that its sender knew")
         }
         sent[number].arrivals.append(memory)
-        let last = lastNumber.updateValue(number, forKey: numbering) ?? -1
-        if number < last { fail("\(text), \(name(number)), after \(name(last))") }
+        // None where the process died between keeping the message and saying so.
+        guard let acceptance = sent[number].acceptance else { return }
+        let last = lastAcceptance.updateValue(acceptance, forKey: numbering) ?? -1
+        if acceptance < last { fail("\(text), \(name(number)), accepted as number \(acceptance), after number \(last)") }
     }
 
     private func countAnonymous(_ message: InboundMessage, _ body: [UInt8], from sender: Int, at node: Int, _ text: String) {
