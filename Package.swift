@@ -21,13 +21,14 @@ let package = Package(
         .systemLibrary(name: "CSystem", pkgConfig: "libcares", providers: [.apt(["libc-ares-dev"])]),
         .systemLibrary(name: "CCurl", pkgConfig: "libcurl", providers: [.apt(["libcurl4-openssl-dev"])]),
         .systemLibrary(name: "CJansson", pkgConfig: "jansson", providers: [.apt(["libjansson-dev"])]),
+        .systemLibrary(name: "CSQLite", pkgConfig: "sqlite3", providers: [.apt(["libsqlite3-dev"])]),
         .systemLibrary(name: "CMeshNet"),
 
         .target(name: "MeshNetProtocol", dependencies: ["CSodium", "COpenSSL"], swiftSettings: settings),
         .target(name: "MeshNetSwarm", dependencies: ["MeshNetProtocol"], swiftSettings: settings),
         .target(
             name: "MeshNetSystem",
-            dependencies: ["MeshNetSwarm", "MeshNetProtocol", "CSodium", "COpenSSL", "CSystem", "CCurl", "CJansson"], swiftSettings: settings),
+            dependencies: ["MeshNetSwarm", "MeshNetProtocol", "CSodium", "COpenSSL", "CSystem", "CCurl", "CJansson", "CSQLite"], swiftSettings: settings),
         .target(name: "MeshNetSimulator", dependencies: ["MeshNetSwarm", "MeshNetProtocol"], swiftSettings: settings),
         .target(name: "MeshNet", dependencies: ["MeshNetSystem", "MeshNetSwarm", "MeshNetProtocol"], swiftSettings: settings),
         .target(name: "MeshNetExports", dependencies: ["MeshNetSystem", "MeshNetSwarm", "MeshNetProtocol", "CMeshNet"],

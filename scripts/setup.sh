@@ -52,7 +52,7 @@ command -v swift >/dev/null || fail "the Swift toolchain (6.3 or later) is not o
 command -v gcc >/dev/null || install_packages gcc libc6-dev
 command -v g++ >/dev/null || install_packages g++
 command -v nm >/dev/null || install_packages binutils
-install_packages libsodium-dev libssl-dev libc-ares-dev libcurl4-openssl-dev libjansson-dev pkg-config valgrind
+install_packages libsodium-dev libssl-dev libc-ares-dev libcurl4-openssl-dev libjansson-dev libsqlite3-dev pkg-config valgrind
 # Several hosts on one machine, for the tests. dnsmasq-base: without a service that would take port 53 of this machine.
 install_packages iproute2 nftables dnsmasq-base dbus avahi-daemon avahi-utils
 

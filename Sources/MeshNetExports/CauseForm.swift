@@ -49,7 +49,8 @@ extension DialError {
 /// Names by number: index 0 belongs to no value.
 private let eventTypeNames: [StaticString] = [
     "", "listening", "connected", "disconnected", "message", "subscription", "identified", "stream opened", "dial failed", "address problem",
-    "messages dropped", "completed", "closed", "discovered", "discovery source", "duplicate identity",
+    "messages dropped", "completed", "closed", "discovered", "discovery source", "duplicate identity", "channel", "members", "woke", "storage",
+    "accepted",
 ]
 private let disconnectCauseNames: [StaticString] = [
     "", "closed by us", "shutdown", "closed by peer", "connection lost", "timed out", "protocol violation", "duplicate", "limit reached",

@@ -207,10 +207,13 @@ func makeDiscoverySource(_ source: DiscoverySource, _ form: StateForm) -> Unsafe
     }
 }
 
-func makeDuplicateIdentity(_ address: String) -> UnsafeMutablePointer<meshnet_event_t>? {
-    Block.make { block in
+func makeDuplicateIdentity(_ duplicate: DuplicateIdentity) -> UnsafeMutablePointer<meshnet_event_t>? {
+    let address = duplicate.address.description, detail = duplicate.description
+    return Block.make { block in
         var event = meshnet_event_t(MESHNET_EVENT_DUPLICATE_IDENTITY)
         event.address = block.text(address)
+        event.detail = block.text(detail)
+        event.hint = block.text(DuplicateIdentity.hint)
         return event
     }
 }

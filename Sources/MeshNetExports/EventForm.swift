@@ -9,6 +9,8 @@ func makeEvent(_ item: QueueItem) -> UnsafeMutablePointer<meshnet_event_t>? {
     case .event(let event): return makeEvent(event)
     case .completion(let ticket, .success(let outcome)): return makeCompletion(ticket, outcome)
     case .completion(let ticket, .failure(let error)): return makeFailure(ticket, error.account)
+    case .reply(let ticket, let peer, let body): return makeReply(ticket, peer, body)
+    case .accepted(let ticket): return makeAccepted(ticket)
     }
 }
 
@@ -36,8 +38,11 @@ private func makeEvent(_ event: Event) -> UnsafeMutablePointer<meshnet_event_t>?
     case .addressProblem(let problem): return makeAddressProblem(ProblemRow(problem))
     case .discovered(let discovery): return makeDiscovered(discovery)
     case .discoverySource(let source, let state): return makeDiscoverySource(source, StateForm(state))
-    case .duplicateIdentity(let duplicate): return makeDuplicateIdentity(duplicate.address.description)
-    case .channel, .members, .woke, .storage: return nil
+    case .duplicateIdentity(let duplicate): return makeDuplicateIdentity(duplicate)
+    case .channel(let peer, let change): return makeChannelEvent(peer, change)
+    case .members(let topic, let peers): return makeMembers(topic, peers)
+    case .woke(let pause): return makeWoke(pause)
+    case .storage(let problem): return makeStorage(problem)
     case .messagesDropped(let count):
         return Block.make { _ in
             var event = meshnet_event_t(MESHNET_EVENT_MESSAGES_DROPPED)
@@ -160,7 +165,7 @@ private func makeFailure(_ ticket: Ticket, _ account: ErrorAccount) -> UnsafeMut
 
 private func makeCompletion(_ ticket: Ticket, _ outcome: Outcome) -> UnsafeMutablePointer<meshnet_event_t>? {
     let texts = CompletionTexts(outcome)
-    let table = TableForm(outcome), diagnosis = DiagnosisForm(outcome)
+    let table = TableForm(outcome), diagnosis = DiagnosisForm(outcome), channels = ChannelListForm(outcome)
     return Block.make { block in
         var event = meshnet_event_t(MESHNET_EVENT_COMPLETED)
         event.ticket = meshnet_ticket_t(id: ticket.rawValue)
@@ -180,7 +185,8 @@ private func makeCompletion(_ ticket: Ticket, _ outcome: Outcome) -> UnsafeMutab
         case .discovery: if let table { event.discovery = block.nested { $0.table(table) } }
         case .diagnosis: if let diagnosis { event.diagnosis = block.nested { $0.diagnosis(diagnosis) } }
         case .transferred(let count): event.length = count
-        case .channels, .reply: break
+        case .channels: if let channels { event.channels = block.nested { channels.layOut(&$0) } }
+        case .reply: break
         }
         return event
     }
@@ -204,7 +210,7 @@ extension PeerRow {
     }
 }
 
-private extension meshnet_event_t {
+extension meshnet_event_t {
     mutating func fill(_ peer: PeerRow, _ block: inout Block) {
         peer_id = block.text(peer.id)
         address = block.text(peer.address)

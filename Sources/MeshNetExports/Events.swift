@@ -62,7 +62,8 @@ extension NodeBox {
         case .completion(_, .success(.stream(let stream, _))):
             handOut(stream)
             completionFetched()
-        case .completion: completionFetched()
+        case .completion, .reply: completionFetched()
+        case .accepted: break
         }
     }
 }
@@ -71,4 +72,8 @@ extension NodeBox {
     do { return try liveNode(node).engine.queue.descriptor } catch { return refuse(error) }
 }
 
-@c @implementation public func meshnet_event_free(_ event: UnsafeMutablePointer<meshnet_event_t>?) { free(event) }
+@c @implementation public func meshnet_event_free(_ event: UnsafeMutablePointer<meshnet_event_t>?) {
+    // The one thing in an event that is not in its block.
+    if let reply = event?.pointee.reply { MessageBlock.free(reply) }
+    free(event)
+}

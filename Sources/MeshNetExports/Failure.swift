@@ -18,6 +18,8 @@ enum Failure: Error {
     case keyFile(path: String, reason: String, errno: Int32)
     case busy(StaticString)
     case system(StaticString, errno: Int32)
+    /// A file of the application, or of ours where there is no path.
+    case failed(SystemError, path: String?)
     case noMemory
 
     /// Code, errno and words: what reaches the caller.
@@ -35,6 +37,8 @@ enum Failure: Error {
         case .keyFile(let path, let reason, let errno): return ErrorAccount(MESHNET_ERROR_KEY_FILE, "\(path): \(reason)", errno: errno)
         case .busy(let what): return ErrorAccount(MESHNET_ERROR_BUSY, "another \(what) of this stream is under way")
         case .system(let call, let errno): return ErrorAccount(MESHNET_ERROR_SYSTEM, "\(call): \(describe(errno: errno))", errno: errno)
+        case .failed(.failed(let call, let errno), let path):
+            return ErrorAccount(MESHNET_ERROR_SYSTEM, "\(path.map { "\($0): " } ?? "")\(call): \(describe(errno: errno))", errno: errno)
         case .noMemory: return ErrorAccount(MESHNET_ERROR_NO_MEMORY, "the memory for the result could not be had")
         }
     }

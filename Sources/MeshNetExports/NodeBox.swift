@@ -27,6 +27,8 @@ final class NodeBox: Sendable {
     private enum Started {
         case command
         case transfer(Ticket?)
+        /// nil until it is posted.
+        case send(SendCall?)
     }
 
     /// Which directions of a stream have a call under way.
@@ -90,6 +92,28 @@ final class NodeBox: Sendable {
         return id
     }
 
+    func startSend(_ sending: Sending, _ bytes: [UInt8]) throws(Failure) -> UInt64 {
+        let limit = engine.messageSizeLimit
+        guard bytes.count <= limit else { throw .call(.messageTooLarge(size: bytes.count, limit: limit)) }
+        let id = try register(.send(nil)), peer = sending.message.peer
+        var accepted: SendCall.Completion?
+        if sending.reportsAcceptance {
+            accepted = { [self] report in if report.failure == nil { engine.queue.post(accepted: Ticket(rawValue: id)) } }
+        }
+        let call = engine.send(sending.message, bytes, accepted: accepted) { [self] report in
+            guard settle(id) else { return }
+            if let reply = report.reply {
+                engine.queue.post(Ticket(rawValue: id), reply: reply, of: peer)
+            } else {
+                engine.queue.post(Ticket(rawValue: id), report.failure.map { .failure($0) } ?? .success(.done))
+            }
+        }
+        state.withLock { state in
+            if state.started[id] != nil { state.started[id] = .send(call) }
+        }
+        return id
+    }
+
     func cancel(_ id: UInt64) {
         let started = state.withLock { state -> Started? in
             guard let started = state.started[id] else { return nil }
@@ -99,7 +123,8 @@ final class NodeBox: Sendable {
         switch started {
         case .command: engine.queue.post(Ticket(rawValue: id), .failure(.cancelled))
         case .transfer(let ticket?): engine.cancel(ticket)
-        case .transfer(nil), nil: break
+        case .send(let call?): engine.cancel(call)
+        case .transfer(nil), .send(nil), nil: break
         }
     }
 

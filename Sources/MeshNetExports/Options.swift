@@ -51,6 +51,10 @@ extension meshnet_config_t {
         config.connections_high_water = UInt32(clamping: model.connectionManager.highWater)
         config.trim_grace_ms = milliseconds(model.connectionManager.grace)
         config.reads_environment = model.readsEnvironment
+        config.keepalive_local_idle_ms = milliseconds(model.keepalive.localIdle)
+        config.keepalive_local_timeout_ms = milliseconds(model.keepalive.localTimeout)
+        config.keepalive_remote_idle_ms = milliseconds(model.keepalive.remoteIdle)
+        config.keepalive_remote_timeout_ms = milliseconds(model.keepalive.remoteTimeout)
         return config
     }
 }
@@ -124,6 +128,7 @@ func configuration(_ pointer: UnsafePointer<meshnet_config_t>?) throws(Failure) 
     if let options = config.gossipsub { made.gossipsub = try gossipsub(options) }
     if let chosen = config.limits { made.limits = try limits(chosen) }
     try addDiscovery(config, to: &made)
+    try addMessages(config, to: &made)
     return made
 }
 

@@ -18,27 +18,6 @@ package struct SimulatedNode {
     package var writable: [StreamID] = []
     package var closed: [StreamID: CallError?] = [:]
 
-    /// Messages that arrived, in this life and in earlier ones.
-    package internal(set) var inbox: [ArrivedMessage] = []
-    /// When the application is done with a message.
-    package var settling = Settling.atOnce
-    /// nil without a state directory. Outlives a kill.
-    package var store: SimulatedStore?
-    /// What happens to the process at its next commit.
-    package var crash: Crash?
-    package internal(set) var spools: [SpoolID: [UInt8]] = [:]
-    /// How often the process was started.
-    package internal(set) var life = 0
-    /// Tickets that ended more than once.
-    package internal(set) var repeatedTickets: [Ticket] = []
-    package internal(set) var isAsleep = false
-
-    var unsettled: [(InboundMessage, Int)] = []
-    var missed: [Arrival] = []
-    var heldTransmits: [ConnectionID] = []
-    var spoolAnswers: [SpoolAnswer] = []
-    var discards: [SpoolID] = []
-    var lastSpool: UInt64 = 0
     var unread: [(StreamID, Int)] = []
     var links: [ConnectionID: Int] = [:]
     var lastTicket: UInt64 = 0
@@ -101,8 +80,6 @@ enum Arrival {
     case multicast(to: Int, [UInt8])
     case bytes(link: Int, from: Int, [UInt8])
     case ended(link: Int, to: Int, SocketEnd)
-    case settle(node: Int, life: Int, InboundMessage, byteCount: Int)
-    case call(() -> Void)
 }
 
 /// FNV-1a over times, nodes, events and bytes.

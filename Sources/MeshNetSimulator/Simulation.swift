@@ -23,23 +23,18 @@ package final class Simulation {
     package private(set) var now = Instant(nanoseconds: 1_000_000_000)
     package var nodes: [SimulatedNode] = []
     /// A digest over everything that happened, in order.
-    package internal(set) var trace = Trace()
-    /// Called as things happen; must not call the simulation, but may plan calls by `at`.
-    package var onAccepted: ((_ node: Int, Ticket) -> Void)?
-    package var onCompletion: ((_ node: Int, Ticket, Result<Outcome, CallError>) -> Void)?
-    /// With the whole body, also of one that lies in a file.
-    package var onDelivery: ((_ node: Int, InboundMessage, [UInt8]) -> Void)?
+    package private(set) var trace = Trace()
 
     /// TCP dials and name look-ups so far.
     package private(set) var dials = 0
     package private(set) var lookups = 0
     package private(set) var multicasts = 0
 
-    var random: RandomSource
+    private var random: RandomSource
     var links: [Link] = []
-    var arrivals = TimerQueue<Arrival>()
+    private var arrivals = TimerQueue<Arrival>()
     /// The partition that each node is in; nodes hear only their own.
-    var side: [Int] = []
+    private var side: [Int] = []
 
     package init(seed: UInt64) {
         self.seed = seed
@@ -57,6 +52,30 @@ package final class Simulation {
         side.append(0)
         start(index)
         return index
+    }
+
+    /// Ends the node without a word; its connections go silent.
+    package func kill(_ index: Int) {
+        nodes[index].swarm = nil
+        for link in links.indices where links[link].isOpen && links[link].joins(index) { links[link].isSilent = true }
+    }
+
+    /// Starts the node again with the same identity and address, or another port; what it knew is gone, and old connections are refused.
+    package func restart(_ index: Int, port: UInt16? = nil) {
+        if let port { nodes[index].address.port = port }
+        for link in links.indices where links[link].isOpen && links[link].joins(index) {
+            links[link].isOpen = false
+            tellEnd(of: link, to: links[link].other(than: index), .failed(errno: 104))
+        }
+        start(index)
+    }
+
+    /// Nodes hear only nodes with the same number. TCP data that crosses waits.
+    package func partition(_ sides: [Int]) { side = sides }
+
+    package func heal() {
+        side = side.map { _ in 0 }
+        for link in links.indices where links[link].isOpen { resume(link) }
     }
 
     // MARK: - Running
@@ -85,9 +104,6 @@ package final class Simulation {
         return ticket
     }
 
-    /// Calls the body when the virtual clock shows this time.
-    package func at(_ time: Instant, _ body: @escaping () -> Void) { arrivals.set(.call(body), at: max(time, now)) }
-
     /// Direct use of a node's swarm, drained afterwards.
     package func with(_ index: Int, _ body: (inout Swarm, Instant) -> Void) {
         guard nodes[index].swarm != nil else { return }
@@ -97,22 +113,21 @@ package final class Simulation {
 
     private func step(limit: Instant) -> Bool {
         var next = arrivals.deadline
-        for node in nodes where !node.isAsleep { next = earlier(next, node.swarm?.deadline) }
+        for node in nodes { next = earlier(next, node.swarm?.deadline) }
         guard let next, next <= limit else { return false }
         now = max(now, next)
         while let arrival = arrivals.popExpired(now: now) { deliver(arrival) }
         for index in nodes.indices {
-            guard !nodes[index].isAsleep, let deadline = nodes[index].swarm?.deadline, deadline <= now else { continue }
+            guard let deadline = nodes[index].swarm?.deadline, deadline <= now else { continue }
             nodes[index].swarm?.handleTimeout(now: now)
             drain(index)
         }
         return true
     }
 
-    func start(_ index: Int) {
+    private func start(_ index: Int) {
         nodes[index].swarm = Swarm(configuration: nodes[index].configuration, seed: random.bytes(32), now: now)
         nodes[index].links = [:]
-        recover(index)
         let address = nodes[index].address.multiaddr
         if let prefix = NetworkPrefix(ip: nodes[index].address.ip, length: 16) {
             nodes[index].swarm?.setInterfaces([NetworkInterface(name: "eth0", addresses: [prefix])], now: now)
@@ -125,33 +140,18 @@ package final class Simulation {
 
     // MARK: - The driver of one node
 
-    /// Far more than any turn needs.
-    private static let roundsOfATurn = 100_000
-
-    /// One turn: what the swarm wants is done, and committed before any of it is sent.
     func drain(_ index: Int) {
-        var rounds = 0
-        repeat {
-            rounds += 1
-            precondition(rounds < Self.roundsOfATurn, "seed \(seed): node \(index) never rests")
-            for _ in 0..<2 {
-                carryOut(index)
-                nodes[index].swarm?.flush(now: now)
-            }
-            carryOut(index)
-        } while commit(index) || sendHeld(index)
-    }
-
-    private func carryOut(_ index: Int) {
-        repeat {
+        for _ in 0..<2 {
             while let action = nodes[index].swarm?.poll() { perform(action, of: index) }
-        } while answer(index)
+            nodes[index].swarm?.flush(now: now)
+        }
+        while let action = nodes[index].swarm?.poll() { perform(action, of: index) }
     }
 
-    func perform(_ action: SwarmAction, of index: Int) {
+    private func perform(_ action: SwarmAction, of index: Int) {
         switch action {
         case .connect(let id, let address): connect(index, id, to: address)
-        case .transmit(let id): if nodes[index].store == nil { transmit(id, from: index) } else { nodes[index].heldTransmits.append(id) }
+        case .transmit(let id): transmit(id, from: index)
         case .close(let id): closeSocket(index, id)
         // The simulator has no sources of its own: tests report in their place.
         case .setReading, .configureSources: break
@@ -162,18 +162,14 @@ package final class Simulation {
         case .event(let event):
             trace.add(now, index, event)
             nodes[index].events.append((now, event))
-        case .complete(let ticket, let result): complete(ticket, result, of: index)
+        case .complete(let ticket, let result): nodes[index].completions[ticket] = result
         case .streamData(let stream, let bytes):
             nodes[index].received[stream, default: []].append(contentsOf: bytes)
             nodes[index].unread.append((stream, bytes.count))
         case .streamEnded(let stream): nodes[index].ended.append(stream)
         case .streamWritable(let stream): nodes[index].writable.append(stream)
         case .streamClosed(let stream, let error): nodes[index].closed[stream] = .some(error)
-        case .accepted(let ticket): onAccepted?(index, ticket)
-        case .deliver(let message, let view): receive(message, .bytes(Array(view)), at: index)
-        case .deliverSpooled(let message, let spool, let byteCount): receive(message, .spooled(spool, byteCount: byteCount), at: index)
-        case .spool(let spool, let work): perform(work, on: spool, of: index)
-        case .store(let change): nodes[index].store?.add(change)
+        case .accepted, .deliver, .deliverSpooled, .spool, .store: break
         }
         while let (stream, count) = nodes[index].unread.popLast() { nodes[index].swarm?.consumed(stream, count, now: now) }
     }
@@ -221,7 +217,7 @@ package final class Simulation {
         drain(index)
     }
 
-    func transmit(_ id: ConnectionID, from index: Int) {
+    private func transmit(_ id: ConnectionID, from index: Int) {
         guard let link = nodes[index].links[id], links[link].isOpen, let end = links[link].end(index, id) else { return }
         var piece: [UInt8] = []
         let room = conditions.socketBuffer - links[link].ends[end].inFlight
@@ -246,7 +242,7 @@ package final class Simulation {
         }
     }
 
-    func resume(_ link: Int) {
+    private func resume(_ link: Int) {
         for end in 0..<2 { sendNext(link, end) }
         if let pending = links[link].pendingEnd {
             links[link].pendingEnd = nil
@@ -256,12 +252,12 @@ package final class Simulation {
 
     private func crosses(_ link: Int) -> Bool { side[links[link].ends[0].node] == side[links[link].ends[1].node] }
 
-    func drawDelay() -> Duration {
+    private func drawDelay() -> Duration {
         let low = conditions.delay.lowerBound.saturatedNanoseconds, high = conditions.delay.upperBound.saturatedNanoseconds
         return .nanoseconds(Int64.random(in: low...high, using: &random))
     }
 
-    func schedule(_ arrival: Arrival) { arrivals.set(arrival, at: now + drawDelay()) }
+    private func schedule(_ arrival: Arrival) { arrivals.set(arrival, at: now + drawDelay()) }
 
     private func closeSocket(_ index: Int, _ id: ConnectionID) {
         guard let link = nodes[index].links.removeValue(forKey: id), links[link].isOpen, let end = links[link].end(index, id) else { return }
@@ -275,11 +271,8 @@ package final class Simulation {
         arrivals.set(.ended(link: link, to: end, cause), at: max(now + drawDelay(), last))
     }
 
-    func deliver(_ arrival: Arrival) {
-        if let node = receiver(of: arrival), nodes[node].isAsleep { return nodes[node].missed.append(arrival) }
+    private func deliver(_ arrival: Arrival) {
         switch arrival {
-        case .call(let body): body()
-        case .settle(let node, let life, let message, let byteCount): settle(message, byteCount: byteCount, life: life, at: node)
         case .dialled(let from, let connection, let target): accept(from: from, connection, at: target)
         case .connectFailed(let node, let connection, let errno):
             nodes[node].swarm?.connectFailed(connection, errno: errno, now: now)

@@ -59,6 +59,8 @@ struct GossipsubMessageCache: Sendable {
 
     func contains(_ key: GossipsubMessageKey) -> Bool { entries[key] != nil }
 
+    func frame(_ key: GossipsubMessageKey) -> [UInt8]? { entries[key]?.frame }
+
     /// The frame for a peer that asks for it: once for each RPC that asks, `limit` times at most.
     mutating func serve(_ key: GossipsubMessageKey, to peer: Int, request: UInt64, limit: Int) -> Service {
         guard let index = entries.index(forKey: key) else { return .unknown }

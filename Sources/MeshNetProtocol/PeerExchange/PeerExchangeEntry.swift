@@ -59,41 +59,15 @@ struct PeerExchangeNeighbour: Sendable {
     /// Told of every change up to this one, and to be told up to that one.
     var sentThrough: UInt64 = 0
     var goal: UInt64 = 0
-    var sending: PeerExchangeBudget
-    var accepting: PeerExchangeBudget
+    var sending: RateBudget
+    var accepting: RateBudget
     var faults = 0
     var isSilenced = false
 
     init(isOnThisHost: Bool, limits: PeerExchangeLimits, now: Instant) {
         self.isOnThisHost = isOnThisHost
         since = now
-        sending = PeerExchangeBudget(burst: limits.sentBurst, perSecond: limits.sentPerSecond, now: now)
-        accepting = PeerExchangeBudget(burst: limits.acceptedBurst, perSecond: limits.acceptedPerSecond, now: now)
-    }
-}
-
-/// So many at once, and so many in each second afterwards.
-struct PeerExchangeBudget: Sendable {
-    private let burst: Int
-    private let interval: Int64
-    private var left: Int
-    private var since: Instant
-
-    init(burst: Int, perSecond: Int, now: Instant) {
-        self.burst = max(1, burst)
-        interval = 1_000_000_000 / Int64(max(1, perSecond))
-        left = self.burst
-        since = now
-    }
-
-    mutating func take(now: Instant) -> Bool {
-        let earned = max(0, (now - since).saturatedNanoseconds) / max(1, interval)
-        if earned > 0 {
-            left = min(burst, left + Int(min(earned, Int64(burst))))
-            since = since + .nanoseconds(earned * interval)
-        }
-        guard left > 0 else { return false }
-        left -= 1
-        return true
+        sending = RateBudget(burst: limits.sentBurst, perSecond: limits.sentPerSecond, now: now)
+        accepting = RateBudget(burst: limits.acceptedBurst, perSecond: limits.acceptedPerSecond, now: now)
     }
 }

@@ -57,6 +57,9 @@ public struct ReconnectConfiguration: Sendable, Equatable {
     /// So many failures of one kind in a row are taken to be permanent: reported, and dialled with `permanentDelay` only.
     public var permanentAfter = 5
     public var permanentDelay: Duration = .seconds(60)
+    /// A peer that nothing waits for, and that was away for so long, is dialled no more until somebody sends to it; zero: it is for ever.
+    /// ocap-kernel: 1 h, also where something waits.
+    public var staleAfter: Duration = .seconds(86_400)
     /// Rounds of dialling to one peer in a minute; zero: without limit. ocap-kernel: 10, which stalls its own ladder.
     public var dialsPerMinute = 0
 

@@ -158,8 +158,8 @@ package struct StoredState: Sendable {
         package var expected: [UInt64] = [1, 1, 1]
         /// In order of lane and sequence.
         package var outbound: [StoredOutbound] = []
-        /// Withdrawn ones that the peer has not passed yet, by lane.
-        package var withdrawn: [[UInt64]] = [[], [], []]
+        /// By lane, ascending: numbers of withdrawn ones that the peer has not passed yet. At most one range more than `outbound` has messages of the lane.
+        package var withdrawn: [[Range<UInt64>]] = [[], [], []]
         package init(peer: PeerID) { self.peer = peer }
     }
 

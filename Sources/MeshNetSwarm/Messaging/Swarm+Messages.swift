@@ -62,6 +62,9 @@ extension Swarm {
     /// Tells the peer over a connection that stands, before that is closed.
     mutating func sayGoodbye(_ peer: PeerID, _ goodbye: Goodbye) {}
 
+    /// What `reachability(of:in:)` tells is another than before: where the peer may be found, whether its channel is closed.
+    mutating func channelStateChanged(_ peer: PeerID) {}
+
     mutating func channels(_ peer: PeerID?, ticket: Ticket) { complete(ticket, .success(.channels([]))) }
 }
 

@@ -75,6 +75,7 @@ extension Swarm {
         // What we said before we knew that the peer understands a push may be out of date.
         if let told = peers[peer]?.toldRevision, told < identifyRevision { pushIdentify(to: peer) }
         exchangeIdentified(peer)
+        retainedIdentified(peer)
     }
 
     /// Signed once for each list of addresses: a peer that asks again and again shall not make us sign again and again.

@@ -22,6 +22,8 @@ struct PingState {
     var lastAnswer: Instant?
     var roundTrip: Duration?
     var nextPing: Instant = .zero
+    /// A link in doubt must answer until then.
+    var provenBy: Instant?
     /// The timer that counts; others that stand in the queue are of the past.
     var timerSetFor: Instant?
 
@@ -53,7 +55,8 @@ extension Swarm {
     private mutating func setPingTimer(_ id: ConnectionID) {
         guard let state = connections[id]?.ping else { return }
         let next = configuration.pingInterval > .zero ? state.nextPing : nil
-        guard let due = earlier(next, state.inFlight.map { $0.sentAt + configuration.pingTimeout }) else { return }
+        let patience = earlier(state.inFlight.map { $0.sentAt + configuration.pingTimeout }, state.provenBy)
+        guard let due = earlier(next, patience) else { return }
         if let set = state.timerSetFor, set <= due { return }
         connections[id]?.ping.timerSetFor = due
         timers.set(.ping(id), at: due)
@@ -95,6 +98,7 @@ extension Swarm {
         let roundTrip = now - sentAt
         connections[id]?.ping.inFlight = nil
         connections[id]?.ping.lastAnswer = now
+        connections[id]?.ping.provenBy = nil
         connections[id]?.ping.roundTrip = roundTrip
         if let peer = connections[id]?.peer { mdns?.signOfLife(of: peer, now: now) }
         connections[id]?.ping.answered = []
@@ -107,6 +111,7 @@ extension Swarm {
         guard let state = connections[id]?.ping, connections[id]?.phase == .established else { return }
         guard let set = state.timerSetFor, set <= now else { return }
         connections[id]?.ping.timerSetFor = nil
+        if let limit = state.provenBy, limit <= now { return lost(id) }
         if let (_, sentAt) = state.inFlight {
             if now - sentAt >= configuration.pingTimeout { return lost(id) }
         }
@@ -114,6 +119,17 @@ extension Swarm {
             connections[id]?.ping.nextPing = now + configuration.pingInterval
             sendPing(id, for: .liveness)
         }
+        setPingTimer(id)
+    }
+
+    /// How long a link in doubt, as after a sleep, may take to answer.
+    static var probePatience: Duration { .seconds(2) }
+
+    /// Whether the link still stands: closed as `timedOut` unless a ping is answered soon. A peer that does not speak ping is left to the kernel.
+    mutating func probeLink(_ id: ConnectionID) {
+        guard connections[id]?.phase == .established, connections[id]?.ping.isUnsupported == false else { return }
+        connections[id]?.ping.provenBy = now + Self.probePatience
+        sendPing(id, for: .liveness)
         setPingTimer(id)
     }
 
@@ -143,6 +159,8 @@ extension Swarm {
             connections[id]?.streams[stream] = nil
             connections[id]?.pipeline?.reset(stream)
         }
+        // Whoever ends a stream is there.
+        connections[id]?.ping.provenBy = nil
         failPingCalls(id, .streamReset)
     }
 
@@ -155,6 +173,7 @@ extension Swarm {
 
     mutating func pingRefused(_ id: ConnectionID) {
         connections[id]?.ping.stream = nil
+        connections[id]?.ping.provenBy = nil
         connections[id]?.ping.isUnsupported = true
         failPingCalls(id, .protocolNotSupported([PingState.protocolID]))
     }

@@ -81,7 +81,13 @@ extension Swarm {
 
     mutating func subscribe(_ topic: String, ticket: Ticket) {
         do throws(GossipsubError) {
-            complete(ticket, .success(.changed(try gossip.subscribe(topic, now: now))))
+            let isNew = try gossip.subscribe(topic, now: now)
+            if isNew {
+                subscribedSince[topic] = now
+                retained.subscribed(topic, now: now)
+                emit(.members(topic: topic, peers: gossip.peers(topic: topic)))
+            }
+            complete(ticket, .success(.changed(isNew)))
         } catch {
             complete(ticket, .failure(CallError(error)))
         }
@@ -89,15 +95,14 @@ extension Swarm {
     }
 
     mutating func unsubscribe(_ topic: String, ticket: Ticket) {
-        complete(ticket, .success(.changed(gossip.unsubscribe(topic, now: now))))
+        let wasFollowed = gossip.unsubscribe(topic, now: now)
+        if wasFollowed {
+            subscribedSince[topic] = nil
+            retained.unsubscribed(topic, now: now)
+        }
+        complete(ticket, .success(.changed(wasFollowed)))
         pumpGossip()
-    }
-
-    /// A topic that neither we nor a connected peer follows is most likely a mistake, and told as one.
-    mutating func topicPeers(_ topic: String, ticket: Ticket) {
-        let followers = gossip.peers(topic: topic)
-        guard !followers.isEmpty || gossip.isSubscribed(topic: topic) else { return complete(ticket, .failure(.notSubscribed(topic: topic))) }
-        complete(ticket, .success(.topicPeers(followers)))
+        pumpRetained()
     }
 
     mutating func publish(_ topic: String, _ data: [UInt8], ticket: Ticket) {
@@ -131,8 +136,13 @@ extension Swarm {
                 }
             case .deliver(let message):
                 emit(.message(Message(topic: message.topic, origin: message.origin, receivedFrom: message.receivedFrom, data: message.data)))
-            case .peerSubscribed(let peer, let topic): emit(.subscription(peer: peer, topic: topic, subscribed: true))
-            case .peerUnsubscribed(let peer, let topic): emit(.subscription(peer: peer, topic: topic, subscribed: false))
+            case .peerSubscribed(let peer, let topic):
+                emit(.subscription(peer: peer, topic: topic, subscribed: true))
+                answerTopicWaits(topic)
+                retainedFollowed(topic, by: peer)
+            case .peerUnsubscribed(let peer, let topic):
+                emit(.subscription(peer: peer, topic: topic, subscribed: false))
+                retained.unfollowed(topic, by: peer)
             case .dropped(.malformedRPC, let peer): resetPubSubInput(of: peer)
             case .peerExchange, .dropped: break
             }

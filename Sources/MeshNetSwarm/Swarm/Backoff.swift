@@ -25,3 +25,39 @@ struct Backoff {
 
     mutating func reset() { attempts = 0 }
 }
+
+/// Exponential delays with full jitter: the n-th is random between zero and first × factorⁿ, at most the cap ("Exponential Backoff And Jitter", AWS).
+///
+/// Half of the time of `Backoff`, and nobody in step at all. What keeps it from looping hot is that delays of nearly nothing are rare.
+struct FullJitter {
+    private let first: Double
+    private let factor: Double
+    private let cap: Double
+    private(set) var attempts = 0
+    /// Nanoseconds of the longest that the next one can be.
+    private var raw: Double
+
+    init(_ configuration: ReconnectConfiguration) {
+        // 2^62 ns, 146 years: a power of two, so that the number is the same as a whole one.
+        cap = Double(min(max(1, configuration.cap.saturatedNanoseconds), 1 << 62))
+        first = min(cap, Double(max(1, configuration.first.saturatedNanoseconds)))
+        // Also where it is no number.
+        factor = configuration.factor > 1 ? configuration.factor : 1
+        raw = first
+    }
+
+    /// The longest that the next one can be.
+    var bound: Duration { .nanoseconds(Int64(raw)) }
+
+    mutating func next(_ random: inout RandomSource) -> Duration {
+        let limit = Int64(raw)
+        attempts += 1
+        raw = min(cap, raw * factor)
+        return .nanoseconds(Int64.random(in: 0..<max(1, limit), using: &random))
+    }
+
+    mutating func reset() {
+        attempts = 0
+        raw = first
+    }
+}

@@ -19,6 +19,8 @@ struct Connection {
     var phase: Phase
     var peer: PeerID?
     var establishedAt: Instant?
+    /// When bytes came last.
+    var lastHeard: Instant?
     /// When bytes of the application or of its topics came last.
     var lastUse: Instant?
     var pipeline: ConnectionPipeline?
@@ -31,6 +33,7 @@ struct Connection {
     /// The one inbound pubsub stream, its frames in the making.
     var pubsubInput: PubSubInput?
     var exchangeInput: PeerExchangeInput?
+    var retainedInput: RetainedInput?
     var identifyInputs: [PipelineStream: IdentifyReader] = [:]
     var perf: [PipelineStream: PerfTransfer] = [:]
 
@@ -63,6 +66,8 @@ enum StreamUse: Equatable {
     case pubsubIn
     case exchangeOut
     case exchangeIn
+    case retainedOut
+    case retainedIn
     /// A stream that is of no use any more and is only closed in order.
     case finished
 }

@@ -18,6 +18,8 @@ struct Dial {
     var tickets: [Ticket] = []
     /// The targets of the table that it is for.
     var owners: [TargetID] = []
+    /// A round of a wanted peer.
+    var isForChannel = false
     /// Begun for a found peer; counted in `Swarm.discoveryDials`.
     var isDiscovery = false
     /// nil: somebody wants the peer.

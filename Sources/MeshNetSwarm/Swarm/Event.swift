@@ -58,12 +58,15 @@ public struct Message: Sendable, Equatable {
     /// The neighbour that delivered it first.
     public let receivedFrom: PeerID
     public let data: [UInt8]
+    /// The last value of the topic, published before we followed it, or not heard by gossip (`Command.publishRetained`).
+    public let isRetained: Bool
 
-    package init(topic: String, origin: PeerID?, receivedFrom: PeerID, data: [UInt8]) {
+    package init(topic: String, origin: PeerID?, receivedFrom: PeerID, data: [UInt8], isRetained: Bool = false) {
         self.topic = topic
         self.origin = origin
         self.receivedFrom = receivedFrom
         self.data = data
+        self.isRetained = isRetained
     }
 }
 

@@ -15,6 +15,7 @@ struct Peer {
     var sealedRecord: (record: PeerRecord, envelope: [UInt8])?
     var pubsub = PubSubLink()
     var exchange = PeerExchangeLink()
+    var retained = RetainedLink()
 }
 
 /// Where an application's stream lives.

@@ -34,6 +34,7 @@ extension Swarm {
             Sighting(key: key, interface: nil, target: target, addresses: [FoundAddress(address: plain)], firstHeard: now, lastHeard: now))
         table[.bootstrap].hear(at: now)
         table[target]?.isSuspended = false
+        if let peer = table[target]?.peer { announced(peer, addresses: [plain], isNews: true) }
         if let dial = table[target]?.dial {
             // A dial under way takes the address up at once: it may be the one that answers.
             addTarget(plain, to: dial)

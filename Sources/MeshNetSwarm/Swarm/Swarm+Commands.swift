@@ -96,7 +96,8 @@ extension Swarm {
 
     /// What the node itself answers.
     static var ownProtocols: [String] {
-        [IdentifyMessage.identifyProtocol, IdentifyMessage.pushProtocol, PingState.protocolID, PerfTransfer.protocolID] + Gossipsub.protocols
+        [IdentifyMessage.identifyProtocol, IdentifyMessage.pushProtocol, PingState.protocolID, PerfTransfer.protocolID]
+            + Gossipsub.protocols + [RetainedMessage.protocolID]
     }
 
     mutating func refreshProtocols() {

@@ -56,7 +56,7 @@ extension Swarm {
                 oldest = earlier(oldest, since)
                 continue
             }
-            let worth = connection.carriesApplicationStreams ? 2 : members.contains(peer) ? 1 : 0
+            let worth = connection.carriesApplicationStreams || wanted[peer] != nil ? 2 : members.contains(peer) ? 1 : 0
             expendable.append((worth, connection.lastUse ?? since, peer))
         }
         expendable.sort { $0 < $1 }

@@ -41,6 +41,7 @@ extension Swarm {
 
     package mutating func received(_ id: ConnectionID, count: Int, now: Instant) {
         self.now = now
+        connections[id]?.lastHeard = now
         connections[id]?.pipeline?.receive(count: count, now: now)
         touch(id)
     }
@@ -127,6 +128,7 @@ extension Swarm {
         dialSucceeded(connection.dial, peer: peer)
         cancelAttempts(to: peer)
         targetConnected(peer)
+        wantedConnected(peer)
         mdns?.signOfLife(of: peer, now: now)
         startQueuedDials()
         serveLines()
@@ -225,8 +227,10 @@ extension Swarm {
         pumpGossip()
         emit(.disconnected(announced, cause: cause))
         exchangeDisconnected(peer)
+        retainedDisconnected(peer)
         let lasted = connection.establishedAt.map { now - $0 } ?? .zero
         targetDisconnected(peer, lasted: lasted, cause: cause)
+        wantedDisconnected(peer, connection, cause: cause)
         serveLines()
     }
 }

@@ -38,7 +38,7 @@ extension Swarm {
         continueDial(id)
     }
 
-    private mutating func joinDial(_ target: Multiaddr) -> DialID {
+    mutating func joinDial(_ target: Multiaddr) -> DialID {
         let key = DialKey(target)
         if let running = dialIndex[key] { return running }
         let id = DialID(rawValue: nextDialID)
@@ -186,7 +186,10 @@ extension Swarm {
         guard let dial = endDial(id) else { return }
         if dial.probe != nil { return probeFailed(dial, error) }
         for ticket in dial.tickets { complete(ticket, .failure(.dial(error, address: dial.target))) }
-        let retryAfter = dial.owners.compactMap { targetFailed($0, error) }.min()
+        var retryAfter = dial.owners.compactMap { targetFailed($0, error) }.min()
+        if dial.isForChannel, let peer = dial.peer, let delay = wantedFailed(peer, dial.failures, error) {
+            retryAfter = min(retryAfter ?? delay, delay)
+        }
         if error != .cancelled {
             if let peer = dial.peer { exchangeDialFailed(peer) }
             emit(.dialFailed(DialFailure(peer: dial.peer, address: dial.target, cause: error, retryAfter: retryAfter)))
@@ -197,7 +200,7 @@ extension Swarm {
     /// A target is of no interest any more; its dial ends unless somebody else waits for it.
     mutating func abandonDial(of owner: TargetID, _ id: DialID) {
         dials[id]?.owners.removeAll { $0 == owner }
-        guard let dial = dials[id], dial.owners.isEmpty, dial.tickets.isEmpty else { return }
+        guard let dial = dials[id], dial.owners.isEmpty, dial.tickets.isEmpty, !dial.isForChannel else { return }
         failDial(id, .cancelled)
     }
 

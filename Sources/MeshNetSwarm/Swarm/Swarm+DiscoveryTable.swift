@@ -34,7 +34,10 @@ extension Swarm {
             entry.expires = sighting.expires.map { max(.zero, $0 - now) }
             entry.attempts = history?.attempts ?? 0
             entry.lastFailure = history?.lastFailure
-            if entry.state == .waiting { entry.nextTry = target.dueAt.map { max(.zero, $0 - now) } }
+            if entry.state == .waiting {
+                let wantedDue = target.peer.flatMap { wanted[$0]?.dueAt }
+                entry.nextTry = earlier(target.dueAt, wantedDue).map { max(.zero, $0 - now) }
+            }
             return entry
         }
     }
@@ -43,6 +46,7 @@ extension Swarm {
         if filter != nil { return .filtered }
         if let peer = target.peer, peers[peer] != nil { return .connected }
         if target.dial != nil { return .dialling }
+        if let peer = target.peer, wanted[peer]?.dial != nil { return .dialling }
         return isOffered(id, target) ? .offered : .waiting
     }
 

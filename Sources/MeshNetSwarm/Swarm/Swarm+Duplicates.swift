@@ -62,6 +62,7 @@ extension Swarm {
         peers[peer]?.announced = PeerConnection(peer: peer, address: connection.remote, direction: connection.direction)
         movePubSub(of: peer, to: id)
         moveExchange(of: peer)
+        moveRetained(of: peer)
     }
 }
 

@@ -88,8 +88,10 @@ extension Swarm {
     }
 
     private mutating func heard(_ target: TargetID, addressesBefore before: [Multiaddr]) {
-        let known = Set(before)
-        if table.addresses(of: target).contains(where: { !known.contains($0) }) { return renew(target) }
+        let known = Set(before), addresses = table.addresses(of: target)
+        let isNews = addresses.contains { !known.contains($0) }
+        if let peer = table[target]?.peer, !addresses.isEmpty { announced(peer, addresses: addresses, isNews: isNews) }
+        if isNews { return renew(target) }
         table[target]?.isHeardAgain = true
         wake(target)
     }

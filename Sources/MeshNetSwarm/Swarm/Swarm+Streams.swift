@@ -82,6 +82,7 @@ extension Swarm {
         case PerfTransfer.protocolID: servePerf(stream, on: id)
         case let pubsub where Gossipsub.protocols.contains(pubsub): acceptPubSub(stream, protocolID: pubsub, on: id)
         case PeerExchangeMessage.protocolID: acceptExchange(stream, on: id)
+        case RetainedMessage.protocolID: acceptRetained(stream, on: id)
         default: acceptApplicationStream(stream, protocolID: protocolID, on: id)
         }
     }
@@ -143,6 +144,7 @@ extension Swarm {
             complete(ticket, .success(.stream(handle, protocolID: protocolID)))
         case .pubsubOut: pubsubAgreed(stream, protocolID: protocolID, on: id)
         case .exchangeOut: exchangeAgreed(stream, on: id)
+        case .retainedOut: retainedAgreed(stream, on: id)
         default: break
         }
     }
@@ -158,6 +160,7 @@ extension Swarm {
         case .perfClient: perfEnded(stream, on: id, .failure(.protocolNotSupported([PerfTransfer.protocolID])))
         case .pubsubOut: pubsubLost(stream, on: id, mayReopen: false)
         case .exchangeOut: exchangeLost(stream, on: id, mayReopen: false)
+        case .retainedOut: retainedLost(stream, on: id, mayReopen: false)
         case .identifyQuery: connections[id]?.identifyInputs[stream] = nil
         default: break
         }
@@ -182,7 +185,8 @@ extension Swarm {
             connections[id]?.lastUse = now
             pubsubBytes(stream, bytes, on: id)
         case .exchangeIn: exchangeBytes(stream, bytes, on: id)
-        case .identifyAnswer, .identifyPushOut, .pubsubOut, .exchangeOut, .finished: break
+        case .retainedIn: retainedBytes(stream, bytes, on: id)
+        case .identifyAnswer, .identifyPushOut, .pubsubOut, .exchangeOut, .retainedOut, .finished: break
         }
         connections[id]?.pipeline?.consumed(stream, bytes.count, now: now)
         return nil
@@ -193,7 +197,7 @@ extension Swarm {
         case .application(let handle): actions.append(.streamEnded(handle))
         case .identifyQuery, .identifyPushIn: identifyEnded(stream, on: id)
         case .perfServer, .perfClient: perfInputEnded(stream, on: id)
-        case .pubsubIn, .exchangeIn, .pingIn, .identifyAnswer, .finished: connections[id]?.pipeline?.closeWrite(stream)
+        case .pubsubIn, .exchangeIn, .retainedIn, .pingIn, .identifyAnswer, .finished: connections[id]?.pipeline?.closeWrite(stream)
         case .pingOut: pingStreamLost(id)
         default: break
         }
@@ -221,6 +225,8 @@ extension Swarm {
         case .pubsubOut: pubsubLost(stream, on: id, mayReopen: true)
         case .exchangeIn: if connections[id]?.exchangeInput?.stream == stream { connections[id]?.exchangeInput = nil }
         case .exchangeOut: exchangeLost(stream, on: id, mayReopen: true)
+        case .retainedIn: if connections[id]?.retainedInput?.stream == stream { connections[id]?.retainedInput = nil }
+        case .retainedOut: retainedLost(stream, on: id, mayReopen: true)
         case .identifyAnswer, .identifyPushOut, .pingIn, .finished: break
         }
     }
@@ -240,6 +246,7 @@ extension Swarm {
                 if let ticket = connection.perf[stream]?.ticket { complete(ticket, .failure(.streamReset)) }
             case .pubsubOut: pubsubConnectionLost(connection)
             case .exchangeOut: exchangeConnectionLost(connection)
+            case .retainedOut: retainedConnectionLost(connection)
             default: break
             }
         }
@@ -251,6 +258,7 @@ extension Swarm {
         case .perfServer, .perfClient: continuePerf(stream, on: id)
         case .pubsubOut: writePubSub(on: id)
         case .exchangeOut: exchangeWritable(on: id)
+        case .retainedOut: retainedWritable(on: id)
         default: writeRest(stream, on: id)
         }
     }

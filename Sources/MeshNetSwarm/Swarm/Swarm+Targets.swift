@@ -28,7 +28,7 @@ extension Swarm {
     /// Neither connected, nor being dialled, nor given up.
     func isWanted(_ target: Target) -> Bool {
         guard !isShuttingDown, !target.isSuspended, target.dial == nil, target.learnedFilter == nil else { return false }
-        return target.peer.map { peers[$0] == nil } ?? true
+        return target.peer.map { peers[$0] == nil && closings[$0] == nil } ?? true
     }
 
     // MARK: - The lines

@@ -69,6 +69,10 @@ package struct Swarm {
     /// Until then found peers are dialled only up to the low water mark.
     var heldUntil: Instant?
 
+    /// Peers whose channels are in use, and those whose channel was closed on purpose.
+    var wanted: [PeerID: WantedPeer] = [:]
+    var closings: Closings
+
     var acceptedProtocols: [String] = []
     var protocols: [String] = []
     var nextStreamID: UInt64 = 1
@@ -79,6 +83,11 @@ package struct Swarm {
 
     var gossip: Gossipsub
     var gossipTimer: Instant?
+    /// The last values of topics.
+    var retained: Retained
+    /// The topics that we follow.
+    var subscribedSince: [String: Instant] = [:]
+    var topicWaits: [TopicWait] = []
     var isShuttingDown = false
 
     /// `seed`: 32 bytes, from the kernel's entropy in a real node.
@@ -94,12 +103,14 @@ package struct Swarm {
         addressBook = AddressBook(limits: configuration.limits)
         recordSequence = configuration.firstSequenceNumber ?? 1
         inboundGate = InboundGate(limits: configuration.limits)
+        closings = Closings(maximum: configuration.messages.channels)
         var gossipsub = configuration.gossipsub
         gossipsub.limits.ownTopics = min(gossipsub.limits.ownTopics, configuration.limits.topics)
         gossipsub.limits.topicsPerPeer = min(gossipsub.limits.topicsPerPeer, configuration.limits.topics)
         gossip = Gossipsub(
             configuration: gossipsub, identity: configuration.identity, random: random.fork(), now: now,
             sequenceNumber: configuration.firstSequenceNumber)
+        retained = Self.makeRetained(configuration, now: now)
         refreshProtocols()
         startDiscovery()
         configurePeerExchange(configuration.discovery.modes ?? [])
@@ -125,6 +136,7 @@ package struct Swarm {
         case .connect(let id): connections[id].map { $0.phase == .connecting || $0.phase == .handshaking } ?? false
         case .dial(let id): dials[id] != nil
         case .target(let id): table[id]?.timerSetFor != nil
+        case .wanted(let peer): wanted[peer]?.timerSetFor != nil
         case .sighting(let id): table[id]?.isTimed == true
         case .offers, .trim: true
         case .clone: !clones.waiting.isEmpty
@@ -136,7 +148,7 @@ package struct Swarm {
     package var connectionCount: Int { connections.count }
 
     /// The earliest time at which `handleTimeout` has work.
-    package var deadline: Instant? { earlier(earlier(timers.deadline, gossipTimer), earlier(mdns?.deadline, exchange?.deadline)) }
+    package var deadline: Instant? { earlier(earlier(timers.deadline, gossipTimer), earlier(mdns?.deadline, earlier(exchange?.deadline, retained.deadline))) }
 
     package mutating func handleTimeout(now: Instant) {
         self.now = now
@@ -152,6 +164,10 @@ package struct Swarm {
         if let due = exchange?.deadline, due <= now {
             exchange?.handleTimeout(now: now)
             pumpExchange()
+        }
+        if let due = retained.deadline, due <= now {
+            retained.handleTimeout(now: now)
+            pumpRetained()
         }
     }
 
@@ -189,9 +205,12 @@ package struct Swarm {
     package mutating func shutdown(now: Instant) {
         self.now = now
         isShuttingDown = true
+        endTopicWaits()
         mdns?.close()
         pumpDiscovery()
         for dial in dials.keys.sorted(by: { $0.rawValue < $1.rawValue }) { failDial(dial, .cancelled) }
+        wanted.removeAll()
+        for peer in peers.keys.sorted() { sayGoodbye(peer, .shutdown) }
         for id in connections.ids { close(id, cause: .shutdown) }
     }
 
@@ -239,6 +258,7 @@ package struct Swarm {
         case .duplicate(let id): duplicateTimer(id)
         case .dial(let id): continueDial(id)
         case .target(let id): targetTimer(id)
+        case .wanted(let peer): wantedTimer(peer)
         case .sighting(let id): sightingTimer(id)
         case .offers: offersTimer()
         case .trim:
@@ -259,6 +279,7 @@ enum TimerKey {
     case duplicate(ConnectionID)
     case dial(DialID)
     case target(TargetID)
+    case wanted(PeerID)
     case sighting(SightingID)
     case offers
     case trim

@@ -81,6 +81,13 @@ extension SourceState: CustomStringConvertible {
     }
 }
 
+extension DuplicateIdentity: CustomStringConvertible {
+    public var description: String { "another node at \(address) has our identity: each gets what is meant for the other" }
+
+    /// What to do about it.
+    public static let hint = "Give one of them a key of its own: stop it, run `meshnet id --new`, and start it again."
+}
+
 extension DiscoveryEntryState: CustomStringConvertible {
     package var name: StaticString {
         switch self {

@@ -12,8 +12,10 @@ package final class Engine: Sendable {
 
     package let localPeer: PeerID
     package let queue: EventQueue
-    private let mailbox: Mailbox
-    private let thread: ReactorThread
+    package let inbox: Inbox
+    let mailbox: Mailbox
+    let thread: ReactorThread
+    package let messageSizeLimit: Int
     /// The environment as it was at the start; nil: not looked at.
     private let settings: Settings?
 
@@ -35,13 +37,16 @@ package final class Engine: Sendable {
         if configuration.preSharedKey == nil, let forced = getenv("LIBP2P_FORCE_PNET"), String(cString: forced) == "1" { throw .privateNetworkRequired }
         let listeners = try Listeners.open(configuration, system: system)
         localPeer = configuration.identity.peerID
+        messageSizeLimit = configuration.messages.maximumMessageSize
         do throws(SystemError) {
             let queue = try EventQueue(limits: configuration.limits), mailbox = try Mailbox()
+            let inbox = try Inbox(settlements: Settlements(wakeup: mailbox.wakeup))
             // Handed over to its thread: nobody here touches it again.
             nonisolated(unsafe) let loop = try Loop(
-                configuration, mailbox: mailbox, queue: queue, listeners: listeners, system: system, nameServers: nameServers)
+                configuration, mailbox: mailbox, queue: queue, inbox: inbox, listeners: listeners, system: system, nameServers: nameServers)
             thread = try ReactorThread(name: "meshnet") { loop.run() }
             self.queue = queue
+            self.inbox = inbox
             self.mailbox = mailbox
         } catch {
             switch error {

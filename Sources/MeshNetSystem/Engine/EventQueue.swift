@@ -1,6 +1,6 @@
 import CSystem
 import Glibc
-import MeshNetProtocol
+package import MeshNetProtocol
 package import MeshNetSwarm
 
 /// The bounded queue from the reactor thread to the application. Any number of consumers, blocking, asynchronous or by the descriptor; each
@@ -58,6 +58,16 @@ package final class EventQueue: Sendable {
     package func post(_ ticket: Ticket, _ result: Result<Outcome, CallError>) -> Bool {
         guard !state.ownerProcessIsGone else { return false }
         return put(.completion(ticket, result)) != .closed
+    }
+
+    /// The same for the reply to a request.
+    package func post(_ ticket: Ticket, reply: Delivery.Body, of peer: PeerID) {
+        if !state.ownerProcessIsGone { put(.reply(ticket, peer, reply)) }
+    }
+
+    /// The same for a message that is in its queue, before its completion.
+    package func post(accepted ticket: Ticket) {
+        if !state.ownerProcessIsGone { put(.accepted(ticket)) }
     }
 
     /// So many `.discovered` may wait; those that wait already stay.

@@ -32,10 +32,13 @@ extension Loop {
         case .closeWrite(let stream): closeWrite(stream)
         case .closeStream(let stream): closeStream(stream)
         case .resetStream(let stream): resetStream(stream)
+        case .send(let call): send(call)
+        case .cancelSend(let call, let error): cancel(call, error)
         }
     }
 
     func completed(_ ticket: Ticket, _ result: Result<Outcome, CallError>) {
+        if sendEnded(ticket, result) { return }
         if abandoned.remove(ticket) != nil {
             mailbox.answered()
             if case .success(.stream(let stream, _)) = result { deferred.append(.reset(stream)) }
@@ -59,6 +62,7 @@ extension Loop {
         if let completion = commands.removeValue(forKey: ticket) {
             abandoned.insert(ticket)
             answer(ticket, completion, .failure(error))
+            swarm.cancelWait(ticket, now: now)
         } else if let stream = streamOfTicket[ticket], let port = ports[stream] {
             if let read = port.reads.removeFirst(where: { $0.ticket == ticket }) {
                 if read.filled > 0 { deferred.append(.consumed(stream, read.filled)) }
@@ -95,11 +99,15 @@ extension Loop {
 
     private func refuse(_ request: Request) {
         guard request.isAnswered else { return }
+        if case .send(let call) = request {
+            mailbox.sendAccepted(call.byteCount)
+            return call.refuse(.closed)
+        }
         mailbox.answered()
         switch request {
         case .command(_, let ticket, let completion): answer(ticket, completion, .failure(.closed))
         case .read(_, _, _, let completion), .write(_, _, _, let completion): completion(.failure(.closed))
-        case .cancel, .closeWrite, .closeStream, .resetStream: break
+        case .cancel, .closeWrite, .closeStream, .resetStream, .send, .cancelSend: break
         }
     }
 }

@@ -31,6 +31,7 @@ final class Loop {
     var swarm: Swarm
     let mailbox: Mailbox
     let queue: EventQueue
+    let inbox: Inbox
     let system: SystemCalls
     let readiness: Readiness
     let resolver: Resolver
@@ -66,12 +67,20 @@ final class Loop {
     var streamOfTicket: [Ticket: StreamID] = [:]
     var endedStreams = StableFifo<StreamID>()
 
+    var sends: [Ticket: TrackedSend] = [:]
+    /// What arrived in this turn, and what the application was done with before it.
+    var arrived = DeliveryBatch()
+    var settled: [Delivery] = []
+    /// Nothing outlives the process: what waits in the inbox can be taken after the close.
+    let keepsInbox: Bool
+
     var now: Instant
     var turnNumber: UInt64 = 0
     var isLeaving = false
 
     init(
-        _ configuration: Configuration, mailbox: Mailbox, queue: EventQueue, listeners: [Listener], system: SystemCalls, nameServers: String?
+        _ configuration: Configuration, mailbox: Mailbox, queue: EventQueue, inbox: Inbox, listeners: [Listener], system: SystemCalls,
+        nameServers: String?
     ) throws(SystemError) {
         now = .now()
         log = Log(configuration.identity.peerID)
@@ -83,6 +92,8 @@ final class Loop {
         swarm = Swarm(configuration: configuration, seed: Entropy.bytes(RandomSource.seedByteCount), now: now)
         self.mailbox = mailbox
         self.queue = queue
+        self.inbox = inbox
+        keepsInbox = configuration.messages.stateDirectory == nil
         self.system = system
         self.listeners = listeners
         readiness = try Readiness(system: system)
@@ -116,6 +127,7 @@ final class Loop {
         now = .now()
         for report in ready { serve(report) }
         completeFilledReads()
+        serveSettlements()
         if !isLeaving { serveRequests() }
         serveTimers()
         finishTurn()
@@ -174,6 +186,7 @@ final class Loop {
             completeFilledReads()
             swarm.flush(now: now)
             drain()
+            inbox.put(&arrived)
             if transmits.isEmpty, filling.isEmpty { return }
             while let connection = transmits.popFirst() {
                 connection.isQueued = false
@@ -215,7 +228,9 @@ final class Loop {
         case .streamEnded(let stream): ended(stream)
         case .streamWritable(let stream): deferred.append(.write(stream))
         case .streamClosed(let stream, let error): gone(stream, error)
-        case .accepted, .deliver, .deliverSpooled, .spool, .store: break
+        case .accepted(let ticket): accepted(ticket)
+        case .deliver(let message, let bytes): deliver(message, bytes)
+        case .deliverSpooled, .spool, .store: break
         }
     }
 
@@ -275,6 +290,10 @@ final class Loop {
             turn(ready)
         }
         for id in connections.keys.sorted() { close(id) }
+        endSends()
+        inbox.put(&arrived)
+        inbox.settlements.close()
+        inbox.close(keeping: keepsInbox)
         queue.close()
     }
 }

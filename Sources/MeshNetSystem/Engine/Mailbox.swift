@@ -8,6 +8,8 @@ final class Mailbox: Sendable {
     static let maximumOutstanding = 65_536
     /// Bytes of messages to publish that may wait for the reactor's next turn.
     static let maximumWaitingBytes = 64 << 20
+    /// Bytes of messages to peers that may wait to be accepted, be it for the reactor or for room in a queue. A single larger message passes.
+    static let maximumUnacceptedBytes = 256 << 20
 
     private struct State {
         var requests: [Request] = []
@@ -18,6 +20,7 @@ final class Mailbox: Sendable {
 
     private let state = Guarded(State())
     private let outstanding = Atomic(0)
+    private let unacceptedBytes = Atomic(0)
     private let lastTicket = Atomic<UInt64>(0)
     let wakeup: Wakeup
 
@@ -29,6 +32,11 @@ final class Mailbox: Sendable {
     // MARK: Callers
 
     func makeTicket() -> Ticket { Ticket(rawValue: lastTicket.wrappingAdd(1, ordering: .relaxed).newValue) }
+
+    /// The first of so many that follow each other.
+    func makeTickets(_ count: Int) -> Ticket {
+        Ticket(rawValue: lastTicket.wrappingAdd(UInt64(count), ordering: .relaxed).oldValue + 1)
+    }
 
     /// The error with which the request was refused.
     func post(_ request: Request) -> CallError? {
@@ -42,7 +50,12 @@ final class Mailbox: Sendable {
                 if state.bytes > 0, state.bytes + request.byteCount > Self.maximumWaitingBytes {
                     return .limitReached("bytes waiting to be published: \(Self.maximumWaitingBytes)")
                 }
+                let sendBytes = request.sendByteCount, unaccepted = unacceptedBytes.load(ordering: .relaxed)
+                if unaccepted > 0, unaccepted + sendBytes > Self.maximumUnacceptedBytes {
+                    return .limitReached("bytes of messages waiting to be accepted: \(Self.maximumUnacceptedBytes)")
+                }
                 outstanding.wrappingAdd(1, ordering: .relaxed)
+                unacceptedBytes.wrappingAdd(sendBytes, ordering: .relaxed)
                 state.bytes += request.byteCount
             }
             state.requests.append(request)
@@ -75,6 +88,12 @@ final class Mailbox: Sendable {
     var isClosing: Bool { state.with { $0.isClosing } }
 
     func answered() { outstanding.wrappingSubtract(1, ordering: .relaxed) }
+
+    /// The messages of a send are in their queue, or ended before.
+    func sendAccepted(_ byteCount: Int) {
+        answered()
+        unacceptedBytes.wrappingSubtract(byteCount, ordering: .relaxed)
+    }
 
     func publish(addresses: [Multiaddr]) { state.with { $0.addresses = addresses } }
 }

@@ -1,4 +1,3 @@
-import CSystem
 import MeshNetProtocol
 import MeshNetSwarm
 
@@ -8,13 +7,12 @@ import MeshNetSwarm
 /// and go. So in a full queue the disconnect of a peer whose connected event still waits takes that event out, and both are gone: what is read later
 /// is true. At most two such events per connection wait beyond the bound.
 struct QueueState {
-    typealias Waiter = CheckedContinuation<Result<QueueItem, CallError>, Never>
+    typealias Waiter = QueueWaiters<QueueItem>.Continuation
 
     /// Bytes that a queued message holds beside its data and topic: two peer ids and its slot, rounded up.
     static let messageOverhead = 256
 
     private let limits: Limits
-    private let event: Int32
     private var items = StableFifo<QueueItem>()
     private var messageBytes = 0
     private var streamsWaiting = 0
@@ -25,19 +23,13 @@ struct QueueState {
     private var waitingConnected: [PeerID: UInt64] = [:]
     private(set) var isClosed = false
 
-    /// Asynchronous consumers in the order of their coming; they wait only while `items` is empty.
-    private var waiters = StableFifo<(id: UInt64, continuation: Waiter)>()
-    /// Consumers on their way to `park`; true: cancelled before they came.
-    private var arriving: [UInt64: Bool] = [:]
-    private var lastWaiter: UInt64 = 0
-
-    /// Whether anybody asked for the descriptor, and whether it shows as readable now.
-    private var isWatched = false
-    private var isReadable = false
+    /// They wait only while `items` is empty.
+    private var waiters = QueueWaiters<QueueItem>()
+    private var signal: QueueSignal
 
     init(limits: Limits, event: Int32) {
         self.limits = limits
-        self.event = event
+        signal = QueueSignal(event: event)
     }
 
     var count: Int { items.count }
@@ -47,7 +39,7 @@ struct QueueState {
     /// The continuation must be resumed with the item by the caller, outside the lock.
     mutating func put(_ item: QueueItem) -> (EventQueue.Acceptance, Waiter?) {
         guard !isClosed else { return (.closed, nil) }
-        if let waiter = waiters.popFirst() { return (.taken, waiter.continuation) }
+        if let waiter = waiters.popFirst() { return (.taken, waiter) }
         guard admit(item) else {
             updateReadiness()
             return (.dropped, nil)
@@ -61,7 +53,7 @@ struct QueueState {
 
     private mutating func admit(_ item: QueueItem) -> Bool {
         switch item {
-        case .completion, .event(.messagesDropped), .event(.connected):
+        case .completion, .reply, .accepted, .event(.messagesDropped), .event(.connected):
             return true
         case .event(.disconnected(let connection, _)):
             guard items.count >= limits.eventQueueCount, let position = waitingConnected.removeValue(forKey: connection.peer) else { return true }
@@ -123,51 +115,27 @@ struct QueueState {
         }
         isClosed = true
         updateReadiness()
-        var ended: [Waiter] = []
-        while let waiter = waiters.popFirst() { ended.append(waiter.continuation) }
-        return ended
+        return waiters.removeAll()
     }
 
     // MARK: Asynchronous consumers
 
-    mutating func makeWaiter() -> UInt64 {
-        lastWaiter += 1
-        arriving[lastWaiter] = false
-        return lastWaiter
-    }
+    mutating func makeWaiter() -> UInt64 { waiters.make() }
 
     /// A result when there is no need to wait; nil when the continuation was kept.
     mutating func park(_ id: UInt64, _ continuation: Waiter) -> Result<QueueItem, CallError>? {
-        if arriving.removeValue(forKey: id) == true { return .failure(.cancelled) }
+        if waiters.arrive(id) { return .failure(.cancelled) }
         if let item = take() { return .success(item) }
         if isClosed { return .failure(.closed) }
-        waiters.append((id, continuation))
+        waiters.park(id, continuation)
         return nil
     }
 
-    /// The continuation to resume, when it waits. Cancellation may also come before the waiter parked, or after it was served.
-    mutating func cancel(_ id: UInt64) -> Waiter? {
-        if arriving[id] != nil { arriving[id] = true }
-        return waiters.removeFirst(where: { $0.id == id })?.continuation
-    }
+    mutating func cancel(_ id: UInt64) -> Waiter? { waiters.cancel(id) }
 
     // MARK: The descriptor
 
-    /// From now on the descriptor follows the state; before, no system call is spent on it.
-    mutating func showReadiness() {
-        isWatched = true
-        updateReadiness()
-    }
+    mutating func showReadiness() { signal.watch(isClosed || !items.isEmpty) }
 
-    private mutating func updateReadiness() {
-        let wanted = isClosed || !items.isEmpty
-        guard isWatched, wanted != isReadable else { return }
-        isReadable = wanted
-        if wanted {
-            eventfd_write(event, 1)
-        } else {
-            var count: eventfd_t = 0
-            eventfd_read(event, &count)
-        }
-    }
+    private mutating func updateReadiness() { signal.update(isClosed || !items.isEmpty) }
 }

@@ -10,17 +10,27 @@ enum Request: Sendable {
     case closeWrite(StreamID)
     case closeStream(StreamID)
     case resetStream(StreamID)
+    case send(SendCall)
+    case cancelSend(SendCall, CallError)
 
     /// Bytes that wait with the request; reads and writes leave theirs with the caller.
     var byteCount: Int {
-        if case .command(.publish(_, let data), _, _) = self { data.count } else { 0 }
+        switch self {
+        case .command(.publish(_, let data), _, _), .command(.publishRetained(_, let data), _, _): data.count
+        default: 0
+        }
+    }
+
+    /// Bytes of messages to peers, until they are accepted.
+    var sendByteCount: Int {
+        if case .send(let call) = self { call.byteCount } else { 0 }
     }
 
     /// Whether a completion answers it.
     var isAnswered: Bool {
         switch self {
-        case .command, .read, .write: true
-        case .cancel, .closeWrite, .closeStream, .resetStream: false
+        case .command, .read, .write, .send: true
+        case .cancel, .closeWrite, .closeStream, .resetStream, .cancelSend: false
         }
     }
 }

@@ -1,0 +1,164 @@
+import MeshNetProtocol
+package import MeshNetSwarm
+
+/// Messages of peers that wait for the application, beside the event queue. Any number of consumers, blocking, asynchronous or by the descriptor;
+/// each message reaches one of them, the control lane first, then normal, then bulk.
+///
+/// Nothing is ever dropped here: the bound is what the swarm takes from each peer and lane before the application settled it
+/// (`MessageConfiguration.receiveBytes`).
+package final class Inbox: Sendable {
+    private let state: Guarded<InboxState>
+    private let event: Descriptor
+    package let settlements: Settlements
+
+    init(settlements: Settlements) throws(SystemError) {
+        event = try Wakeup.eventDescriptor()
+        state = Guarded(InboxState(event: event.number))
+        self.settlements = settlements
+    }
+
+    /// An eventfd that is readable while messages wait or after the close. Poll it, never read it. It stays open as long as this object lives.
+    package var descriptor: Int32 {
+        guard !state.ownerProcessIsGone else { return event.number }
+        state.with { $0.showReadiness() }
+        return event.number
+    }
+
+    /// The next message; waits up to `timeout` (nil: without limit, zero: not at all). nil when the time is up.
+    /// Throws `.closed` after the engine closed and everything was drained.
+    package func next(timeout: Duration?) throws(CallError) -> Delivery? {
+        guard !state.ownerProcessIsGone else { throw .closed }
+        return try state.wait(until: .deadline(after: timeout)) { (inbox: inout InboxState) throws(CallError) -> Delivery? in
+            if let delivery = inbox.take() { return delivery }
+            if inbox.isClosed { throw .closed }
+            return nil
+        }
+    }
+
+    /// Up to `count` (at least 1) messages that wait, behind what `deliveries` holds; waits for the first of them. None when the time is up.
+    package func next(upTo count: Int, timeout: Duration?, into deliveries: inout [Delivery]) throws(CallError) {
+        guard !state.ownerProcessIsGone else { throw .closed }
+        let taken = try state.wait(until: .deadline(after: timeout)) { (inbox: inout InboxState) throws(CallError) -> [Delivery]? in
+            let taken = inbox.take(upTo: count)
+            if !taken.isEmpty { return taken }
+            if inbox.isClosed { throw .closed }
+            return nil
+        }
+        if let taken { deliveries += taken }
+    }
+
+    /// The next message without blocking a thread. Throws `.cancelled` when the task is cancelled and `.closed` after close and drained.
+    package func next() async throws(CallError) -> Delivery {
+        guard !state.ownerProcessIsGone else { throw .closed }
+        let waiter = state.with { $0.waiters.make() }
+        let result = await withTaskCancellationHandler {
+            await withCheckedContinuation { continuation in
+                let ready = state.with { $0.park(waiter, continuation) }
+                if let ready { continuation.resume(returning: ready) }
+            }
+        } onCancel: {
+            state.with { $0.waiters.cancel(waiter) }?.resume(returning: .failure(.cancelled))
+        }
+        return try result.get()
+    }
+
+    /// Moves a turn's messages in. Never blocks, never drops. Reactor thread.
+    func put(_ batch: inout DeliveryBatch) {
+        guard !batch.isEmpty else { return }
+        let (served, left) = state.with { $0.put(batch.lanes) }
+        batch.removeAll()
+        for (continuation, delivery) in served { continuation.resume(returning: .success(delivery)) }
+        // One message, one consumer; more may be too many for one.
+        if left == 1 { state.wakeOne() } else if left > 1 { state.wakeAll() }
+    }
+
+    /// Consumers that wait in vain end with `.closed`. `keeping`: what waits can still be taken.
+    func close(keeping: Bool) {
+        guard !state.ownerProcessIsGone else { return }
+        let (waiters, dropped) = state.with { $0.close(keeping: keeping) }
+        state.wakeAll()
+        for waiter in waiters { waiter.resume(returning: .failure(.closed)) }
+        // Their files are closed outside the lock.
+        _ = dropped
+    }
+
+    /// Messages that wait, for metrics and tests.
+    package var count: Int { state.with { $0.count } }
+}
+
+/// The rules of `Inbox`, under its lock.
+struct InboxState {
+    typealias Waiter = QueueWaiters<Delivery>.Continuation
+
+    private var lanes = [Fifo<Delivery>](repeating: Fifo(), count: Lane.allCases.count)
+    private(set) var count = 0
+    private(set) var isClosed = false
+    /// They wait only while nothing else does.
+    var waiters = QueueWaiters<Delivery>()
+    private var signal: QueueSignal
+
+    init(event: Int32) { signal = QueueSignal(event: event) }
+
+    /// The continuations to resume outside the lock, and how many messages came to wait.
+    mutating func put(_ batch: [[Delivery]]) -> (served: [(Waiter, Delivery)], left: Int) {
+        guard !isClosed else { return ([], 0) }
+        let before = count
+        for lane in lanes.indices {
+            for delivery in batch[lane] { lanes[lane].append(delivery) }
+            count += batch[lane].count
+        }
+        var served: [(Waiter, Delivery)] = []
+        while !waiters.isEmpty, let delivery = pop(), let waiter = waiters.popFirst() { served.append((waiter, delivery)) }
+        updateReadiness()
+        return (served, max(0, count - before))
+    }
+
+    private mutating func pop() -> Delivery? {
+        for lane in lanes.indices {
+            guard let delivery = lanes[lane].popFirst() else { continue }
+            count -= 1
+            return delivery
+        }
+        return nil
+    }
+
+    mutating func take() -> Delivery? {
+        defer { updateReadiness() }
+        return pop()
+    }
+
+    mutating func take(upTo limit: Int) -> [Delivery] {
+        guard count > 0 else { return [] }
+        var taken: [Delivery] = []
+        taken.reserveCapacity(min(limit, count))
+        while taken.count < limit, let delivery = pop() { taken.append(delivery) }
+        updateReadiness()
+        return taken
+    }
+
+    /// A result when there is no need to wait; nil when the continuation was kept.
+    mutating func park(_ id: UInt64, _ continuation: Waiter) -> Result<Delivery, CallError>? {
+        if waiters.arrive(id) { return .failure(.cancelled) }
+        if let delivery = take() { return .success(delivery) }
+        if isClosed { return .failure(.closed) }
+        waiters.park(id, continuation)
+        return nil
+    }
+
+    mutating func close(keeping: Bool) -> (waiters: [Waiter], dropped: [Fifo<Delivery>]) {
+        guard !isClosed else { return ([], []) }
+        isClosed = true
+        var dropped: [Fifo<Delivery>] = []
+        if !keeping {
+            dropped = lanes
+            lanes = Array(repeating: Fifo(), count: lanes.count)
+            count = 0
+        }
+        updateReadiness()
+        return (waiters.removeAll(), dropped)
+    }
+
+    mutating func showReadiness() { signal.watch(isClosed || count > 0) }
+
+    private mutating func updateReadiness() { signal.update(isClosed || count > 0) }
+}
