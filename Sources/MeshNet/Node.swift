@@ -168,7 +168,7 @@ public final class Node: Sendable {
 
     // MARK: -
 
-    private func run(_ command: Command) async throws(CallError) -> Outcome {
+    func run(_ command: Command) async throws(CallError) -> Outcome {
         try await withCheckedContinuation { continuation in
             engine.submit(command) { continuation.resume(returning: $0) }
         }.get()

@@ -1,22 +1,5 @@
 import MeshNet
 
-func printIdentity(_ options: Options) throws {
-    let identity: KeyPair
-    if let path = options.keyFile {
-        if options.isNew {
-            identity = KeyPair.generate()
-            try identity.save(to: path)
-        } else {
-            identity = try KeyPair.loadOrCreate(at: path)
-        }
-    } else {
-        identity = KeyPair.generate()
-    }
-    Report(options).line("identity", [
-        ("peer", .text(identity.peerID.description)), ("base32", .text(identity.peerID.base32)), ("base36", .text(identity.peerID.base36)),
-    ])
-}
-
 /// A node for the length of a command; what it says about its bootstrap peers goes to the standard error.
 func startNode(_ options: Options) throws -> Node {
     let configuration = try options.configuration()

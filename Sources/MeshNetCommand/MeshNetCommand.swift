@@ -31,7 +31,7 @@ struct MeshNetCommand {
 }
 
 enum Subcommand: String, CaseIterable {
-    case id, run, discover, doctor, ping, pub, sub, chat, perf, talk
+    case id, run, discover, doctor, ping, send, listen, pub, sub, chat, perf, talk
 
     func run(_ options: Options) async throws {
         switch self {
@@ -40,6 +40,8 @@ enum Subcommand: String, CaseIterable {
         case .discover: try await runDiscover(options)
         case .doctor: try await runDoctor(options)
         case .ping: try await runPing(options)
+        case .send: try await runSend(options)
+        case .listen: try await runListen(options)
         case .pub: try await runPublish(options)
         case .sub: try await runSubscribe(options)
         case .chat: try await runChat(options)

@@ -7,6 +7,8 @@ struct Options {
     var bootstrapPeers: [String] = []
     var listenPort: UInt16 = 0
     var keyFile: String?
+    /// A new identity for this run alone.
+    var isEphemeral = false
     var pskFile: String?
     var isJSON = false
     var wantsHelp = false
@@ -18,6 +20,13 @@ struct Options {
     var topic: String?
     var name = "swift"
     var isNew = false
+    /// What is sent, how, and what becomes of what arrives.
+    var file: String?
+    var lane: Lane?
+    var deadline: Duration = .seconds(30)
+    var asksReply = false
+    var saveFolder: String?
+    var reply: String?
     /// What the environment and the options say about discovery and networks.
     var settings = Settings.environment()
     /// What stands behind the options.
@@ -30,6 +39,8 @@ struct Options {
         ("bootstrap-peers", "b", true), ("bootstrap", nil, true), ("listen-port", "p", true), ("libp2p-port", nil, true), ("port", nil, true),
         ("key", "k", true), ("psk", nil, true), ("json", "j", false), ("help", "h", false), ("count", "c", true), ("peers", nil, true),
         ("seconds", "s", true), ("upload", "u", true), ("download", "d", true), ("topic", "t", true), ("name", nil, true), ("new", nil, false),
+        ("ephemeral", nil, false), ("file", "f", true), ("lane", nil, true), ("deadline", nil, true), ("request", nil, false), ("save", nil, true),
+        ("reply", nil, true),
     ]
 
     init(_ command: Subcommand, _ arguments: [String]) throws {
@@ -57,8 +68,7 @@ struct Options {
 
     /// `Configuration` for these options; makes a key file that does not exist.
     func configuration() throws -> Configuration {
-        let identity = try keyFile.map { try KeyPair.loadOrCreate(at: $0) } ?? KeyPair.generate()
-        var configuration = Configuration(identity: identity, bootstrapPeers: bootstrapPeers, listenPort: listenPort)
+        var configuration = Configuration(identity: try identity(), bootstrapPeers: bootstrapPeers, listenPort: listenPort)
         if let pskFile { configuration.preSharedKey = try Self.preSharedKey(pskFile) }
         do throws(CallError) { try configuration.apply(settings) } catch {
             throw Failure(error.description, remedy: "docs/discovery.md and --help tell what each option takes.", status: 2)
@@ -66,6 +76,21 @@ struct Options {
         // Done here, with the options on top.
         configuration.readsEnvironment = false
         return configuration
+    }
+
+    /// Where the identity lies, unless it is for this run alone: a state directory has its own.
+    var keyPath: String? {
+        if let keyFile { return keyFile }
+        if let directory = settings.text(.stateDirectory) { return "\(directory)/key" }
+        return DefaultKey.path
+    }
+
+    private func identity() throws -> KeyPair {
+        if isEphemeral { return KeyPair.generate() }
+        guard keyFile != nil || settings.text(.stateDirectory) != nil, let path = keyPath else { return DefaultKey.take() ?? KeyPair.generate() }
+        // The folder of a named key is the user's to make, a state directory is ours.
+        if keyFile == nil { _ = DefaultKey.makeFolder(of: path) }
+        return try KeyPair.loadOrCreate(at: path)
     }
 
     private mutating func take(_ name: String, _ value: String, _ command: Subcommand) throws {
@@ -87,6 +112,13 @@ struct Options {
         case "download": download = try Self.number(value, "--download", command)
         case "topic": topic = value
         case "name": self.name = value
+        case "ephemeral": isEphemeral = true
+        case "file": file = value
+        case "lane": lane = try Self.lane(value, command)
+        case "deadline": deadline = try Self.seconds(value, "--deadline", command)
+        case "request": asksReply = true
+        case "save": saveFolder = value
+        case "reply": reply = value
         default: isNew = true
         }
     }
@@ -102,6 +134,7 @@ struct Options {
         if let list = value("MESHNET_BOOTSTRAP_PEERS") { bootstrapPeers = Self.list(list) }
         if let port = value("MESHNET_LISTEN_PORT") { listenPort = try Self.number(port, "MESHNET_LISTEN_PORT", command) }
         keyFile = value("MESHNET_KEY_FILE")
+        isEphemeral = value("MESHNET_EPHEMERAL") == "1"
         pskFile = value("MESHNET_PSK_FILE")
         isJSON = value("MESHNET_JSON") == "1"
     }
@@ -121,6 +154,20 @@ struct Options {
             throw Failure.usage("\(what) takes a whole number from 0 to \(Number.max), not \"\(text)\"", command)
         }
         return number
+    }
+
+    private static func lane(_ text: String, _ command: Subcommand) throws -> Lane {
+        guard let lane = Lane.allCases.first(where: { $0.description == text }) else {
+            throw Failure.usage("--lane takes control, normal or bulk, not \"\(text)\"", command)
+        }
+        return lane
+    }
+
+    private static func seconds(_ text: String, _ what: String, _ command: Subcommand) throws -> Duration {
+        guard let seconds = Double(text), seconds > 0, seconds <= 1e9 else {
+            throw Failure.usage("\(what) takes a number of seconds above 0, not \"\(text)\"", command)
+        }
+        return .milliseconds(Int64((seconds * 1_000).rounded(.up)))
     }
 
     private static func preSharedKey(_ path: String) throws -> PreSharedKey {

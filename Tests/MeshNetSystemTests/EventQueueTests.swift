@@ -39,6 +39,8 @@ extension SystemTests {
             case .event(.disconnected): "disconnected"
             case .event(.streamOpened(let stream, _, _)): "stream \(stream.rawValue)"
             case .completion(let ticket, _): "completion \(ticket.rawValue)"
+            case .reply(let ticket, _, _): "reply \(ticket.rawValue)"
+            case .accepted(let ticket): "accepted \(ticket.rawValue)"
             case .event: "event"
             case nil: nil
             }

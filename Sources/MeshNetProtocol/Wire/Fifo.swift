@@ -11,6 +11,8 @@ public struct Fifo<Element> {
 
     @inlinable public var first: Element? { isEmpty ? nil : elements[head] }
 
+    @inlinable public var last: Element? { isEmpty ? nil : elements[elements.count - 1] }
+
     /// Element `offset` from the front. In-place changes copy nothing.
     @inlinable public subscript(offset: Int) -> Element {
         _read { yield elements[head + offset]! }
@@ -28,6 +30,13 @@ public struct Fifo<Element> {
         let element = elements[head]
         elements[head] = nil
         head += 1
+        if head == elements.count { removeAll() }
+        return element
+    }
+
+    /// The newest one.
+    @inlinable public mutating func popLast() -> Element? {
+        guard head < elements.count, let element = elements.removeLast() else { return nil }
         if head == elements.count { removeAll() }
         return element
     }

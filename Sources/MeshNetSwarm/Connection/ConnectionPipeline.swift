@@ -237,17 +237,19 @@ package struct ConnectionPipeline {
     }
 
     /// Copies bytes into the send buffer and says how many: bounded by the peer's window, `Limits.sendBuffer`, and one full frame while other streams wait.
-    /// `streamWritable` follows when it took fewer. `urgent` passes waiting streams and may use a reserve of one frame beyond the send buffer.
-    package mutating func write(_ stream: PipelineStream, _ bytes: UnsafeRawBufferPointer, urgent: Bool = false) -> Int {
+    /// `streamWritable` follows when it took fewer. `urgent` passes waiting streams and may use a reserve of one frame beyond the send buffer;
+    /// `patient` leaves the send buffer short, so that what is urgent waits for little.
+    package mutating func write(_ stream: PipelineStream, _ bytes: UnsafeRawBufferPointer, urgent: Bool = false, patient: Bool = false) -> Int {
         guard stage == .open, isEstablished, !bytes.isEmpty, canWrite(stream.rawValue) else { return 0 }
         let free = limits.sendBuffer - output.queuedBytes
-        let allowance = urgent ? free + SendTurns.share : turns.allowance(stream.rawValue, free: free)
+        var allowance = urgent ? free + SendTurns.share : turns.allowance(stream.rawValue, free: free)
+        if patient { allowance = min(allowance, SendTurns.patientCeiling - output.queuedBytes) }
         let taken = copy(bytes, to: stream.rawValue, allowance: allowance)
         if taken < bytes.count {
             switch session.sendWindow(stream.rawValue) {
             case nil: break
             case 0: session.awaitWindow(stream.rawValue)
-            default: turns.wait(stream.rawValue)
+            default: if patient { turns.waitPatiently(stream.rawValue) } else { turns.wait(stream.rawValue) }
             }
         }
         return taken

@@ -5,7 +5,12 @@ struct SendTurns {
     /// One share: what fits a full Noise frame behind a yamux header. Bytes.
     static let share = NoiseFrame.maximumPlaintext - YamuxHeader.byteCount
 
+    /// Bytes in the send buffer beyond which patient streams wait, so that what is urgent waits for little: two full frames.
+    static let patientCeiling = 2 * share
+
     private var waiting = Fifo<UInt32>()
+    /// Streams that leave most of the send buffer to others.
+    private var patient = Fifo<UInt32>()
     /// Told to write in this turn of the loop, and not yet come.
     private var granted: [UInt32] = []
 
@@ -19,6 +24,11 @@ struct SendTurns {
         return waiting.isEmpty ? free - granted.count * Self.share : 0
     }
 
+    mutating func waitPatiently(_ stream: UInt32) {
+        for offset in 0..<patient.count where patient[offset] == stream { return }
+        patient.append(stream)
+    }
+
     mutating func wait(_ stream: UInt32) {
         for offset in 0..<waiting.count where waiting[offset] == stream { return }
         waiting.append(stream)
@@ -26,11 +36,16 @@ struct SendTurns {
 
     /// Somebody waits, and there is room for one share besides those already granted.
     func hasRoom(free: Int, capacity: Int) -> Bool {
-        !waiting.isEmpty && free - granted.count * Self.share >= min(Self.share, capacity)
+        let room = free - granted.count * Self.share
+        if !waiting.isEmpty { return room >= min(Self.share, capacity) }
+        return !patient.isEmpty && room >= min(Self.share, capacity) && capacity - room <= Self.patientCeiling - Self.share
     }
 
     /// The next in line if there is room for it.
-    mutating func next(free: Int, capacity: Int) -> UInt32? { hasRoom(free: free, capacity: capacity) ? waiting.popFirst() : nil }
+    mutating func next(free: Int, capacity: Int) -> UInt32? {
+        guard hasRoom(free: free, capacity: capacity) else { return nil }
+        return waiting.popFirst() ?? patient.popFirst()
+    }
 
     mutating func grant(_ stream: UInt32) { granted.append(stream) }
 
@@ -39,6 +54,7 @@ struct SendTurns {
 
     mutating func forget(_ stream: UInt32) {
         waiting.removeAll { $0 == stream }
+        patient.removeAll { $0 == stream }
         granted.removeAll { $0 == stream }
     }
 }

@@ -76,7 +76,7 @@ package enum SpoolWork {
     case begin(byteCount: Int)
     /// At its end. The view is valid until the next call.
     case append(UnsafeRawBufferPointer)
-    /// Answered with `spoolRead`, at once or later.
+    /// At most 1 MiB. Answered with `spoolRead`, at once or later.
     case read(offset: Int, count: Int)
     /// Nobody needs it any more.
     case discard

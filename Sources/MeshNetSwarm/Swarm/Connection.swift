@@ -36,6 +36,9 @@ struct Connection {
     var retainedInput: RetainedInput?
     var identifyInputs: [PipelineStream: IdentifyReader] = [:]
     var perf: [PipelineStream: PerfTransfer] = [:]
+    /// Where the channel of the peer is, once it was looked up.
+    var channel: Int?
+    var greetings: [PipelineStream: MessageReplies] = [:]
 
     /// Waits in the swarm's list of pipelines to poll.
     var isDirty = false
@@ -68,6 +71,10 @@ enum StreamUse: Equatable {
     case exchangeIn
     case retainedOut
     case retainedIn
+    /// Of messages: ours, and the peer's before and after its HELLO.
+    case messagesOut(Lane)
+    case messagesGreeting
+    case messagesIn(Lane)
     /// A stream that is of no use any more and is only closed in order.
     case finished
 }

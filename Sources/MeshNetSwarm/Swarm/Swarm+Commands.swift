@@ -96,7 +96,7 @@ extension Swarm {
 
     /// What the node itself answers.
     static var ownProtocols: [String] {
-        [IdentifyMessage.identifyProtocol, IdentifyMessage.pushProtocol, PingState.protocolID, PerfTransfer.protocolID]
+        [IdentifyMessage.identifyProtocol, IdentifyMessage.pushProtocol, PingState.protocolID, PerfTransfer.protocolID, MessageFrame.protocolID]
             + Gossipsub.protocols + [RetainedMessage.protocolID]
     }
 

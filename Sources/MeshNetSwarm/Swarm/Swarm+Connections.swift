@@ -119,6 +119,7 @@ extension Swarm {
             emit(.connected(announced))
             openPubSub(to: peer)
             exchangeConnected(peer)
+            messagesConnected(peer)
         } else {
             peers[peer]?.connections.append(id)
             settleDuplicate(of: peer, newcomer: id)
@@ -228,6 +229,7 @@ extension Swarm {
         emit(.disconnected(announced, cause: cause))
         exchangeDisconnected(peer)
         retainedDisconnected(peer)
+        messagesDisconnected(peer)
         let lasted = connection.establishedAt.map { now - $0 } ?? .zero
         targetDisconnected(peer, lasted: lasted, cause: cause)
         wantedDisconnected(peer, connection, cause: cause)

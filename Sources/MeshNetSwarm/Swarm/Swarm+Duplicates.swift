@@ -63,6 +63,7 @@ extension Swarm {
         movePubSub(of: peer, to: id)
         moveExchange(of: peer)
         moveRetained(of: peer)
+        messagesConnected(peer)
     }
 }
 

@@ -83,6 +83,7 @@ extension Swarm {
         case let pubsub where Gossipsub.protocols.contains(pubsub): acceptPubSub(stream, protocolID: pubsub, on: id)
         case PeerExchangeMessage.protocolID: acceptExchange(stream, on: id)
         case RetainedMessage.protocolID: acceptRetained(stream, on: id)
+        case MessageFrame.protocolID: acceptMessages(stream, on: id)
         default: acceptApplicationStream(stream, protocolID: protocolID, on: id)
         }
     }
@@ -98,6 +99,8 @@ extension Swarm {
         case PingState.protocolID: 2
         // Each may ask for bytes without end. One does for a measurement, a few for parallel ones.
         case PerfTransfer.protocolID: 4
+        // Before their HELLO: three lanes, and those that replace them.
+        case MessageFrame.protocolID: 8
         default: nil
         }
     }
@@ -108,6 +111,7 @@ extension Swarm {
         case IdentifyMessage.pushProtocol: .identifyPushIn
         case PingState.protocolID: .pingIn
         case PerfTransfer.protocolID: .perfServer
+        case MessageFrame.protocolID: .messagesGreeting
         default: nil
         }
     }
@@ -161,6 +165,7 @@ extension Swarm {
         case .pubsubOut: pubsubLost(stream, on: id, mayReopen: false)
         case .exchangeOut: exchangeLost(stream, on: id, mayReopen: false)
         case .retainedOut: retainedLost(stream, on: id, mayReopen: false)
+        case .messagesOut(let lane): messagesRefused(stream, lane, on: id)
         case .identifyQuery: connections[id]?.identifyInputs[stream] = nil
         default: break
         }
@@ -186,6 +191,14 @@ extension Swarm {
             pubsubBytes(stream, bytes, on: id)
         case .exchangeIn: exchangeBytes(stream, bytes, on: id)
         case .retainedIn: retainedBytes(stream, bytes, on: id)
+        // These say themselves what they consumed.
+        case .messagesIn(let lane):
+            receiveMessages(stream, bytes, lane, on: id)
+            return nil
+        case .messagesGreeting:
+            receiveGreeting(stream, bytes, on: id)
+            return nil
+        case .messagesOut(let lane): receiveMessageReplies(stream, bytes, lane, on: id)
         case .identifyAnswer, .identifyPushOut, .pubsubOut, .exchangeOut, .retainedOut, .finished: break
         }
         connections[id]?.pipeline?.consumed(stream, bytes.count, now: now)
@@ -198,6 +211,7 @@ extension Swarm {
         case .identifyQuery, .identifyPushIn: identifyEnded(stream, on: id)
         case .perfServer, .perfClient: perfInputEnded(stream, on: id)
         case .pubsubIn, .exchangeIn, .retainedIn, .pingIn, .identifyAnswer, .finished: connections[id]?.pipeline?.closeWrite(stream)
+        case .messagesIn, .messagesGreeting, .messagesOut: endMessageStream(stream, on: id)
         case .pingOut: pingStreamLost(id)
         default: break
         }
@@ -227,6 +241,9 @@ extension Swarm {
         case .exchangeOut: exchangeLost(stream, on: id, mayReopen: true)
         case .retainedIn: if connections[id]?.retainedInput?.stream == stream { connections[id]?.retainedInput = nil }
         case .retainedOut: retainedLost(stream, on: id, mayReopen: true)
+        case .messagesOut(let lane): messageStreamLost(stream, lane, on: id, pause: true)
+        case .messagesIn(let lane): inboundLaneLost(stream, lane, on: id)
+        case .messagesGreeting: connections[id]?.greetings[stream] = nil
         case .identifyAnswer, .identifyPushOut, .pingIn, .finished: break
         }
     }
@@ -247,6 +264,8 @@ extension Swarm {
             case .pubsubOut: pubsubConnectionLost(connection)
             case .exchangeOut: exchangeConnectionLost(connection)
             case .retainedOut: retainedConnectionLost(connection)
+            case .messagesOut(let lane): messageStreamLost(stream, lane, on: connection.id, of: connection.peer, pause: false)
+            case .messagesIn(let lane): inboundLaneLost(stream, lane, on: connection.id, of: connection.peer)
             default: break
             }
         }
@@ -259,6 +278,8 @@ extension Swarm {
         case .pubsubOut: writePubSub(on: id)
         case .exchangeOut: exchangeWritable(on: id)
         case .retainedOut: retainedWritable(on: id)
+        case .messagesOut(let lane): messagesWritable(lane, on: id)
+        case .messagesIn(let lane): messageRepliesWritable(lane, on: id)
         default: writeRest(stream, on: id)
         }
     }

@@ -81,6 +81,8 @@ package struct Swarm {
     /// nil while gossip discovery is off.
     var exchange: PeerExchange?
 
+    var messages = Messages()
+
     var gossip: Gossipsub
     var gossipTimer: Instant?
     /// The last values of topics.
@@ -141,6 +143,7 @@ package struct Swarm {
         case .offers, .trim: true
         case .clone: !clones.waiting.isEmpty
         case .diagnosis(let id): diagnoses[id] != nil
+        case .channel(let at): messages.channels[at].timerSetFor != nil
         }
     }
 
@@ -175,7 +178,10 @@ package struct Swarm {
     package mutating func poll() -> SwarmAction? {
         while true {
             if let action = actions.popFirst() { return action }
-            guard let id = dirty.first else { return nil }
+            guard let id = dirty.first else {
+                messages.drained = messages.issued
+                return nil
+            }
             guard let action = connections[id]?.pipeline?.poll() else {
                 _ = dirty.popFirst()
                 settlePipeline(id)
@@ -188,6 +194,7 @@ package struct Swarm {
     /// Seals the bytes that small writes left open, so that those of one loop turn share a frame and a system call.
     package mutating func flush(now: Instant) {
         self.now = now
+        pumpMessages()
         let ids = unflushed
         unflushed.removeAll(keepingCapacity: true)
         for id in ids {
@@ -211,6 +218,7 @@ package struct Swarm {
         for dial in dials.keys.sorted(by: { $0.rawValue < $1.rawValue }) { failDial(dial, .cancelled) }
         wanted.removeAll()
         for peer in peers.keys.sorted() { sayGoodbye(peer, .shutdown) }
+        endMessages()
         for id in connections.ids { close(id, cause: .shutdown) }
     }
 
@@ -266,6 +274,7 @@ package struct Swarm {
             serveLines()
         case .clone: cloneTimer()
         case .diagnosis(let id): diagnosisTimer(id)
+        case .channel(let at): channelTimer(at)
         }
     }
 }
@@ -285,4 +294,6 @@ enum TimerKey {
     case trim
     case clone
     case diagnosis(DiagnosisID)
+    /// The place of a channel.
+    case channel(Int)
 }

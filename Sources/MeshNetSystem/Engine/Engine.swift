@@ -20,7 +20,7 @@ package final class Engine: Sendable {
     private let settings: Settings?
 
     /// Binds, starts the reactor thread, and returns when it listens. Throws `.listenFailed`, `.invalidAddress`, `.invalidSetting`, `.invalidNetwork`,
-    /// and `.limitReached` when the kernel has no descriptor, memory or thread left. A passphrase takes about 0.2 s and 64 MiB, before the thread
+    /// `.storage` when the state directory cannot be used, and `.limitReached` when the kernel has no descriptor, memory or thread left. A passphrase takes about 0.2 s and 64 MiB, before the thread
     /// starts.
     package convenience init(_ configuration: Configuration) throws(CallError) {
         try self.init(configuration, system: .kernel, nameServers: nil)
@@ -38,12 +38,14 @@ package final class Engine: Sendable {
         let listeners = try Listeners.open(configuration, system: system)
         localPeer = configuration.identity.peerID
         messageSizeLimit = configuration.messages.maximumMessageSize
+        let storage = try Self.openStorage(configuration.messages)
         do throws(SystemError) {
             let queue = try EventQueue(limits: configuration.limits), mailbox = try Mailbox()
             let inbox = try Inbox(settlements: Settlements(wakeup: mailbox.wakeup))
             // Handed over to its thread: nobody here touches it again.
             nonisolated(unsafe) let loop = try Loop(
-                configuration, mailbox: mailbox, queue: queue, inbox: inbox, listeners: listeners, system: system, nameServers: nameServers)
+                configuration, mailbox: mailbox, queue: queue, inbox: inbox, storage: storage, listeners: listeners, system: system,
+                nameServers: nameServers)
             thread = try ReactorThread(name: "meshnet") { loop.run() }
             self.queue = queue
             self.inbox = inbox
@@ -53,6 +55,10 @@ package final class Engine: Sendable {
             case .failed(let call, let code): throw .limitReached("\(call): \(describe(errno: code))")
             }
         }
+    }
+
+    private static func openStorage(_ configuration: MessageConfiguration) throws(CallError) -> Storage {
+        do throws(StorageProblem) { return try Storage(configuration, now: .now(), wallClock: WallClock.sinceEpoch()) } catch { throw .storage(error) }
     }
 
     deinit {

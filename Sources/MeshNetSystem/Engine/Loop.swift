@@ -26,6 +26,8 @@ final class Loop {
         case reset(StreamID)
         indirect case startSources(DiscoveryConfiguration)
         case offerDropped(Discovery)
+        case spoolRead(SpoolID, offset: Int, count: Int)
+        indirect case spoolFailed(SpoolID, StorageProblem)
     }
 
     var swarm: Swarm
@@ -41,6 +43,7 @@ final class Loop {
     var refreshAddressesAt: Instant?
     let localPeer: PeerID
     let preSharedKey: PreSharedKey?
+    let storage: Storage
     let nameServers: String?
     var sources: [any ExternalSource] = []
     /// nil while our own mDNS responder is off.
@@ -79,7 +82,7 @@ final class Loop {
     var isLeaving = false
 
     init(
-        _ configuration: Configuration, mailbox: Mailbox, queue: EventQueue, inbox: Inbox, listeners: [Listener], system: SystemCalls,
+        _ configuration: Configuration, mailbox: Mailbox, queue: EventQueue, inbox: Inbox, storage: Storage, listeners: [Listener], system: SystemCalls,
         nameServers: String?
     ) throws(SystemError) {
         now = .now()
@@ -94,6 +97,7 @@ final class Loop {
         self.queue = queue
         self.inbox = inbox
         keepsInbox = configuration.messages.stateDirectory == nil
+        self.storage = storage
         self.system = system
         self.listeners = listeners
         readiness = try Readiness(system: system)
@@ -104,6 +108,7 @@ final class Loop {
             try readiness.add(listener.descriptor, token: Token.listener.rawValue + UInt64(index), .readable)
         }
         if let addressWatch { try? readiness.add(addressWatch.descriptor, token: Token.addresses.rawValue, .readable) }
+        restoreMessages()
         announceAddresses()
     }
 
@@ -140,6 +145,7 @@ final class Loop {
         time = earlier(time, refreshAddressesAt)
         time = earlier(time, sourceDeadline)
         time = earlier(time, multicast?.deadline)
+        time = earlier(time, storage.deadline)
         for listener in listeners { time = earlier(time, listener.resumesAt) }
         return time
     }
@@ -186,6 +192,8 @@ final class Loop {
             completeFilledReads()
             swarm.flush(now: now)
             drain()
+            // Before any byte leaves: what it tells or acknowledges must not be lost.
+            if commitChanges() { continue }
             inbox.put(&arrived)
             if transmits.isEmpty, filling.isEmpty { return }
             while let connection = transmits.popFirst() {
@@ -230,7 +238,9 @@ final class Loop {
         case .streamClosed(let stream, let error): gone(stream, error)
         case .accepted(let ticket): accepted(ticket)
         case .deliver(let message, let bytes): deliver(message, bytes)
-        case .deliverSpooled, .spool, .store: break
+        case .deliverSpooled: break
+        case .spool(let spool, let work): carryOut(work, on: spool)
+        case .store(let change): storage.apply(change)
         }
     }
 
@@ -247,10 +257,12 @@ final class Loop {
             startSources(configuration)
             configureMulticast(configuration)
         case .offerDropped(let discovery): swarm.offerDropped(discovery, now: now)
+        case .spoolRead(let spool, let offset, let count): readSpool(spool, offset, count)
+        case .spoolFailed(let spool, let problem): swarm.spoolFailed(spool, problem, now: now)
         }
     }
 
-    private func announce(_ event: Event) {
+    func announce(_ event: Event) {
         log.event(event)
         guard case .streamOpened(let stream, _, _) = event else {
             if queue.put(.event(event)) == .dropped, case .discovered(let discovery) = event { deferred.append(.offerDropped(discovery)) }
@@ -294,6 +306,8 @@ final class Loop {
         inbox.put(&arrived)
         inbox.settlements.close()
         inbox.close(keeping: keepsInbox)
+        drain()
+        storage.close(wallClock: WallClock.sinceEpoch())
         queue.close()
     }
 }

@@ -14,12 +14,15 @@ extension Instant {
 }
 
 package enum WallClock {
-    /// Since 1970. It may be set back: for numbers that should grow from run to run, and nothing else.
+    /// Since 1970. It may be set back: for numbers that should grow from run to run, and for what is stored from run to run.
     package static func nanoseconds() -> UInt64 {
         var time = timespec()
         clock_gettime(CLOCK_REALTIME, &time)
         return UInt64(clamping: Int64(time.tv_sec) &* 1_000_000_000 &+ Int64(time.tv_nsec))
     }
+
+    /// As the store keeps times; zero before 1970.
+    package static func sinceEpoch() -> Int64 { Int64(clamping: nanoseconds()) }
 }
 
 package enum Entropy {

@@ -78,6 +78,9 @@ struct DeliveryBatch {
         return found
     }
 
+    /// For tests.
+    var sourceCount: Int { sources.count }
+
     mutating func removeAll() {
         for lane in lanes.indices { lanes[lane].removeAll(keepingCapacity: lanes[lane].capacity <= 4_096) }
         isEmpty = true

@@ -79,6 +79,18 @@ package enum MessageFiles {
 }
 
 extension Delivery.Body {
+    /// At most `count` bytes from `offset` on, copied. Precondition: 0 ≤ offset.
+    package func bytes(from offset: Int = 0, upTo count: Int = .max) throws(SystemError) -> [UInt8] {
+        if case .bytes(let bytes) = self, offset == 0, count >= bytes.count { return bytes }
+        let wanted = max(0, min(count, byteCount - offset))
+        var failure: SystemError?
+        let bytes = [UInt8](unsafeUninitializedCapacity: wanted) { buffer, filled in
+            do throws(SystemError) { filled = try read(offset: offset, into: UnsafeMutableRawBufferPointer(buffer)) } catch { failure = error }
+        }
+        if let failure { throw failure }
+        return bytes
+    }
+
     /// Copies from `offset` on; fewer bytes than asked for at the end only. Blocks where the message lies in a file. Precondition: 0 ≤ offset.
     package func read(offset: Int, into memory: UnsafeMutableRawBufferPointer) throws(SystemError) -> Int {
         let count = min(memory.count, max(0, byteCount - offset))

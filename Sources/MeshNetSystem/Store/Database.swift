@@ -27,6 +27,7 @@ struct DatabaseFailure: Error, Equatable {
 
     static func damage(_ reason: String) -> DatabaseFailure { DatabaseFailure(code: SQLITE_CORRUPT, systemErrno: 0, reason: reason) }
     static func system(_ reason: String) -> DatabaseFailure { DatabaseFailure(code: SQLITE_CANTOPEN, systemErrno: 0, reason: reason) }
+    static let full = DatabaseFailure(code: SQLITE_FULL, systemErrno: ENOSPC, reason: "the disk is full")
     /// Neither damaged nor of use to us.
     static func newer(_ reason: String) -> DatabaseFailure { DatabaseFailure(code: SQLITE_NOLFS, systemErrno: 0, reason: reason) }
 

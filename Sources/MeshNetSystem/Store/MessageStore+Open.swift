@@ -5,8 +5,6 @@ package import MeshNetSwarm
 package struct OpenedStore {
     package let store: MessageStore
     package let state: StoredState
-    /// Of the files that messages name.
-    package let spooled: [SpoolID]
     /// To be told to the application: a file that was set aside, messages that could not be read back.
     package fileprivate(set) var problems: [StorageProblem]
 }
@@ -56,7 +54,7 @@ extension MessageStore {
         guard try database.value("PRAGMA journal_mode = WAL") == "wal" else { throw .system("the file system cannot keep a log beside it") }
         let store = try MessageStore(directory, database)
         let restored = try store.restore(files: files, now: now)
-        return OpenedStore(store: store, state: restored.state, spooled: restored.spooled, problems: restored.problems)
+        return OpenedStore(store: store, state: restored.state, problems: restored.problems)
     }
 
     private static func fill(_ path: String) throws(DatabaseFailure) {

@@ -8,7 +8,6 @@ extension MessageStore {
 
     struct Restored {
         let state: StoredState
-        let spooled: [SpoolID]
         let problems: [StorageProblem]
     }
 
@@ -17,11 +16,11 @@ extension MessageStore {
         try reader.read()
         for peer in reader.peers where rows.restore(peer.id, peer.known, peer.row) == nil { throw .damage("a peer is there twice") }
         restored(NodeNumbers(lastRequest: reader.state.lastRequest, lastArrival: reader.lastArrival), lastActive: reader.state.lastActive)
-        guard !reader.dropped.isEmpty else { return Restored(state: reader.state, spooled: reader.spooled, problems: []) }
+        guard !reader.dropped.isEmpty else { return Restored(state: reader.state, problems: []) }
         drop(reader.dropped)
         let words = "\(reader.dropped.count) messages could not be read back and are lost, the first because \(reader.dropped[0].reason)"
         let problem = StorageProblem.failed(path: directory.databasePath, reason: words)
-        return Restored(state: reader.state, spooled: reader.spooled, problems: [problem])
+        return Restored(state: reader.state, problems: [problem])
     }
 
     /// Rows that cannot be used go at once, so that they are reported once. Where that fails, they are again at the next start.
@@ -72,7 +71,6 @@ struct StoreReader {
     /// As `state.channels`.
     private(set) var peers: [Peer] = []
     private var places: [Int64: Int] = [:]
-    private(set) var spooled: [SpoolID] = []
     private(set) var dropped: [Dropped] = []
     private(set) var lastArrival: Int64 = 0
 
@@ -217,7 +215,6 @@ struct StoreReader {
         }
         let spool = SpoolID(rawValue: UInt64(bitPattern: number))
         guard files[spool] == size else { throw Unusable("its file is not complete") }
-        spooled.append(spool)
         if !spool.isOfDriver { state.lastSpool = max(state.lastSpool, spool.rawValue) }
         return .spooled(spool, byteCount: size)
     }

@@ -56,6 +56,13 @@ package final class MessageStore {
         }
     }
 
+    /// The open transaction cannot be: what it would name is not on the disk.
+    package func refuse(_ problem: StorageProblem) {
+        attempt { () throws(DatabaseFailure) in
+            if case .full = problem { throw .full } else { throw .system("\(problem)") }
+        }
+    }
+
     /// Ends the transaction; `now` is the wall clock in nanoseconds since 1970. After a failure nothing of it is on the disk: `.full`, `.failed`.
     package func commit(now: Int64) throws(StorageProblem) {
         guard isOpen || hasWaiting else { return }

@@ -1,0 +1,250 @@
+import MeshNetProtocol
+
+/// A stream, wherever it is.
+struct StreamPlace: Equatable {
+    let connection: ConnectionID
+    let stream: PipelineStream
+}
+
+/// Who waits for the end of a message. Tickets of a lane lie in the order of its numbers.
+struct LaneTicket {
+    var sequence: UInt64
+    /// nil for a request, which is ended by its reply and not by the acknowledgement, and for a message that has ended.
+    var ticket: Ticket?
+    var request: UInt64?
+}
+
+/// What we send on one lane.
+struct OutboundLane {
+    /// Streams that the peer resets are opened again after this, doubled up to the cap.
+    static let firstPause: Duration = .milliseconds(100)
+    static let longestPause: Duration = .seconds(10)
+    /// After the peer said that it cannot keep messages.
+    static let busyPause: Duration = .seconds(1)
+
+    var sender: LaneSender
+    var place: StreamPlace?
+    var tickets = Fifo<LaneTicket>()
+    /// Messages that wait for room in the queue.
+    var waiting = Fifo<WaitingMessage>()
+    var replies = MessageReplies()
+    /// The answer to HELLO is still to come.
+    var awaitsWelcome = false
+    /// The next stream waits for WELCOME, whatever was sent.
+    var mustWait = false
+    /// Streams that ended in a row before they were any use.
+    var failures = 0
+    var opensAt: Instant?
+    /// By so much numbers grew since the channel began: what is remembered of a message elsewhere is its number less this.
+    var shift: UInt64 = 0
+
+    init(pool: BufferPool) { sender = LaneSender(pool: pool) }
+
+    /// There may be something to write: where nothing but numbers to pass is left, no stream is opened for it.
+    var hasOutput: Bool { sender.messageCount > 0 || place != nil }
+}
+
+/// What a peer sends us on one lane.
+struct InboundLane {
+    /// Bytes and messages after which an acknowledgement goes out at once.
+    static let acknowledgedBytes = 262_144
+    static let acknowledgedMessages: UInt64 = 1_000
+
+    var receiver: LaneReceiver
+    var place: StreamPlace?
+    /// Below it the peer was told that we have all, and may be told so.
+    var acknowledged: UInt64 = 1
+    var committed: UInt64 = 1
+    var unacknowledgedBytes = 0
+    var acknowledgesAt: Instant?
+    var acknowledgesNow = false
+    /// Frames of ours that the stream did not take yet.
+    var replies: [UInt8] = []
+    /// Bytes that arrived while the application was behind; at most what the stream's window allows, as it stays closed.
+    var held = Fifo<HeldBytes>()
+    var unsettledBytes = 0
+    var unsettledMessages = 0
+    var assembly: Assembly?
+    /// A large body waits for room among the files.
+    var waitsForSpool: Int?
+
+    init(pool: BufferPool) { receiver = LaneReceiver(pool: pool) }
+}
+
+/// Bytes that arrived and are not looked at yet.
+struct HeldBytes {
+    let buffer: PooledBuffer
+    var head = 0
+    var tail = 0
+}
+
+/// A body in the making.
+enum Assembly {
+    case memory(BodyBytes)
+    case spool(SpoolID, byteCount: Int)
+}
+
+/// The bytes of a body at a fixed place, growing with what arrives.
+final class BodyBytes {
+    private static let firstCapacity = 131_072
+
+    private var storage: UnsafeMutableRawBufferPointer
+    private(set) var count = 0
+    private let limit: Int
+
+    init(limit: Int) {
+        self.limit = limit
+        storage = .allocate(byteCount: min(limit, Self.firstCapacity), alignment: 16)
+    }
+
+    deinit { storage.deallocate() }
+
+    var view: UnsafeRawBufferPointer { UnsafeRawBufferPointer(rebasing: storage[..<count]) }
+
+    func append(_ bytes: UnsafeRawBufferPointer) {
+        precondition(bytes.count <= limit - count, "no more than was announced")
+        if count + bytes.count > storage.count {
+            let larger = UnsafeMutableRawBufferPointer.allocate(byteCount: min(limit, max(count + bytes.count, 2 * storage.count)), alignment: 16)
+            larger.copyMemory(from: view)
+            storage.deallocate()
+            storage = larger
+        }
+        UnsafeMutableRawBufferPointer(rebasing: storage[count..<count + bytes.count]).copyMemory(from: bytes)
+        count += bytes.count
+    }
+}
+
+/// A message that waits outside of a full queue.
+struct WaitingMessage {
+    let id: UInt64
+    let message: OutboundMessage
+    let body: ReceivedBody
+    let cost: Int
+    let ticket: Ticket?
+    let expiresAt: Instant?
+}
+
+struct PendingRequest {
+    let ticket: Ticket?
+    let lane: Lane
+    /// Less the shift of its lane.
+    let place: UInt64
+}
+
+enum ChannelDeadline {
+    case message(Lane, UInt64)
+    case request(UInt64)
+    case waiting(UInt64)
+}
+
+/// All that is between us and one peer, whether it is connected or not.
+struct Channel {
+    /// Earlier incarnations of the peer of which nothing is believed any more.
+    static let maximumPast = 8
+
+    let peer: PeerID
+    var out: [OutboundLane]
+    var into: [InboundLane]
+    var known = StoredPeer()
+    var past: [Incarnation] = []
+    /// What waits outside of the full queue.
+    var waitingMessages = 0
+    var waitingBytes = 0
+    var nextWaiting: UInt64 = 1
+    var requests: [UInt64: PendingRequest] = [:]
+    var deadlines = TimerQueue<ChannelDeadline>()
+    /// Changes with every new incarnation of the peer: what was given to the store before is of no meaning any more.
+    var epoch = 0
+    /// Changes that the store has not confirmed.
+    var uncommitted = 0
+    var lastUse: Instant
+    var isDirty = false
+    var timerSetFor: Instant?
+    /// A stream carried messages before the last connection was lost.
+    var wasResumed = false
+    var announcesResume = false
+    var resent = 0
+
+    var delivered: UInt64 = 0
+    var received: UInt64 = 0
+    var expired: UInt64 = 0
+    var displaced: UInt64 = 0
+    var failed: UInt64 = 0
+    var duplicates: UInt64 = 0
+
+    init(peer: PeerID, pool: BufferPool, now: Instant) {
+        self.peer = peer
+        lastUse = now
+        out = Lane.allCases.map { _ in OutboundLane(pool: pool) }
+        into = Lane.allCases.map { _ in InboundLane(pool: pool) }
+    }
+
+    var queuedMessages: Int { out[0].sender.messageCount + out[1].sender.messageCount + out[2].sender.messageCount }
+    var queuedBytes: Int { out[0].sender.byteCount + out[1].sender.byteCount + out[2].sender.byteCount }
+    var memory: Int { out[0].sender.memory + out[1].sender.memory + out[2].sender.memory }
+
+    /// Something of ours waits, or is awaited.
+    var isBusy: Bool { queuedMessages > 0 || waitingMessages > 0 || !requests.isEmpty }
+
+    /// Nothing is lost when it is forgotten.
+    var isIdle: Bool { !isBusy && uncommitted == 0 && into.allSatisfy { $0.unsettledMessages == 0 && $0.place == nil } }
+
+    var deadline: Instant? {
+        var next = deadlines.deadline
+        for lane in 0..<3 {
+            next = earlier(next, into[lane].acknowledgesAt)
+            if out[lane].hasOutput { next = earlier(next, out[lane].opensAt) }
+        }
+        return next
+    }
+}
+
+/// A change given to the driver, and what may follow once it is on disk.
+struct Uncommitted {
+    enum Consequence {
+        case outbound(Lane, UInt64, Ticket?)
+        case inbound(Lane, next: UInt64)
+        case deliver(InboundMessage, BodyBytes)
+        case deliverSpooled(InboundMessage, SpoolID, byteCount: Int)
+        case discard(SpoolID)
+    }
+
+    let number: UInt64
+    /// The channel, and its epoch then; nil for what belongs to none.
+    let channel: Int?
+    let epoch: Int
+    let consequence: Consequence
+}
+
+/// All channels of the node.
+struct Messages {
+    var channels: [Channel] = []
+    var free: [Int] = []
+    var index: [PeerID: Int] = [:]
+    /// The one looked up last: a caller mostly goes on with the same peer.
+    var last: (peer: PeerID, at: Int)?
+    var dirty = Fifo<Int>()
+    /// Channels with messages that wait for room.
+    var crowded: Set<Int> = []
+    var incarnation: Incarnation?
+    /// The wall clock at an instant, where there is a store.
+    var clock: (wall: Int64, at: Instant)?
+    var uncommitted = Fifo<Uncommitted>()
+    /// Changes given out, and those given out before `poll()` last gave nil.
+    var issued: UInt64 = 0
+    var drained: UInt64 = 0
+    var queuedBytes = 0
+    var waitingBytes = 0
+    var spooledBytes = 0
+    var lastRequest: UInt64 = 0
+    var lastSpool: UInt64 = 0
+    /// Files of messages for the application.
+    var spools: [InboundMessage: SpoolID] = [:]
+    /// Channel and lane that read from a file.
+    var readers: [SpoolID: (channel: Int, lane: Lane)] = [:]
+    /// What views lie in that were given out; let go of once nobody looks at them.
+    var retiredBuffers: [PooledBuffer] = []
+    var retiredBodies: [BodyBytes] = []
+
+    var isStored: Bool { clock != nil }
+}

@@ -1,0 +1,478 @@
+import MeshNetProtocol
+
+// Messages of ours: their queue, and the streams that carry them.
+extension Swarm {
+    // MARK: - The queue
+
+    mutating func queue(_ message: OutboundMessage, _ body: MessageBody, ticket: Ticket?, _ at: Int) throws(CallError) {
+        let lane = message.options.lane, cost = Self.cost(of: body), options = configuration.messages
+        var expiresAt = message.options.deadline.map { now + $0 }
+        if case .request = message.kind, expiresAt == nil { expiresAt = now + options.requestTimeout }
+        let isBehind = message.options.whenFull == .wait && !messages.channels[at].out[lane].waiting.isEmpty
+        if let bound = fullBound(cost, lane, at) ?? (isBehind ? "queueMessages: \(options.queueMessages)" : nil) {
+            switch message.options.whenFull {
+            case .fail: throw .queueFull(message.peer, bound)
+            case .dropOldest:
+                makeRoom(cost, lane, at)
+                if let bound = fullBound(cost, lane, at) { throw .queueFull(message.peer, bound) }
+            case .wait: return try wait(message, body, ticket, expiresAt, at)
+            }
+        }
+        enqueue(message, body, ticket, expiresAt, at)
+    }
+
+    private static func cost(of body: MessageBody) -> Int { LaneSender.messageOverhead + (body.isSpooled ? 0 : body.byteCount) }
+
+    /// The bound that one message more would pass; nil: there is room. What fills the queue is mostly bulk: an eighth of it is control's own.
+    private func fullBound(_ cost: Int, _ lane: Lane, _ at: Int) -> String? {
+        let options = configuration.messages, sender = messages.channels[at].out[lane].sender
+        if messages.queuedBytes + cost > options.totalQueueBytes { return "totalQueueBytes: \(options.totalQueueBytes)" }
+        let isReserved = lane == .control
+        if messages.channels[at].queuedMessages >= options.queueMessages, !(isReserved && sender.messageCount < options.queueMessages / 8) {
+            return "queueMessages: \(options.queueMessages)"
+        }
+        if messages.channels[at].queuedBytes + cost > options.queueBytes, !(isReserved && sender.byteCount + cost <= options.queueBytes / 8) {
+            return "queueBytes: \(options.queueBytes)"
+        }
+        // Withdrawn messages between others hold memory until those are gone.
+        return messages.channels[at].memory > 2 * options.queueBytes + 4 * BufferPool.Size.frame.byteCount ? "queueBytes: \(options.queueBytes)" : nil
+    }
+
+    /// The oldest messages of the lane that are not on their way give way.
+    private mutating func makeRoom(_ cost: Int, _ lane: Lane, _ at: Int) {
+        while fullBound(cost, lane, at) != nil, let oldest = messages.channels[at].out[lane].sender.oldestWaiting() {
+            withdraw(oldest, lane, .displaced, at, admits: false)
+        }
+    }
+
+    /// Callers that wait hold as much again as the queue does, at most.
+    private mutating func wait(_ message: OutboundMessage, _ body: MessageBody, _ ticket: Ticket?, _ expiresAt: Instant?, _ at: Int) throws(CallError) {
+        let options = configuration.messages, cost = Self.cost(of: body)
+        guard messages.channels[at].waitingMessages < options.queueMessages, messages.channels[at].waitingBytes + cost <= options.queueBytes,
+            messages.waitingBytes + cost <= options.totalQueueBytes
+        else { throw .queueFull(message.peer, "messages that wait for room: \(messages.channels[at].waitingMessages)") }
+        let kept: ReceivedBody = switch body {
+        case .view(let view): .bytes([UInt8](view))
+        case .spooled(let spool, let byteCount): .spooled(spool, byteCount: byteCount)
+        }
+        let id = messages.channels[at].nextWaiting
+        messages.channels[at].nextWaiting += 1
+        messages.channels[at].out[message.options.lane].waiting.append(
+            WaitingMessage(id: id, message: message, body: kept, cost: cost, ticket: ticket, expiresAt: expiresAt))
+        countWaiting(1, cost, at)
+        messages.crowded.insert(at)
+        if let expiresAt {
+            messages.channels[at].deadlines.set(.waiting(id), at: expiresAt)
+            touchChannel(at)
+        }
+    }
+
+    private mutating func countWaiting(_ count: Int, _ cost: Int, _ at: Int) {
+        messages.channels[at].waitingMessages += count
+        messages.channels[at].waitingBytes += cost
+        messages.waitingBytes += cost
+    }
+
+    /// What waits moves into the queue as far as there is room, the more important lanes first.
+    mutating func admitWaiting(_ at: Int) {
+        guard !messages.crowded.isEmpty else { return }
+        // Room of the node may be what another channel waits for.
+        for other in messages.crowded.sorted() {
+            for lane in Lane.allCases {
+                while let first = messages.channels[other].out[lane].waiting.first, fullBound(first.cost, lane, other) == nil {
+                    _ = messages.channels[other].out[lane].waiting.popFirst()
+                    countWaiting(-1, -first.cost, other)
+                    switch first.body {
+                    case .bytes(let bytes): bytes.withView { enqueue(first.message, .view($0), first.ticket, first.expiresAt, other) }
+                    case .spooled(let spool, let count): enqueue(first.message, .spooled(spool, byteCount: count), first.ticket, first.expiresAt, other)
+                    }
+                }
+            }
+            if messages.channels[other].waitingMessages == 0 { messages.crowded.remove(other) }
+        }
+    }
+
+    mutating func dropWaiting(_ id: UInt64, _ error: CallError, _ at: Int) {
+        for lane in Lane.allCases {
+            let waiting = messages.channels[at].out[lane].waiting
+            for offset in 0..<waiting.count where waiting[offset].id == id {
+                let dropped = waiting[offset]
+                messages.channels[at].out[lane].waiting.removeAll { $0.id == id }
+                countWaiting(-1, -dropped.cost, at)
+                if case .spooled(let spool, _) = dropped.body { discard(spool) }
+                count(error, at)
+                if case .request = dropped.message.kind, error == .expired, let ticket = dropped.ticket { return complete(ticket, .failure(.timedOut)) }
+                if let ticket = dropped.ticket { complete(ticket, .failure(error)) }
+                return
+            }
+        }
+    }
+
+    private mutating func enqueue(_ message: OutboundMessage, _ body: MessageBody, _ ticket: Ticket?, _ expiresAt: Instant?, _ at: Int) {
+        let lane = message.options.lane
+        var request: UInt64?
+        let head: MessageHead
+        switch message.kind {
+        case .message: head = .message
+        case .reply(let id): head = .reply(id & UInt64(Int64.max))
+        case .request:
+            messages.lastRequest += 1
+            request = messages.lastRequest
+            let time = expiresAt.map { max(0, ($0 - now).saturatedNanoseconds / 1_000_000) } ?? 0
+            head = .request(messages.lastRequest, milliseconds: UInt64(time))
+        }
+        let sequence = append(head, body, asks: ticket != nil && request == nil, lane, at)
+        let place = sequence - messages.channels[at].out[lane].shift
+        if ticket != nil || request != nil {
+            messages.channels[at].out[lane].tickets.append(LaneTicket(sequence: sequence, ticket: request == nil ? ticket : nil, request: request))
+        }
+        if let request { messages.channels[at].requests[request] = PendingRequest(ticket: ticket, lane: lane, place: place) }
+        if let expiresAt {
+            messages.channels[at].deadlines.set(request.map { .request($0) } ?? .message(lane, place), at: expiresAt)
+            sweepDeadlines(at)
+        }
+        if messages.isStored {
+            let stored = StoredOutbound(
+                lane: lane, sequence: sequence, kind: message.kind, request: request, deadline: expiresAt.map { wallClock(at: $0) }, body: ReceivedBody(body))
+            store(.outbound(message.peer, stored), then: .outbound(lane, sequence, ticket), at)
+        } else if let ticket {
+            actions.append(.accepted(ticket))
+        }
+        touchChannel(at)
+    }
+
+    private mutating func append(_ head: MessageHead, _ body: MessageBody, asks: Bool, _ lane: Lane, _ at: Int) -> UInt64 {
+        let before = messages.channels[at].out[lane].sender.byteCount
+        let sequence: UInt64
+        switch body {
+        case .view(let view): sequence = messages.channels[at].out[lane].sender.append(head, view, asks: asks, isCommitted: !messages.isStored)
+        case .spooled(let spool, let byteCount):
+            sequence = messages.channels[at].out[lane].sender.append(
+                head, spool.rawValue, byteCount: byteCount, asks: asks, isCommitted: !messages.isStored)
+        }
+        messages.queuedBytes += messages.channels[at].out[lane].sender.byteCount - before
+        return sequence
+    }
+
+    /// Deadlines of messages that are through go once they may be most of what is kept.
+    private mutating func sweepDeadlines(_ at: Int) {
+        let channel = messages.channels[at]
+        guard channel.deadlines.count > 1_024 + 2 * (channel.queuedMessages + channel.waitingMessages + channel.requests.count) else { return }
+        messages.channels[at].deadlines.removeAll { due in
+            switch due {
+            case .message(let lane, let place): place + channel.out[lane].shift < channel.out[lane].sender.firstSequence
+            case .request(let id): channel.requests[id] == nil
+            case .waiting: false
+            }
+        }
+    }
+
+    // MARK: - Taking back
+
+    /// The message is not sent, or not again; its ticket ends.
+    mutating func withdraw(_ sequence: UInt64, _ lane: Lane, _ error: CallError, _ at: Int, admits: Bool = true) {
+        let before = messages.channels[at].out[lane].sender.byteCount
+        guard messages.channels[at].out[lane].sender.withdraw(sequence) else { return }
+        messages.queuedBytes += messages.channels[at].out[lane].sender.byteCount - before
+        if messages.isStored { store(.withdrawn(messages.channels[at].peer, lane, sequence: sequence)) }
+        if let spool = messages.channels[at].out[lane].sender.forgetSpool(of: sequence) { discard(SpoolID(rawValue: spool)) }
+        endTicket(sequence, lane, error, at)
+        if admits { admitWaiting(at) }
+        touchChannel(at)
+    }
+
+    private mutating func endTicket(_ sequence: UInt64, _ lane: Lane, _ error: CallError, _ at: Int) {
+        count(error, at)
+        guard let offset = ticketOffset(sequence, lane, at) else { return }
+        if let ticket = messages.channels[at].out[lane].tickets[offset].ticket {
+            messages.channels[at].out[lane].tickets[offset].ticket = nil
+            complete(ticket, .failure(error))
+        }
+        if let request = messages.channels[at].out[lane].tickets[offset].request,
+            let ticket = messages.channels[at].requests.removeValue(forKey: request)?.ticket {
+            complete(ticket, .failure(error))
+        }
+    }
+
+    private mutating func count(_ error: CallError, _ at: Int) {
+        switch error {
+        case .expired, .timedOut: messages.channels[at].expired += 1
+        case .displaced: messages.channels[at].displaced += 1
+        default: messages.channels[at].failed += 1
+        }
+    }
+
+    func ticketOffset(_ sequence: UInt64, _ lane: Lane, _ at: Int) -> Int? {
+        var low = 0, high = messages.channels[at].out[lane].tickets.count
+        while low < high {
+            let middle = (low + high) / 2
+            let found = messages.channels[at].out[lane].tickets[middle].sequence
+            if found == sequence { return middle }
+            if found < sequence { low = middle + 1 } else { high = middle }
+        }
+        return nil
+    }
+
+    /// A request ends before its reply, or with it.
+    mutating func endRequest(_ id: UInt64, _ result: Result<Outcome, CallError>, _ at: Int) {
+        guard let request = messages.channels[at].requests.removeValue(forKey: id) else { return }
+        if let ticket = request.ticket { complete(ticket, result) }
+        guard case .failure(let error) = result else { return }
+        let sequence = request.place + messages.channels[at].out[request.lane].shift
+        if messages.channels[at].out[request.lane].sender.isWaiting(sequence) {
+            withdraw(sequence, request.lane, error, at)
+        } else {
+            count(error, at)
+        }
+    }
+
+    // MARK: - Streams
+
+    @discardableResult
+    mutating func openOutbound(_ lane: Lane, _ at: Int) -> StreamPlace? {
+        let peer = messages.channels[at].peer
+        guard messages.channels[at].out[lane].opensAt == nil, let id = peers[peer]?.primary, connections[id]?.phase == .established else { return nil }
+        let own = ownIncarnation()
+        guard let stream = try? connections[id]?.pipeline?.openStream([MessageFrame.protocolID], now: now) else {
+            messages.channels[at].out[lane].opensAt = now + OutboundLane.busyPause
+            return nil
+        }
+        let place = StreamPlace(connection: id, stream: stream), known = messages.channels[at].known.incarnation
+        let mustWait = messages.channels[at].out[lane].mustWait
+        use(stream, for: .messagesOut(lane), on: id)
+        connections[id]?.channel = at
+        messages.channels[at].out[lane].place = place
+        messages.channels[at].out[lane].replies = MessageReplies()
+        messages.channels[at].out[lane].awaitsWelcome = true
+        messages.channels[at].out[lane].sender.attach(own: own, receiver: known, lane: lane, mustWait: mustWait)
+        touch(id)
+        return place
+    }
+
+    /// Our stream is of no use: torn down, and opened again when something waits.
+    mutating func closeOutbound(_ lane: Lane, _ at: Int) {
+        messages.channels[at].out[lane].sender.detach()
+        messages.channels[at].out[lane].awaitsWelcome = false
+        guard let place = messages.channels[at].out[lane].place else { return }
+        messages.channels[at].out[lane].place = nil
+        connections[place.connection]?.streams[place.stream] = nil
+        connections[place.connection]?.pipeline?.reset(place.stream)
+        touch(place.connection)
+    }
+
+    private mutating func reopen(_ lane: Lane, after pause: Duration?, _ at: Int) {
+        closeOutbound(lane, at)
+        messages.channels[at].out[lane].opensAt = pause.map { now + $0 }
+        touchChannel(at)
+    }
+
+    /// Writes what waits as far as the stream takes it. Whether it took anything.
+    @discardableResult
+    mutating func write(_ lane: Lane, _ at: Int) -> Bool {
+        guard let place = messages.channels[at].out[lane].place ?? openOutbound(lane, at) else { return false }
+        let (wrote, read) = Self.write(&messages.channels[at].out[lane].sender, to: place, &connections, lane)
+        if wrote { touch(place.connection) }
+        if let read {
+            messages.readers[read.spool] = (at, lane)
+            actions.append(.spool(read.spool, .read(offset: read.offset, count: read.count)))
+        }
+        return wrote
+    }
+
+    private typealias FileRead = (spool: SpoolID, offset: Int, count: Int)
+
+    private static func write(
+        _ sender: inout LaneSender, to place: StreamPlace, _ connections: inout ConnectionTable, _ lane: Lane
+    ) -> (wrote: Bool, read: FileRead?) {
+        var wrote = false
+        while true {
+            switch sender.next() {
+            case .nothing: return (wrote, nil)
+            case .read(let spool, let offset, let count): return (wrote, (SpoolID(rawValue: spool), offset, count))
+            case .control:
+                let from = sender.controlSent
+                let (taken, given) = sender.control.withUnsafeBytes { bytes in
+                    let rest = UnsafeRawBufferPointer(rebasing: bytes[from...])
+                    return (Self.write(rest, to: place, &connections, lane), rest.count)
+                }
+                sender.wroteControl(taken)
+                if taken > 0 { wrote = true }
+                if taken < given { return (wrote, nil) }
+            case .bytes(let bytes):
+                let taken = Self.write(bytes, to: place, &connections, lane)
+                sender.wrote(taken)
+                if taken > 0 { wrote = true }
+                if taken < bytes.count { return (wrote, nil) }
+            }
+        }
+    }
+
+    /// Control passes those who wait; the others leave the send buffer short.
+    private static func write(_ bytes: UnsafeRawBufferPointer, to place: StreamPlace, _ connections: inout ConnectionTable, _ lane: Lane) -> Int {
+        connections[place.connection]?.pipeline?.write(place.stream, bytes, urgent: lane == .control, patient: lane != .control) ?? 0
+    }
+
+    mutating func messagesWritable(_ lane: Lane, on id: ConnectionID) {
+        guard let at = channel(on: id), messages.channels[at].out[lane].place?.connection == id else { return }
+        write(lane, at)
+    }
+
+    /// The peer speaks no messages.
+    mutating func messagesRefused(_ stream: PipelineStream, _ lane: Lane, on id: ConnectionID) {
+        guard let peer = connections[id]?.peer, let at = channel(on: id) else { return }
+        messageStreamLost(stream, lane, on: id, pause: true)
+        messages.channels[at].out[lane].opensAt = now + OutboundLane.longestPause
+        failMessages(of: peer, .protocolNotSupported([MessageFrame.protocolID]))
+    }
+
+    /// The stream is gone: opened again, after a pause if it was no use.
+    mutating func messageStreamLost(_ stream: PipelineStream, _ lane: Lane, on id: ConnectionID, of peer: PeerID? = nil, pause: Bool) {
+        guard let at = peer.flatMap({ channel(of: $0) }) ?? channel(on: id),
+            messages.channels[at].out[lane].place == StreamPlace(connection: id, stream: stream)
+        else { return }
+        messages.channels[at].out[lane].place = nil
+        messages.channels[at].out[lane].awaitsWelcome = false
+        messages.channels[at].out[lane].sender.detach()
+        if pause { messages.channels[at].out[lane].opensAt = pauseAfterFailure(lane, at).map { now + $0 } }
+        touchChannel(at)
+    }
+
+    private mutating func pauseAfterFailure(_ lane: Lane, _ at: Int) -> Duration? {
+        let failures = messages.channels[at].out[lane].failures
+        messages.channels[at].out[lane].failures = min(failures + 1, 16)
+        return failures == 0 ? nil : min(OutboundLane.firstPause * (1 << (failures - 1)), OutboundLane.longestPause)
+    }
+
+    /// The peer ended its half: of ours, it answers no more; of its own, nothing follows.
+    mutating func endMessageStream(_ stream: PipelineStream, on id: ConnectionID) {
+        switch connections[id]?.streams[stream] {
+        case .messagesOut(let lane):
+            connections[id]?.streams[stream] = nil
+            connections[id]?.pipeline?.reset(stream)
+            messageStreamLost(stream, lane, on: id, pause: true)
+        case .messagesIn(let lane):
+            connections[id]?.streams[stream] = .finished
+            connections[id]?.pipeline?.closeWrite(stream)
+            inboundLaneLost(stream, lane, on: id)
+        default:
+            connections[id]?.greetings[stream] = nil
+            connections[id]?.streams[stream] = .finished
+            connections[id]?.pipeline?.closeWrite(stream)
+        }
+    }
+
+    // MARK: - What the receiver says
+
+    mutating func receiveMessageReplies(_ stream: PipelineStream, _ bytes: UnsafeRawBufferPointer, _ lane: Lane, on id: ConnectionID) {
+        guard let at = channel(on: id) else { return }
+        let place = StreamPlace(connection: id, stream: stream)
+        var rest = bytes
+        do throws(MessageError) {
+            // A frame may end the stream, and another one take its place.
+            while messages.channels[at].out[lane].place == place, let reply = try messages.channels[at].out[lane].replies.next(&rest) {
+                try receive(reply, lane, at)
+            }
+        } catch {
+            reopen(lane, after: pauseAfterFailure(lane, at), at)
+        }
+    }
+
+    private mutating func receive(_ reply: MessageReply, _ lane: Lane, _ at: Int) throws(MessageError) {
+        switch reply {
+        case .welcome(let welcome): try receive(welcome, lane, at)
+        case .acknowledge(let next):
+            messages.channels[at].out[lane].failures = 0
+            try acknowledged(lane, at) { sender throws(MessageError) in try sender.acknowledge(below: next) }
+            touchChannel(at)
+        case .refuse(.tooLarge(let sequence, let limit)):
+            if messages.channels[at].out[lane].sender.isWaiting(sequence) {
+                let size = messages.channels[at].out[lane].sender.bodyByteCount(of: sequence)
+                withdraw(sequence, lane, .messageTooLarge(size: size, limit: Int(clamping: limit)), at)
+            }
+            messages.channels[at].out[lane].mustWait = true
+            reopen(lane, after: pauseAfterFailure(lane, at), at)
+        case .refuse: reopen(lane, after: OutboundLane.busyPause, at)
+        case .goodbye(let word): receive(word, at)
+        }
+    }
+
+    mutating func receive(_ word: MessageGoodbye, _ at: Int) {
+        let goodbye: Goodbye = switch word {
+        case .closed(let reason): .closed(reason: reason)
+        case .shutdown: .shutdown
+        }
+        goodbyeReceived(from: messages.channels[at].peer, goodbye)
+    }
+
+    private mutating func receive(_ welcome: MessageWelcome, _ lane: Lane, _ at: Int) throws(MessageError) {
+        guard messages.channels[at].out[lane].awaitsWelcome else { throw .outOfPlace(type: MessageFrame.FrameType.welcome.rawValue) }
+        // Of another life of the peer: our streams are closed, and what is sent from now on goes to the new one.
+        let before = messages.channels[at].epoch
+        guard meet(welcome.incarnation, at) else { return reopen(lane, after: OutboundLane.busyPause, at) }
+        guard messages.channels[at].epoch == before else { return }
+        messages.channels[at].out[lane].awaitsWelcome = false
+        let flowed = messages.channels[at].out[lane].sender.flows
+        guard welcome.isTaken else {
+            if flowed { messages.channels[at].out[lane].sender.nothingTaken() }
+            messages.channels[at].out[lane].mustWait = true
+            return reopen(lane, after: pauseAfterFailure(lane, at), at)
+        }
+        messages.channels[at].out[lane].mustWait = false
+        messages.channels[at].out[lane].failures = 0
+        if !flowed {
+            var resent = 0
+            try acknowledged(lane, at) { sender throws(MessageError) in
+                resent = try sender.resume(at: welcome.next, held: Int(clamping: welcome.held))
+            }
+            messages.channels[at].resent += resent
+        }
+        announceResume(at)
+        touchChannel(at)
+    }
+
+    /// Once every lane that has a stream knows where it stands.
+    private mutating func announceResume(_ at: Int) {
+        guard !messages.channels[at].out.contains(where: { $0.awaitsWelcome }) else { return }
+        messages.channels[at].wasResumed = true
+        guard messages.channels[at].announcesResume else { return }
+        messages.channels[at].announcesResume = false
+        emit(.channel(messages.channels[at].peer, .resumed(resent: messages.channels[at].resent)))
+        messages.channels[at].resent = 0
+    }
+
+    /// The receiver has more than before: tickets end, and there is room.
+    private mutating func acknowledged(_ lane: Lane, _ at: Int, _ change: (inout LaneSender) throws(MessageError) -> Void) throws(MessageError) {
+        let bytes = messages.channels[at].out[lane].sender.byteCount, count = messages.channels[at].out[lane].sender.messageCount
+        let first = messages.channels[at].out[lane].sender.firstSequence
+        try change(&messages.channels[at].out[lane].sender)
+        let shift = messages.channels[at].out[lane].sender.takeShift()
+        let next = messages.channels[at].out[lane].sender.firstSequence
+        messages.queuedBytes += messages.channels[at].out[lane].sender.byteCount - bytes
+        messages.channels[at].delivered += UInt64(count - messages.channels[at].out[lane].sender.messageCount)
+        guard next > first else { return }
+        while let each = messages.channels[at].out[lane].tickets.first, each.sequence < next - shift {
+            _ = messages.channels[at].out[lane].tickets.popFirst()
+            if let ticket = each.ticket { complete(ticket, .success(.done)) }
+        }
+        if shift > 0 {
+            messages.channels[at].out[lane].shift += shift
+            for offset in 0..<messages.channels[at].out[lane].tickets.count { messages.channels[at].out[lane].tickets[offset].sequence += shift }
+        }
+        if messages.isStored { store(.acknowledged(messages.channels[at].peer, lane, below: next)) }
+        let spools = messages.channels[at].out[lane].sender.finishedSpools
+        if !spools.isEmpty {
+            messages.channels[at].out[lane].sender.finishedSpools = []
+            for spool in spools { discard(SpoolID(rawValue: spool)) }
+        }
+        admitWaiting(at)
+    }
+}
+
+extension ReceivedBody {
+    init(_ body: MessageBody) {
+        switch body {
+        case .view(let view): self = .bytes([UInt8](view))
+        case .spooled(let spool, let byteCount): self = .spooled(spool, byteCount: byteCount)
+        }
+    }
+}
