@@ -14,26 +14,31 @@ extension Simulation {
     ) -> Ticket {
         let options = SendOptions(lane: lane, deadline: deadline, whenFull: whenFull)
         let body = MessageChecker.body(number: number, count: count)
-        return send(body, from: from, OutboundMessage(peer: nodes[to].peer, kind: kind, options: options)) ?? Ticket(rawValue: 0)
+        if count > nodes[from].configuration.messages.spoolThreshold { return sendSpooled(body, from: from, to: to, kind: kind, options: options) }
+        return send(body, from: from, to: to, kind: kind, options: options)
     }
 
-    /// Numbers of the messages that arrived, in order; of bodies in memory.
+    /// Numbers of the messages that arrived, in order.
     func numbers(at node: Int) -> [Int] {
-        nodes[node].inbox.compactMap { arrived in
-            guard case .bytes(let bytes) = arrived.body, bytes.count >= 8 else { return nil }
-            return bytes.prefix(8).reduce(0) { $0 << 8 | Int($1) }
-        }
+        nodes[node].inbox.deliveries.filter { $0.body.count >= 8 }.map { $0.body.prefix(8).reduce(0) { $0 << 8 | Int($1) } }
     }
 
     func isDelivered(_ ticket: Ticket, at node: Int) -> Bool {
         if case .success = nodes[node].completions[ticket] { true } else { false }
     }
 
-    func failure(_ ticket: Ticket, at node: Int) -> CallError? {
+    func ending(of ticket: Ticket, at node: Int) -> CallError? {
         if case .failure(let error) = nodes[node].completions[ticket] { error } else { nil }
     }
 
     func areDelivered(_ tickets: [Ticket], at node: Int) -> Bool { tickets.allSatisfy { isDelivered($0, at: node) } }
+
+    func channels(at node: Int) -> [ChannelStatus] {
+        guard nodes[node].swarm != nil, !nodes[node].isAsleep else { return [] }
+        let ticket = perform(.channels(nil), at: node)
+        guard case .success(.channels(let channels)) = nodes[node].completions[ticket] else { return [] }
+        return channels
+    }
 
     func channel(_ node: Int, to other: Int) -> ChannelStatus? { channels(at: node).first { $0.peer == nodes[other].peer } }
 
@@ -51,10 +56,10 @@ extension Simulation {
     }
 
     /// Two nodes; the second knows where the first is, and both are connected.
-    static func pair(seed: UInt64, configure: (inout Configuration) -> Void = { _ in }) -> Simulation {
+    static func pair(seed: UInt64, isStored: Bool = false, configure: (inout Configuration) -> Void = { _ in }) -> Simulation {
         let network = Simulation(seed: seed)
-        network.addNode(configure: configure)
-        network.addNode(bootstrap: [network.nodes[0].multiaddr], configure: configure)
+        network.addNode(isStored: isStored, configure: configure)
+        network.addNode(bootstrap: [network.nodes[0].multiaddr], isStored: isStored, configure: configure)
         network.run(for: .seconds(2))
         return network
     }

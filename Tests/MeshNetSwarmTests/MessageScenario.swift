@@ -82,8 +82,7 @@ final class MessageScenario {
         isDurable.append(durable)
         // Of two nodes at least one knows where the other is.
         let known = (0..<count).filter { $0 < index || ($0 != index && chance(50)) }
-        network.addNode(bootstrap: known.map { "/ip4/10.0.0.\($0 + 1)/tcp/4001" }) { configuration in
-            configuration.messages.stateDirectory = durable ? "state" : nil
+        network.addNode(bootstrap: known.map { "/ip4/10.0.0.\($0 + 1)/tcp/4001" }, isStored: durable) { configuration in
             configuration.messages.queueBytes = bounds.queueBytes
             configuration.messages.queueMessages = bounds.queueMessages
             configuration.messages.totalQueueBytes = bounds.totalQueueBytes
@@ -91,13 +90,14 @@ final class MessageScenario {
             configuration.messages.maximumMessageSize = bounds.maximumMessageSize
             configuration.messages.spoolThreshold = bounds.spoolThreshold
         }
-        if chance(30) { network.nodes[index].settling = .after(.zero...(.milliseconds(500))) }
+        if chance(30) { network.nodes[index].inbox.policy = .settlesAfter(.milliseconds(Int64.random(in: 0...200, using: &random))) }
     }
 
     private func watch() {
         network.onAccepted = { [unowned self] in checker.accepted($0, $1) }
         network.onCompletion = { [unowned self] in checker.ended($0, $1, $2, at: network.now) }
-        network.onDelivery = { [unowned self] node, message, body in
+        network.onDelivery = { [unowned self] node, delivery in
+            let message = delivery.message, body = delivery.body
             let sender = network.nodes.firstIndex { $0.peer == message.peer }
             checker.arrived(node, life: network.nodes[node].life, message, body, sender: sender)
             if let request = message.request, let sender { planReply(to: request, body, from: node, to: sender, lane: message.lane) }
@@ -140,7 +140,7 @@ final class MessageScenario {
         network.at(network.now + .milliseconds(Int64.random(in: 0...2_000, using: &random))) { [unowned self] in
             guard network.nodes[from].swarm != nil, !network.nodes[from].isAsleep, checker.sent[ticket].life == network.nodes[from].life else { return }
             checker.cancels(ticket)
-            if let known = checker.sent[ticket].ticket { network.cancel(known, at: from) }
+            if let known = checker.sent[ticket].ticket { network.with(from) { $0.cancelMessage(known, now: $1) } }
         }
     }
 
@@ -155,8 +155,11 @@ final class MessageScenario {
     private func send(_ from: Int, _ to: Int, _ kind: MessageKind, _ options: SendOptions, _ body: [UInt8]) -> Int {
         let number = checker.willSend(
             from: from, to: to, life: network.nodes[from].life, kind: kind, options: options, bytes: body, at: network.now)
-        let message = OutboundMessage(peer: network.nodes[to].peer, kind: kind, options: options)
-        checker.didSend(number, ticket: network.send(body, from: from, message))
+        let isSpooled = body.count > network.nodes[from].configuration.messages.spoolThreshold
+        let ticket = isSpooled
+            ? network.sendSpooled(body, from: from, to: to, kind: kind, options: options)
+            : network.send(body, from: from, to: to, kind: kind, options: options)
+        checker.didSend(number, ticket: ticket)
         return number
     }
 
@@ -184,18 +187,20 @@ final class MessageScenario {
         let pause = drawPause(), kind = Int.random(in: 0..<12, using: &random)
         faults.append("\(network.now.nanoseconds / 1_000_000) ms: \(kind) at \(a) \(b) for \(pause)")
         switch kind {
-        case 0: network.resetConnections(a, b)
-        case 1: network.silenceConnections(a, b, noticedAfter: chance(70) ? .milliseconds(2_500) : nil)
+        case 0: network.cut(a, b, .reset)
+        case 1:
+            network.cut(a, b, .silent)
+            if chance(70) { network.noticeSilence(a, b, after: .milliseconds(2_500)) }
         case 2: part(for: pause)
         case 3: die(a, for: pause, forgets: false)
         case 4: die(a, for: pause, forgets: true)
-        case 5: crash(a, chance(50) ? .beforeCommit : .afterCommit, pause: pause)
+        case 5: crash(a, afterwards: chance(50), pause: pause)
         case 6: fillDisk(a, for: pause)
         case 7: network.sleep(a, for: pause, tells: chance(60))
         case 8: readSlowly(a, for: pause)
         case 9: for (from, to) in [(a, b), (b, a)] { connect(from, to) }
         case 10: network.conditions.delay = Self.drawDelays(&random)
-        default: for _ in 0..<3 { network.resetConnections(a, b) }
+        default: for _ in 0..<3 { network.cut(a, b, .reset) }
         }
     }
 
@@ -206,7 +211,7 @@ final class MessageScenario {
 
     private func die(_ node: Int, for pause: Duration, forgets: Bool) {
         guard network.nodes[node].swarm != nil else { return }
-        network.kill(node)
+        network.kill(node, keepingStore: !forgets)
         network.at(network.now + pause) { [unowned self] in start(node, forgets: forgets) }
     }
 
@@ -215,7 +220,7 @@ final class MessageScenario {
         guard network.nodes[node].swarm == nil else { return }
         let keeps = isDurable[node] && !forgets
         if !keeps { checker.forgets(node, met: whoMet(node)) }
-        network.restart(node, keepsStore: keeps)
+        network.restart(node)
     }
 
     private func whoMet(_ node: Int) -> [(node: Int, life: Int)] {
@@ -225,12 +230,13 @@ final class MessageScenario {
         }.map { ($0, network.nodes[$0].life) }
     }
 
-    private func crash(_ node: Int, _ crash: Crash, pause: Duration) {
-        guard isDurable[node], network.nodes[node].swarm != nil else { return }
-        network.nodes[node].crash = crash
+    private func crash(_ node: Int, afterwards: Bool, pause: Duration) {
+        guard isDurable[node], network.nodes[node].swarm != nil, let commits = network.nodes[node].store?.commits else { return }
+        network.nodes[node].store?.diesAtCommit = commits + Int.random(in: 0..<3, using: &random)
+        network.nodes[node].store?.diesAfterwards = afterwards
         // It may have died by then.
         network.at(network.now + pause) { [unowned self] in
-            network.nodes[node].crash = nil
+            network.nodes[node].store?.diesAtCommit = nil
             start(node, forgets: false)
         }
     }
@@ -238,16 +244,23 @@ final class MessageScenario {
     private func fillDisk(_ node: Int, for pause: Duration) {
         guard isDurable[node] else { return }
         checker.mayFailToStore.insert(node)
-        network.nodes[node].store?.isFull = true
-        network.at(network.now + pause) { [unowned self] in network.nodes[node].store?.isFull = false }
+        setDisk(node, full: true)
+        network.at(network.now + pause) { [unowned self] in setDisk(node, full: false) }
+    }
+
+    private func setDisk(_ node: Int, full: Bool) {
+        network.nodes[node].store?.problem = full ? .full(path: "messages.db") : nil
+        network.nodes[node].inbox.fileProblem = full ? .full(path: "spool") : nil
     }
 
     private func readSlowly(_ node: Int, for pause: Duration) {
-        network.nodes[node].settling = .byHand
-        network.at(network.now + pause) { [unowned self] in
-            network.nodes[node].settling = .atOnce
-            if !network.nodes[node].isAsleep { network.settleAll(at: node) }
-        }
+        network.nodes[node].inbox.policy = .never
+        network.at(network.now + pause) { [unowned self] in takeAll(node) }
+    }
+
+    private func takeAll(_ node: Int) {
+        network.nodes[node].inbox.policy = .settlesAtOnce
+        if !network.nodes[node].isAsleep { network.settle(at: node) }
     }
 
     private func connect(_ from: Int, _ to: Int) {
@@ -283,9 +296,8 @@ final class MessageScenario {
         network.heal()
         network.conditions.delay = .microseconds(100)...(.milliseconds(20))
         for node in 0..<count {
-            network.nodes[node].store?.isFull = false
-            network.nodes[node].crash = nil
-            network.nodes[node].settling = .atOnce
+            setDisk(node, full: false)
+            network.nodes[node].store?.diesAtCommit = nil
         }
     }
 
@@ -300,7 +312,7 @@ final class MessageScenario {
         network.run(for: .seconds(17))
         for node in 0..<count {
             start(node, forgets: false)
-            network.settleAll(at: node)
+            takeAll(node)
         }
         var isOver = false
         for _ in 0..<30 where !isOver {
@@ -340,8 +352,8 @@ final class MessageScenario {
                     checker.fail("node \(node) still holds \(channel.unsettledMessages) unsettled messages of \(channel.unsettledBytes) bytes")
                 }
             }
-            if !network.nodes[node].spools.isEmpty { checker.fail("node \(node) keeps \(network.nodes[node].spools.count) files") }
-            if let stored = network.nodes[node].store?.inbound.count, stored > 0 { checker.fail("node \(node) keeps \(stored) settled messages") }
+            if !network.nodes[node].inbox.files.isEmpty { checker.fail("node \(node) keeps \(network.nodes[node].inbox.files.count) files") }
+            if let stored = network.nodes[node].store?.inboundCount, stored > 0 { checker.fail("node \(node) keeps \(stored) settled messages") }
         }
     }
 

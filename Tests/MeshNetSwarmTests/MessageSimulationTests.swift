@@ -6,7 +6,7 @@ import Testing
 @testable import MeshNetSwarm
 
 /// Networks in trouble, one for each seed. `MESHNET_SEEDS=n` plays n of them, `MESHNET_SEED=x` one alone; optimised builds play 1,000.
-@Suite(.disabled("messages do not flow yet")) struct MessageSimulationTests {
+@Suite struct MessageSimulationTests {
     static let batches = 10
 
     private static func number(_ variable: String) -> UInt64? { ProcessInfo.processInfo.environment[variable].flatMap { UInt64($0) } }
