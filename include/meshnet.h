@@ -300,7 +300,7 @@ enum meshnet_event_type {
     MESHNET_EVENT_LISTENING = 1,         /* address */
     MESHNET_EVENT_CONNECTED = 2,         /* peer_id address direction; one event per peer, however many dials raced */
     MESHNET_EVENT_DISCONNECTED = 3,      /* peer_id address direction cause detail system_errno; the last connection with the peer ended */
-    MESHNET_EVENT_MESSAGE = 4,           /* topic data origin (NULL: unsigned) peer_id (the neighbour that delivered it) */
+    MESHNET_EVENT_MESSAGE = 4,           /* topic data origin (NULL: unsigned) peer_id (the neighbour that delivered it) retained */
     MESHNET_EVENT_SUBSCRIPTION = 5,      /* peer_id topic subscribed */
     MESHNET_EVENT_IDENTIFIED = 6,        /* peer_id agent_version protocol_version protocols listen_addresses observed_address (or NULL) */
     MESHNET_EVENT_STREAM_OPENED = 7,     /* stream peer_id protocol_id; a peer opened a stream of a protocol that we accept */
@@ -444,6 +444,7 @@ typedef struct meshnet_event {
     const char *set_aside_as;
     const meshnet_message_t *reply; /* lives as long as the event: not to be freed */
     const meshnet_channel_list_t *channels;
+    bool retained;           /* the last value of the topic, from before we followed it: see meshnet_publish_retained */
 } meshnet_event_t;
 
 /* The next event, to be freed with meshnet_event_free. Several threads may wait; each event goes to one of them, in order.
@@ -518,6 +519,17 @@ MESHNET_API MESHNET_CHECK int32_t meshnet_publish(meshnet_node_t *node, const ch
    Errors: INVALID_ARGUMENT, INVALID_HANDLE, INVALID_TOPIC, NOT_SUBSCRIBED (neither we nor anyone connected follows it), CLOSED. Since 0.1. */
 MESHNET_API MESHNET_CHECK int32_t meshnet_topic_peers(meshnet_node_t *node, const char *topic, meshnet_peer_list_t **peers);
 
+/* As meshnet_publish; the message is also kept, by us and by everybody who follows the topic, as the topic's last value: who follows it later gets it from
+   one of them, as a message with `retained` set. Succeeds also where nobody follows the topic yet. Of at most 1 MiB. Peers without the protocol
+   (docs/protocols/retained.md) see an ordinary message. Blocks: one turn.
+   Errors: INVALID_ARGUMENT, INVALID_HANDLE, INVALID_TOPIC, CLOSED, MESSAGE_TOO_LARGE, DUPLICATE_MESSAGE, LIMIT_REACHED. Since 0.1. */
+MESHNET_API MESHNET_CHECK int32_t meshnet_publish_retained(meshnet_node_t *node, const char *topic, const uint8_t *data, size_t length);
+
+/* Waits until `count` connected peers follow the topic; we need not follow it. *peers (may be NULL) are those that follow it then, as by meshnet_topic_peers.
+   Blocks: up to timeout_ms. Errors: INVALID_ARGUMENT, INVALID_HANDLE, INVALID_TOPIC, CLOSED, TIMED_OUT, LIMIT_REACHED (1,024 such calls). Since 0.1. */
+MESHNET_API MESHNET_CHECK int32_t meshnet_wait_for_peers(meshnet_node_t *node, const char *topic, size_t count, int32_t timeout_ms,
+                                                         meshnet_peer_list_t **peers);
+
 /* ---- 8 Streams ------------------------------------------------------------------------------------------------------------- */
 
 /* Opens a stream to a connected peer for the first of the protocol ids (in order of preference) that it speaks.
@@ -591,6 +603,10 @@ MESHNET_API MESHNET_CHECK int32_t meshnet_unsubscribe_start(meshnet_node_t *node
 MESHNET_API MESHNET_CHECK int32_t meshnet_publish_start(meshnet_node_t *node, const char *topic, const uint8_t *data, size_t length,
                                                         meshnet_ticket_t *ticket);
 MESHNET_API MESHNET_CHECK int32_t meshnet_topic_peers_start(meshnet_node_t *node, const char *topic, meshnet_ticket_t *ticket); /* peers */
+MESHNET_API MESHNET_CHECK int32_t meshnet_publish_retained_start(meshnet_node_t *node, const char *topic, const uint8_t *data, size_t length,
+                                                                 meshnet_ticket_t *ticket);
+MESHNET_API MESHNET_CHECK int32_t meshnet_wait_for_peers_start(meshnet_node_t *node, const char *topic, size_t count,
+                                                               meshnet_ticket_t *ticket); /* peers */
 MESHNET_API MESHNET_CHECK int32_t meshnet_stream_open_start(meshnet_node_t *node, const char *peer_id, const char *const *protocol_ids,
                                                             size_t protocol_id_count, meshnet_ticket_t *ticket); /* stream protocol_id */
 MESHNET_API MESHNET_CHECK int32_t meshnet_accept_start(meshnet_node_t *node, const char *protocol_id, meshnet_ticket_t *ticket); /* changed */

@@ -140,6 +140,28 @@ public final class Node: Sendable {
         return peers
     }
 
+    /// As `publish`; the message is also kept as the topic's last value: who follows the topic later gets it from anybody who follows it now, as a message with
+    /// `isRetained`. Succeeds also where nobody follows the topic yet. Throws `.messageTooLarge` above 1 MiB, `.limitReached`, `.invalidTopic`.
+    public func publishRetained(_ topic: String, _ data: [UInt8]) async throws(CallError) {
+        _ = try await run(.publishRetained(topic: topic, data: data))
+    }
+
+    /// Waits until so many connected peers follow the topic, and gives those that follow it then. We need not follow it.
+    /// Throws `.cancelled` when the task is cancelled, `.limitReached` when 1,024 such calls wait.
+    @discardableResult
+    public func waitForPeers(_ count: Int, topic: String) async throws(CallError) -> [PeerID] {
+        let call = CancellableCall(engine)
+        let result = await withTaskCancellationHandler {
+            await withCheckedContinuation { continuation in
+                call.start(.waitForPeers(count, topic: topic)) { continuation.resume(returning: $0) }
+            }
+        } onCancel: {
+            call.cancel()
+        }
+        guard case .topicPeers(let peers) = try result.get() else { throw .closed }
+        return peers
+    }
+
     // MARK: - Streams
 
     /// Opens a stream with the first of the protocol ids that the peer speaks. Throws `.protocolNotSupported`, `.notConnected`.

@@ -4,13 +4,26 @@ func runPublish(_ options: Options) async throws {
     guard let topic = options.operands.first else { throw Failure.usage("a topic is missing", .pub) }
     let node = try startNode(options), report = Report(options)
     try await waitForFollower(of: topic, node, seconds: options.seconds ?? 10)
-    if options.operands.count > 1 {
-        try await node.publish(topic, Array(options.operands.dropFirst().joined(separator: " ").utf8))
-    } else {
-        for await line in Background.lines() { try await node.publish(topic, Array(line.utf8)) }
+    func publish(_ text: String) async throws {
+        let data = Array(text.utf8)
+        if options.retains { try await node.publishRetained(topic, data) } else { try await node.publish(topic, data) }
     }
+    if options.operands.count > 1 {
+        try await publish(options.operands.dropFirst().joined(separator: " "))
+    } else {
+        for await line in Background.lines() { try await publish(line) }
+    }
+    if options.retains { await leave(in: topic, node) }
     report.line("published", [("topic", .text(topic))])
     node.close()
+}
+
+/// Those who follow the topic keep the value once its header is there. It goes out after identify and the opening of a stream, a round trip
+/// each, and ahead of the third ping.
+private func leave(in topic: String, _ node: Node) async {
+    for peer in (try? await node.peers(topic: topic)) ?? [] {
+        for _ in 0..<3 { _ = try? await node.ping(peer) }
+    }
 }
 
 /// Reads events until somebody follows the topic.

@@ -27,6 +27,7 @@ struct Options {
     var asksReply = false
     var saveFolder: String?
     var reply: String?
+    var retains = false
     /// What the environment and the options say about discovery and networks.
     var settings = Settings.environment()
     /// What stands behind the options.
@@ -41,6 +42,7 @@ struct Options {
         ("seconds", "s", true), ("upload", "u", true), ("download", "d", true), ("topic", "t", true), ("name", nil, true), ("new", nil, false),
         ("ephemeral", nil, false), ("file", "f", true), ("lane", nil, true), ("deadline", nil, true), ("request", nil, false), ("save", nil, true),
         ("reply", nil, true),
+        ("retain", nil, false),
     ]
 
     init(_ command: Subcommand, _ arguments: [String]) throws {
@@ -119,6 +121,7 @@ struct Options {
         case "request": asksReply = true
         case "save": saveFolder = value
         case "reply": reply = value
+        case "retain": retains = true
         default: isNew = true
         }
     }

@@ -89,6 +89,7 @@ private func makeMessage(_ message: Message) -> UnsafeMutablePointer<meshnet_eve
         event.data_length = message.data.count
         event.origin = block.text(origin)
         event.peer_id = block.text(neighbour)
+        event.retained = message.isRetained
         return event
     }
 }

@@ -17,6 +17,11 @@ public func meshnet_publish(_ node: OpaquePointer?, _ topic: UnsafePointer<CChar
 }
 
 @c @implementation
+public func meshnet_publish_retained(_ node: OpaquePointer?, _ topic: UnsafePointer<CChar>?, _ data: UnsafePointer<UInt8>?, _ length: Int) -> Int32 {
+    answer(node) { node throws(Failure) in _ = try node.call(try publication(topic, data, length, isRetained: true)) }
+}
+
+@c @implementation
 public func meshnet_accept(_ node: OpaquePointer?, _ protocolID: UnsafePointer<CChar>?, _ changed: UnsafeMutablePointer<Bool>?) -> Int32 {
     change(node, changed) { () throws(Failure) in .accept(try protocolName(protocolID)) }
 }
@@ -34,8 +39,14 @@ func change(_ node: OpaquePointer?, _ changed: UnsafeMutablePointer<Bool>?, _ co
     }
 }
 
-func publication(_ topic: UnsafePointer<CChar>?, _ data: UnsafePointer<UInt8>?, _ length: Int) throws(Failure) -> Command {
-    .publish(topic: try topicName(topic), data: [UInt8](try bytes(data, length, "data")))
+func publication(_ topic: UnsafePointer<CChar>?, _ data: UnsafePointer<UInt8>?, _ length: Int, isRetained: Bool = false) throws(Failure) -> Command {
+    let topic = try topicName(topic), data = [UInt8](try bytes(data, length, "data"))
+    return isRetained ? .publishRetained(topic: topic, data: data) : .publish(topic: topic, data: data)
+}
+
+func waiting(for count: Int, _ topic: UnsafePointer<CChar>?) throws(Failure) -> Command {
+    guard count >= 0 else { throw .argument("count", "is \(UInt(bitPattern: count))") }
+    return .waitForPeers(count, topic: try topicName(topic))
 }
 
 func topicName(_ pointer: UnsafePointer<CChar>?) throws(Failure) -> String { try text(pointer, "topic", MESHNET_ERROR_INVALID_TOPIC) }

@@ -25,7 +25,7 @@ final class NodeBox: Sendable {
 
     /// A call under way. Transfers are known to the engine by a ticket of its own, so that they can be ended there.
     private enum Started {
-        case command
+        case command(Ticket?)
         case transfer(Ticket?)
         /// nil until it is posted.
         case send(SendCall?)
@@ -66,14 +66,18 @@ final class NodeBox: Sendable {
     // MARK: Started calls
 
     func start(_ command: Command) throws(Failure) -> UInt64 {
-        let id = try register(.command)
-        engine.submit(command) { [self] result in
+        let id = try register(.command(nil))
+        let ticket = engine.submit(command) { [self] result in
             if settle(id) {
                 engine.queue.post(Ticket(rawValue: id), result)
             } else if case .success(.stream(let stream, _)) = result {
                 // Nobody waits for it any more.
                 engine.resetStream(stream)
             }
+        }
+        // It may be complete already.
+        state.withLock { state in
+            if state.started[id] != nil { state.started[id] = .command(ticket) }
         }
         return id
     }
@@ -121,7 +125,10 @@ final class NodeBox: Sendable {
             return started
         }
         switch started {
-        case .command: engine.queue.post(Ticket(rawValue: id), .failure(.cancelled))
+        case .command(let ticket):
+            engine.queue.post(Ticket(rawValue: id), .failure(.cancelled))
+            // Whoever waits for others there is waited for no longer.
+            if let ticket { engine.cancel(ticket) }
         case .transfer(let ticket?): engine.cancel(ticket)
         case .send(let call?): engine.cancel(call)
         case .transfer(nil), .send(nil), nil: break

@@ -37,6 +37,16 @@ public func meshnet_peers(_ node: OpaquePointer?, _ peers: UnsafeMutablePointer<
     }
 }
 
+@c @implementation public func meshnet_wait_for_peers(_ node: OpaquePointer?, _ topic: UnsafePointer<CChar>?, _ count: Int, _ timeout: Int32,
+                                                      _ peers: UnsafeMutablePointer<UnsafeMutablePointer<meshnet_peer_list_t>?>?) -> Int32 {
+    peers?.pointee = nil
+    return answer(node) { node throws(Failure) in
+        let outcome = try node.call(try waiting(for: count, topic), timeout: try waitingTime(timeout))
+        let rows = PeerRow.rows(of: outcome)
+        if let peers { peers.pointee = try made(Block.make { $0.peers(rows) }) }
+    }
+}
+
 private func list(_ command: Command, of node: NodeBox,
                   into place: UnsafeMutablePointer<UnsafeMutablePointer<meshnet_peer_list_t>?>) throws(Failure) {
     let rows = PeerRow.rows(of: try node.call(command))

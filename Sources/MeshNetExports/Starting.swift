@@ -53,6 +53,17 @@ import MeshNetSwarm
     start(node, ticket) { () throws(Failure) in .topicPeers(try topicName(topic)) }
 }
 
+@c @implementation
+public func meshnet_publish_retained_start(_ node: OpaquePointer?, _ topic: UnsafePointer<CChar>?, _ data: UnsafePointer<UInt8>?, _ length: Int,
+                                           _ ticket: UnsafeMutablePointer<meshnet_ticket_t>?) -> Int32 {
+    start(node, ticket) { () throws(Failure) in try publication(topic, data, length, isRetained: true) }
+}
+
+@c @implementation public func meshnet_wait_for_peers_start(_ node: OpaquePointer?, _ topic: UnsafePointer<CChar>?, _ count: Int,
+                                                            _ ticket: UnsafeMutablePointer<meshnet_ticket_t>?) -> Int32 {
+    start(node, ticket) { () throws(Failure) in try waiting(for: count, topic) }
+}
+
 @c @implementation public func meshnet_stream_open_start(_ node: OpaquePointer?, _ peer: UnsafePointer<CChar>?,
                                                          _ protocols: UnsafePointer<UnsafePointer<CChar>?>?,
                                                          _ protocolCount: Int, _ ticket: UnsafeMutablePointer<meshnet_ticket_t>?) -> Int32 {

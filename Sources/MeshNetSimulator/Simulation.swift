@@ -169,10 +169,12 @@ package final class Simulation {
             pollAll(index)
             // As a driver does: what is to be kept is on disk before anything is sent.
             if commit(index) { continue }
-            guard !nodes[index].transmits.isEmpty else { return }
             let waiting = nodes[index].transmits
             nodes[index].transmits = []
-            for id in waiting { transmit(id, from: index) }
+            var moved = false
+            for id in waiting where transmit(id, from: index) { moved = true }
+            // A socket that is full says so when it takes bytes again.
+            if !moved { return }
         }
     }
 
@@ -253,18 +255,20 @@ package final class Simulation {
         drain(index)
     }
 
-    private func transmit(_ id: ConnectionID, from index: Int) {
-        guard let link = nodes[index].links[id], links[link].isOpen, let end = links[link].end(index, id) else { return }
+    @discardableResult
+    private func transmit(_ id: ConnectionID, from index: Int) -> Bool {
+        guard let link = nodes[index].links[id], links[link].isOpen, let end = links[link].end(index, id) else { return false }
         var piece: [UInt8] = []
         let room = conditions.socketBuffer - links[link].ends[end].inFlight
         nodes[index].swarm?.withTransmitBuffers(id, { buffers in
             for buffer in buffers where piece.count < room { piece.append(contentsOf: buffer.prefix(room - piece.count)) }
             return piece.count
         }, now: now)
-        guard !piece.isEmpty else { return }
+        guard !piece.isEmpty else { return false }
         links[link].ends[end].inFlight += piece.count
         links[link].ends[end].waiting.append(piece)
         if !links[link].isSilent { sendNext(link, end) }
+        return true
     }
 
     /// Starts the journey of what waits, unless a partition or a silent peer holds it back.

@@ -170,7 +170,7 @@ import Testing
         #expect(Set(values).count == 1 && values[0] != nil, "seed \(seed)")
         for node in [1, 2] {
             #expect(network.nodes[node].messages.count == 20, "everything came by gossip, once; seed \(seed)")
-            #expect(!network.nodes[node].messages.contains(where: \.isRetained), "seed \(seed)")
+            #expect(!network.nodes[node].messages.contains { $0.isRetained }, "seed \(seed)")
         }
     }
 

@@ -41,6 +41,22 @@ import Testing
         #expect(try await a.unsubscribe("news"))
     }
 
+    @Test(.timeLimit(.minutes(1))) func theLastValueWaitsForWhoComesLate() async throws {
+        let a = try node(), b = try node()
+        try await b.connect(try address(a))
+        try await b.publishRetained("news", [1])
+        let cancelled = Task { try await b.waitForPeers(2, topic: "news") }
+        async let waiting = b.waitForPeers(1, topic: "news")
+        #expect(try await a.subscribe("news"))
+        let members = await first(a) { if case .members(let topic, let peers) = $0 { (topic, peers) } else { nil } }
+        #expect(members?.0 == "news" && members?.1 == [])
+        let message = await first(a) { if case .message(let message) = $0 { message } else { nil } }
+        #expect(message?.data == [1] && message?.isRetained == true && message?.origin == b.peerID)
+        #expect(try await waiting == [a.peerID])
+        cancelled.cancel()
+        await #expect(throws: CallError.cancelled) { try await cancelled.value }
+    }
+
     @Test(.timeLimit(.minutes(1))) func streamsCarryBytesBothWays() async throws {
         let a = try node(), b = try node()
         try await a.accept("/reverse/1.0.0")

@@ -99,6 +99,15 @@ def test_perf_moves_bytes(server: tuple[Node, str]) -> None:
     assert line["upload"] == 3_000_000 and line["download"] == 2_000_000 and line["upload_MBps"] > 0
 
 
+def test_a_retained_message_waits_for_who_comes_late(server: tuple[Node, str]) -> None:
+    holder, address = server
+    assert run("pub", "news", "kept", "--retain", "-b", address).returncode == 0
+    holder.wait_for("message", data="kept")
+    late = Node("sub", "news", "--count", "1", "-b", address)
+    assert late.wait_for("message")["retained"] is True
+    assert late.wait() == 0
+
+
 def test_pub_reaches_who_follows(server: tuple[Node, str]) -> None:
     node, address = server
     assert run("pub", "news", "hello", "world", "-b", address).returncode == 0

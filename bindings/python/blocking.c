@@ -103,6 +103,21 @@ static PyObject *node_topic_peers(PyObject *self, PyObject *argument) {
     return result;
 }
 
+static PyObject *node_wait_for_peers(PyObject *self, PyObject *arguments) {
+    meshnet_node_t *node = handle_of(self);
+    const char *topic;
+    Py_ssize_t count;
+    int timeout_ms;
+    meshnet_peer_list_t *peers = NULL;
+    if (node == NULL || !PyArg_ParseTuple(arguments, "sni:wait_for_peers", &topic, &count, &timeout_ms)) {
+        return NULL;
+    }
+    WITHOUT_LOCK(code, meshnet_wait_for_peers(node, topic, (size_t)count, timeout_ms, &peers))
+    PyObject *result = code == MESHNET_OK ? peers_to_list(peers) : raise_code(state_of(self), code);
+    meshnet_peer_list_free(peers);
+    return result;
+}
+
 static PyObject *node_address_problems(PyObject *self, PyObject *Py_UNUSED(nothing)) {
     meshnet_node_t *node = handle_of(self);
     meshnet_address_problem_list_t *problems = NULL;
@@ -164,6 +179,18 @@ static PyObject *node_publish(PyObject *self, PyObject *arguments) {
         return NULL;
     }
     WITHOUT_LOCK(code, meshnet_publish(node, topic, data.buf, (size_t)data.len))
+    PyBuffer_Release(&data);
+    RETURN_NONE_OR_RAISE(self, code);
+}
+
+static PyObject *node_publish_retained(PyObject *self, PyObject *arguments) {
+    meshnet_node_t *node = handle_of(self);
+    const char *topic;
+    Py_buffer data;
+    if (node == NULL || !PyArg_ParseTuple(arguments, "sy*:publish_retained", &topic, &data)) {
+        return NULL;
+    }
+    WITHOUT_LOCK(code, meshnet_publish_retained(node, topic, data.buf, (size_t)data.len))
     PyBuffer_Release(&data);
     RETURN_NONE_OR_RAISE(self, code);
 }
@@ -265,7 +292,9 @@ const PyMethodDef node_blocking_methods[] = {
     ENTRY(subscribe, METH_O, ", topic, /"),
     ENTRY(unsubscribe, METH_O, ", topic, /"),
     ENTRY(publish, METH_VARARGS, ", topic, data, /"),
+    ENTRY(publish_retained, METH_VARARGS, ", topic, data, /"),
     ENTRY(topic_peers, METH_O, ", topic, /"),
+    ENTRY(wait_for_peers, METH_VARARGS, ", topic, count, timeout_ms, /"),
     ENTRY(stream_open, METH_VARARGS, ", peer_id, protocol_ids, timeout_ms, /"),
     ENTRY(accept, METH_O, ", protocol_id, /"),
     ENTRY(stop_accepting, METH_O, ", protocol_id, /"),

@@ -97,9 +97,9 @@ PyObject *event_to_tuple(module_state *state, call_table *calls, const meshnet_e
         return Py_BuildValue("iNNiiNi", type, text_or_none(event->peer_id), text_or_none(event->address), (int)event->direction,
                              (int)event->cause, text_or_none(event->detail), (int)event->system_errno);
     case MESHNET_EVENT_MESSAGE:
-        return Py_BuildValue("iNNNN", type, topic_text(event),
+        return Py_BuildValue("iNNNNN", type, topic_text(event),
                              PyBytes_FromStringAndSize((const char *)event->data, (Py_ssize_t)event->data_length),
-                             text_or_none(event->origin), text_or_none(event->peer_id));
+                             text_or_none(event->origin), text_or_none(event->peer_id), PyBool_FromLong(event->retained));
     case MESHNET_EVENT_SUBSCRIPTION:
         return Py_BuildValue("iNNN", type, text_or_none(event->peer_id), topic_text(event), PyBool_FromLong(event->subscribed));
     case MESHNET_EVENT_IDENTIFIED:

@@ -108,6 +108,40 @@ static PyObject *node_publish_start(PyObject *self, PyObject *arguments) {
     return result;
 }
 
+static PyObject *node_publish_retained_start(PyObject *self, PyObject *arguments) {
+    meshnet_node_t *node = handle_of(self);
+    const char *topic;
+    Py_buffer data;
+    meshnet_ticket_t ticket = {0};
+    if (node == NULL || !PyArg_ParseTuple(arguments, "sy*:publish_retained_start", &topic, &data)) {
+        return NULL;
+    }
+    call *entry = begin(self, CALL_NOTHING);
+    PyObject *result = NULL;
+    if (entry != NULL) {
+        int32_t code = meshnet_publish_retained_start(node, topic, data.buf, (size_t)data.len, &ticket);
+        result = finish(self, entry, code, ticket);
+    }
+    PyBuffer_Release(&data);
+    return result;
+}
+
+static PyObject *node_wait_for_peers_start(PyObject *self, PyObject *arguments) {
+    meshnet_node_t *node = handle_of(self);
+    const char *topic;
+    Py_ssize_t count;
+    meshnet_ticket_t ticket = {0};
+    if (node == NULL || !PyArg_ParseTuple(arguments, "sn:wait_for_peers_start", &topic, &count)) {
+        return NULL;
+    }
+    call *entry = begin(self, CALL_PEERS);
+    if (entry == NULL) {
+        return NULL;
+    }
+    int32_t code = meshnet_wait_for_peers_start(node, topic, (size_t)count, &ticket);
+    return finish(self, entry, code, ticket);
+}
+
 static PyObject *node_stream_open_start(PyObject *self, PyObject *arguments) {
     meshnet_node_t *node = handle_of(self);
     const char *peer_id;
@@ -234,7 +268,9 @@ const PyMethodDef node_started_methods[] = {
     ENTRY(subscribe_start, METH_O, ", topic, /"),
     ENTRY(unsubscribe_start, METH_O, ", topic, /"),
     ENTRY(publish_start, METH_VARARGS, ", topic, data, /"),
+    ENTRY(publish_retained_start, METH_VARARGS, ", topic, data, /"),
     ENTRY(topic_peers_start, METH_O, ", topic, /"),
+    ENTRY(wait_for_peers_start, METH_VARARGS, ", topic, count, /"),
     ENTRY(stream_open_start, METH_VARARGS, ", peer_id, protocol_ids, /"),
     ENTRY(accept_start, METH_O, ", protocol_id, /"),
     ENTRY(stop_accepting_start, METH_O, ", protocol_id, /"),

@@ -175,12 +175,16 @@ class Disconnected:
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """A message of a topic. `origin` is who wrote it (None: unsigned), `received_from` the neighbour that delivered it."""
+    """A message of a topic. `origin` is who wrote it (None: unsigned), `received_from` the neighbour that delivered it.
+
+    `retained`: the last value of the topic, from before we followed it (`publish_retained`).
+    """
 
     topic: str
     data: bytes
     origin: str | None
     received_from: str
+    retained: bool = False
 
 
 @dataclass(frozen=True, slots=True)

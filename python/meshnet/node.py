@@ -238,6 +238,17 @@ class Node(NodeOptions):
         """The connected peers that follow a topic. `NotSubscribedError`: neither we nor any of them do."""
         return peers_of(await self._call("topic_peers_start", topic))
 
+    async def publish_retained(self, topic: str, data: bytes | bytearray | memoryview) -> None:
+        """As `publish`; the message is also kept as the topic's last value: who follows the topic later gets it from anybody who follows it now,
+        as a `Message` with `retained`. Succeeds also where nobody follows the topic yet. Of at most 1 MiB.
+        """
+        await self._call("publish_retained_start", topic, data)
+
+    async def wait_for_peers(self, count: int, topic: str, *, timeout: float | None = None) -> list[Peer]:
+        """Waits until so many connected peers follow the topic, and gives those that follow it then."""
+        driver = self._running
+        return peers_of(await driver.call(driver.core.native.wait_for_peers_start, topic, count, timeout=timeout))
+
     # Streams
 
     async def open_stream(self, peer_id: str, protocols: str | Sequence[str], *, timeout: float | None = None) -> Stream:

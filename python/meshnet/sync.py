@@ -449,6 +449,16 @@ class SyncNode(NodeOptions):
         """The connected peers that follow a topic. `NotSubscribedError`: neither we nor any of them do."""
         return peers_of(self._call("topic_peers_start", topic))
 
+    def publish_retained(self, topic: str, data: bytes | bytearray | memoryview) -> None:
+        """As `publish`; the message is also kept as the topic's last value: who follows the topic later gets it from anybody who follows it now,
+        as a `Message` with `retained`. Succeeds also where nobody follows the topic yet. Of at most 1 MiB.
+        """
+        self._call("publish_retained_start", topic, data)
+
+    def wait_for_peers(self, count: int, topic: str, *, timeout: float | None = None) -> list[Peer]:
+        """Waits until so many connected peers follow the topic, and gives those that follow it then."""
+        return peers_of(self._call("wait_for_peers_start", topic, count, timeout=timeout))
+
     # Streams
 
     def open_stream(self, peer_id: str, protocols: str | Sequence[str], *, timeout: float | None = None) -> SyncStream:

@@ -61,6 +61,37 @@ async def test_messages_reach_those_who_follow() -> None:
         assert await first.unsubscribe("news") and not await first.unsubscribe("news")
 
 
+async def test_the_last_value_waits_for_who_comes_late() -> None:
+    async with connected_pair() as (first, second):
+        events = second.events()
+        await first.publish_retained("news", b"zero")
+        await first.publish_retained("news", b"one")
+        assert await second.subscribe("news")
+        message = await next_of(events, meshnet.Message)
+        assert (message.data, message.origin, message.retained) == (b"one", first.peer_id, True)
+        assert [peer.peer_id for peer in await first.wait_for_peers(1, "news", timeout=PATIENCE)] == [second.peer_id]
+        await first.publish("news", b"two")
+        message = await next_of(events, meshnet.Message)
+        assert (message.data, message.retained) == (b"two", False)
+        with pytest.raises(meshnet.MessageTooLargeError):
+            await first.publish_retained("news", bytes((1 << 20) + 1))
+
+
+async def test_waiting_for_peers_ends_when_they_come() -> None:
+    async with connected_pair() as (first, second):
+        assert await first.wait_for_peers(0, "news") == []
+        with pytest.raises(TimeoutError):
+            await first.wait_for_peers(1, "news", timeout=0.05)
+        waiting = asyncio.ensure_future(first.wait_for_peers(1, "news"))
+        cancelled = asyncio.ensure_future(first.wait_for_peers(2, "news"))
+        await asyncio.sleep(0)
+        await second.subscribe("news")
+        assert [peer.peer_id for peer in await asyncio.wait_for(waiting, PATIENCE)] == [second.peer_id]
+        cancelled.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await cancelled
+
+
 async def test_many_messages_come_in_order() -> None:
     async with topic_pair() as (first, second):
         events = second.events()

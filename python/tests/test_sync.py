@@ -48,6 +48,13 @@ def test_messages() -> None:
         assert (message.topic, message.data, message.origin) == ("news", b"hello", first.peer_id)
         assert [peer.peer_id for peer in first.topic_peers("news")] == [second.peer_id]
         assert [peer.peer_id for peer in first.peers()] == [second.peer_id]
+        assert [peer.peer_id for peer in first.wait_for_peers(1, "news", timeout=PATIENCE)] == [second.peer_id]
+        with pytest.raises(TimeoutError):
+            first.wait_for_peers(2, "news", timeout=0.05)
+        first.publish_retained("late", b"value")
+        second.subscribe("late")
+        message = sync_next_of(at_second, meshnet.Message)
+        assert (message.data, message.retained) == (b"value", True)
         assert first.unsubscribe("news") and not first.unsubscribe("news")
         assert 0 < first.ping(second.peer_id, timeout=PATIENCE) < PATIENCE
         assert first.perf(second.peer_id, upload=1000, timeout=PATIENCE).upload >= 0

@@ -119,6 +119,7 @@ extension Swarm {
     /// Nothing more is taken on this stream, and the peer is told why.
     mutating func refuseInbound(_ refusal: MessageRefusal, _ lane: Lane, _ at: Int) {
         dropAssembly(lane, at)
+        messages.channels[at].into[lane].receiver.forgetBody()
         guard let place = messages.channels[at].into[lane].place else { return }
         reply(.refuse(refusal), lane, at)
         connections[place.connection]?.streams[place.stream] = .finished
@@ -279,7 +280,6 @@ extension Swarm {
             actions.append(.spool(spool, .discard))
         }
         messages.channels[at].into[lane].assembly = nil
-        messages.channels[at].into[lane].receiver.forgetBody()
     }
 
     private mutating func complete(_ head: MessageHead, _ sequence: UInt64, _ byteCount: Int, _ lane: Lane, _ at: Int) {

@@ -95,8 +95,12 @@ package final class Engine: Sendable {
         return discovery
     }
 
-    package func submit(_ command: Command, completion: @escaping Completion<Outcome>) {
-        if let error = mailbox.post(.command(command, mailbox.makeTicket(), completion)) { completion(.failure(error)) }
+    /// The ticket is for `cancel`.
+    @discardableResult
+    package func submit(_ command: Command, completion: @escaping Completion<Outcome>) -> Ticket {
+        let ticket = mailbox.makeTicket()
+        if let error = mailbox.post(.command(command, ticket, completion)) { completion(.failure(error)) }
+        return ticket
     }
 
     /// The result arrives in `queue` as `.completion`. Throws `.closed` and `.limitReached`.

@@ -27,7 +27,7 @@ package final class SendCall: @unchecked Sendable {
     let message: OutboundMessage
     let bodies: Bodies
     let count: Int
-    let byteCount: Int
+    package let byteCount: Int
     let tracking: Tracking
     /// Of the first tracked message; the others follow.
     let firstTicket: Ticket

@@ -127,6 +127,51 @@ static void a_message_arrives_with_its_author(void) {
     close_pair(&pair);
 }
 
+static void the_last_value_waits_for_who_comes_late(void) {
+    static uint8_t large[(1 << 20) + 1];
+    pair_t pair;
+    meshnet_event_t *event;
+    meshnet_peer_list_t *peers = NULL;
+    meshnet_ticket_t ticket;
+    REQUIRE(open_pair(&pair));
+    REQUIRE_OK(meshnet_publish_retained(pair.bob, "news", (const uint8_t *)"old", 3));
+    REQUIRE_OK(meshnet_publish_retained_start(pair.bob, "news", (const uint8_t *)"new", 3, &ticket));
+    event = await_completion(pair.bob, ticket);
+    REQUIRE(event != NULL && event->code == MESHNET_OK);
+    meshnet_event_free(event);
+    REQUIRE_OK(meshnet_wait_for_peers_start(pair.bob, "news", 1, &ticket));
+    REQUIRE_OK(meshnet_subscribe(pair.alice, "news", NULL));
+    event = await_event(pair.alice, MESHNET_EVENT_MEMBERS);
+    REQUIRE(event != NULL && strcmp(event->topic, "news") == 0 && event->peers->count == 0);
+    meshnet_event_free(event);
+    event = await_event(pair.alice, MESHNET_EVENT_MESSAGE);
+    REQUIRE(event != NULL && event->retained && event->data_length == 3 && memcmp(event->data, "new", 3) == 0);
+    REQUIRE(strcmp(event->origin, pair.bob_id) == 0);
+    meshnet_event_free(event);
+    event = await_completion(pair.bob, ticket);
+    REQUIRE(event != NULL && event->peers->count == 1 && strcmp(event->peers->items[0]->peer_id, pair.alice_id) == 0);
+    meshnet_event_free(event);
+    REQUIRE_OK(meshnet_publish(pair.bob, "news", (const uint8_t *)"now", 3));
+    event = await_event(pair.alice, MESHNET_EVENT_MESSAGE);
+    REQUIRE(event != NULL && !event->retained && memcmp(event->data, "now", 3) == 0);
+    meshnet_event_free(event);
+    REQUIRE_OK(meshnet_wait_for_peers(pair.bob, "news", 1, PATIENCE, &peers));
+    REQUIRE(peers != NULL && peers->count == 1);
+    meshnet_peer_list_free(peers);
+    REQUIRE_OK(meshnet_wait_for_peers(pair.bob, "news", 0, 0, NULL));
+    REQUIRE_CODE(MESHNET_ERROR_TIMED_OUT, meshnet_wait_for_peers(pair.bob, "news", 2, 10, &peers));
+    REQUIRE(peers == NULL);
+    REQUIRE_CODE(MESHNET_ERROR_INVALID_ARGUMENT, meshnet_wait_for_peers(pair.bob, "news", SIZE_MAX, 10, NULL));
+    REQUIRE_OK(meshnet_wait_for_peers_start(pair.bob, "news", 2, &ticket));
+    REQUIRE_OK(meshnet_cancel(pair.bob, ticket));
+    event = await_completion(pair.bob, ticket);
+    REQUIRE(event != NULL && event->code == MESHNET_ERROR_CANCELLED);
+    meshnet_event_free(event);
+    REQUIRE_CODE(MESHNET_ERROR_MESSAGE_TOO_LARGE, meshnet_publish_retained(pair.bob, "news", large, sizeof large));
+    REQUIRE_CODE(MESHNET_ERROR_INVALID_TOPIC, meshnet_publish_retained(pair.bob, "", large, 1));
+    close_pair(&pair);
+}
+
 static void a_large_message_arrives_whole(void) {
     size_t length = 4 << 20, index;
     uint8_t *data = (uint8_t *)malloc(length);
@@ -290,6 +335,7 @@ int main(void) {
     RUN(connecting_fails_for_its_own_reasons);
     RUN(another_private_network_is_told_from_silence);
     RUN(a_message_arrives_with_its_author);
+    RUN(the_last_value_waits_for_who_comes_late);
     RUN(a_large_message_arrives_whole);
     RUN(following_twice_changes_nothing);
     RUN(messages_fail_for_their_own_reasons);
