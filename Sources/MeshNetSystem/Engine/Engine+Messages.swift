@@ -16,9 +16,35 @@ extension Engine {
     package func send(
         _ message: OutboundMessage, _ bytes: [UInt8], accepted: SendCall.Completion?, ended: SendCall.Completion?
     ) -> SendCall {
-        let call = SendCall(message, .owned(bytes), firstTicket: mailbox.makeTicket(), accepted: accepted, ended: ended)
-        if let error = check(bytes.count) ?? mailbox.post(.send(call)) { call.refuse(error) }
+        var bodies = SendCall.Bodies.owned(bytes), refusal = check(bytes.count)
+        if refusal == nil, bytes.count > spoolThreshold {
+            do throws(CallError) { bodies = .file(try bytes.withView { view throws(CallError) in try spooled(view) }) } catch { refusal = error }
+        }
+        return post(SendCall(message, bodies, firstTicket: mailbox.makeTicket(), accepted: accepted, ended: ended), refusal)
+    }
+
+    /// As `send`, with the content of a file that `spoolFolder` made and the caller filled.
+    @discardableResult
+    package func send(
+        _ message: OutboundMessage, _ file: OutgoingFile, accepted: SendCall.Completion?, ended: SendCall.Completion?
+    ) -> SendCall {
+        post(SendCall(message, .file(file), firstTicket: mailbox.makeTicket(), accepted: accepted, ended: ended), check(file.byteCount))
+    }
+
+    private func post(_ call: SendCall, _ refusal: CallError?) -> SendCall {
+        if let error = refusal ?? mailbox.post(.send(call)) { call.refuse(error) }
         return call
+    }
+
+    /// Blocks for the disk.
+    private func spooled(_ bytes: UnsafeRawBufferPointer) throws(CallError) -> OutgoingFile {
+        do throws(StorageProblem) {
+            let file = try spoolFolder.makeFile()
+            try file.append(bytes)
+            return file
+        } catch {
+            throw .storage(error)
+        }
     }
 
     /// Takes back what the peer has not acknowledged: it ends with `error`, and the reply of a request is not awaited any longer.
@@ -35,7 +61,7 @@ extension Engine {
         var total = SendReport(), start = 0
         while start < bodies.count {
             var end = start, bytes = 0
-            while end < bodies.count, end - start < Self.pieceCount, end == start || bytes + bodies[end].count <= Self.pieceByteCount {
+            while end < bodies.count, end == start || isFit(bodies[end], behind: bodies[start], count: end - start, bytes) {
                 if let error = check(bodies[end].count) {
                     guard end == start else { break }
                     total.failure = error
@@ -54,6 +80,11 @@ extension Engine {
         return total
     }
 
+    /// Whether it goes with those before it. A large one goes alone, in its file.
+    private func isFit(_ body: UnsafeRawBufferPointer, behind first: UnsafeRawBufferPointer, count: Int, _ byteCount: Int) -> Bool {
+        count < Self.pieceCount && byteCount + body.count <= Self.pieceByteCount && max(first.count, body.count) <= spoolThreshold
+    }
+
     private func block(
         _ message: OutboundMessage, _ bodies: [UnsafeRawBufferPointer], _ tracking: SendCall.Tracking, until point: SendPoint, _ deadline: Instant?
     ) -> SendReport {
@@ -62,8 +93,12 @@ extension Engine {
         let waiter = Waiter<SendReport>()
         let completion: SendCall.Completion = { waiter.fulfil(.success($0)) }
         let tickets = mailbox.makeTickets(tracking == .each ? bodies.count : 1)
+        var content = SendCall.Bodies.lent(bodies)
+        if let large = bodies.first, large.count > spoolThreshold {
+            do throws(CallError) { content = .file(try spooled(large)) } catch { return SendReport(failure: error) }
+        }
         let call = SendCall(
-            message, .lent(bodies), tracking: tracking, firstTicket: tickets, accepted: point == .accepted ? completion : nil,
+            message, content, tracking: tracking, firstTicket: tickets, accepted: point == .accepted ? completion : nil,
             ended: point == .delivered ? completion : nil)
         if let error = mailbox.post(.send(call)) { return SendReport(failure: error) }
         var result = waiter.wait(until: deadline)

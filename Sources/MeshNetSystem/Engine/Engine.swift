@@ -16,6 +16,10 @@ package final class Engine: Sendable {
     let mailbox: Mailbox
     let thread: ReactorThread
     package let messageSizeLimit: Int
+    /// A larger message lies in a file, which its sender fills.
+    let spoolThreshold: Int
+    /// Where `makeFile` makes one for a large message.
+    package let spoolFolder: SpoolFolder
     /// The environment as it was at the start; nil: not looked at.
     private let settings: Settings?
 
@@ -38,7 +42,9 @@ package final class Engine: Sendable {
         let listeners = try Listeners.open(configuration, system: system)
         localPeer = configuration.identity.peerID
         messageSizeLimit = configuration.messages.maximumMessageSize
+        spoolThreshold = configuration.messages.spoolThreshold
         let storage = try Self.openStorage(configuration.messages)
+        spoolFolder = storage.spool.folder
         do throws(SystemError) {
             let queue = try EventQueue(limits: configuration.limits), mailbox = try Mailbox()
             let inbox = try Inbox(settlements: Settlements(wakeup: mailbox.wakeup))

@@ -13,8 +13,22 @@ extension Loop {
         for index in 0..<call.count {
             let ticket = call.ticket(of: index)
             if let ticket { sends[ticket] = TrackedSend(call: call) }
-            call.withBody(index) { swarm.send(call.message, .view($0), ticket: ticket, now: now) }
+            if let file = call.file {
+                send(call.message, file, ticket)
+            } else {
+                call.withBody(index) { swarm.send(call.message, .view($0), ticket: ticket, now: now) }
+            }
             drain()
+        }
+    }
+
+    private func send(_ message: OutboundMessage, _ file: OutgoingFile, _ ticket: Ticket?) {
+        do throws(StorageProblem) {
+            let spool = try storage.spool.adopt(file)
+            swarm.send(message, .spooled(spool, byteCount: file.byteCount), ticket: ticket, now: now)
+        } catch {
+            announce(.storage(error))
+            if let ticket { completed(ticket, .failure(.storage(error))) }
         }
     }
 
@@ -32,8 +46,21 @@ extension Loop {
     }
 
     private func replyBody(_ outcome: Outcome) -> Delivery.Body? {
-        guard case .reply(.bytes(let bytes)) = outcome else { return nil }
-        return .bytes(bytes)
+        switch outcome {
+        case .reply(.bytes(let bytes)): .bytes(bytes)
+        case .reply(.spooled(let spool, let byteCount)): .file(reader(byteCount) { () throws(StorageProblem) in
+            try storage.spool.release(spool, byteCount: byteCount)
+        })
+        default: nil
+        }
+    }
+
+    /// A file that cannot be opened is one that cannot be read: who reads learns it, and the message is not lost without a word.
+    private func reader(_ byteCount: Int, _ open: () throws(StorageProblem) -> SpoolReader) -> SpoolReader {
+        do throws(StorageProblem) { return try open() } catch {
+            announce(.storage(error))
+            return SpoolReader(path: "", byteCount: byteCount)
+        }
     }
 
     func cancel(_ call: SendCall, _ error: CallError) {
@@ -47,14 +74,22 @@ extension Loop {
 
     func deliver(_ message: InboundMessage, _ bytes: UnsafeRawBufferPointer) { arrived.append(message, bytes) }
 
+    func deliver(_ message: InboundMessage, _ spool: SpoolID, _ byteCount: Int) {
+        arrived.append(message, .file(reader(byteCount) { () throws(StorageProblem) in try storage.spool.reader(of: spool, byteCount: byteCount) }))
+    }
+
     /// Tells the swarm what the application is done with.
     func serveSettlements() {
         inbox.settlements.take(into: &settled)
-        for delivery in settled {
+        settle(settled)
+        settled.removeAll(keepingCapacity: true)
+    }
+
+    func settle(_ deliveries: [Delivery]) {
+        for delivery in deliveries {
             swarm.settled(delivery.message, byteCount: delivery.byteCount, now: now)
             drain()
         }
-        settled.removeAll(keepingCapacity: true)
     }
 
     /// Whoever still waits for the end of a message learns that the node closes. After the swarm's last word.

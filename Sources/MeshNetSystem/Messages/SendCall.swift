@@ -19,6 +19,8 @@ package final class SendCall: @unchecked Sendable {
     enum Bodies {
         case owned([UInt8])
         case lent([UnsafeRawBufferPointer])
+        /// One large message.
+        case file(OutgoingFile)
     }
 
     /// Which of the messages have a ticket. One that is followed by a tracked one needs none while nothing can end it alone: a lane is in order.
@@ -52,6 +54,8 @@ package final class SendCall: @unchecked Sendable {
         switch bodies {
         case .owned(let bytes): (count, byteCount) = (1, bytes.count)
         case .lent(let views): (count, byteCount) = (views.count, views.reduce(0) { $0 + $1.count })
+        // Its bytes are not in memory.
+        case .file: (count, byteCount) = (1, 0)
         }
     }
 
@@ -72,7 +76,12 @@ package final class SendCall: @unchecked Sendable {
         switch bodies {
         case .owned(let bytes): bytes.withUnsafeBytes(use)
         case .lent(let views): use(views[index])
+        case .file: break
         }
+    }
+
+    var file: OutgoingFile? {
+        if case .file(let file) = bodies { file } else { nil }
     }
 
     // MARK: What becomes of them
