@@ -61,7 +61,7 @@ extension Node {
     /// - Parameter addresses: where it may be found, beside those that are known.
     public func reconnect(_ peer: PeerID, at addresses: [Multiaddr] = []) async throws(CallError) { _ = try await run(.reconnect(peer, addresses)) }
 
-    /// Tells the peer goodbye for this reason, of which 256 bytes are used, and keeps apart from it until `reconnect` here or there.
+    /// Tells the peer goodbye for this reason, of which 256 bytes are used, and keeps apart from it until `reconnect` here.
     public func closePeer(_ peer: PeerID, reason: String = "") async throws(CallError) { _ = try await run(.close(peer, reason: reason)) }
 
     /// The state of the channel to a peer; nil: there is none.
