@@ -27,6 +27,15 @@ extension KeyPair {
         }
     }
 
+    /// Writes the identity in place of another one, which is kept under the name that is returned; nil: there was none.
+    public func replace(at path: String) throws(FileError) -> String? {
+        do throws(KeyFileError) {
+            return try KeyFile.replace(self, path)
+        } catch {
+            throw FileError(path: path, reason: error.description)
+        }
+    }
+
     /// The identity in the file, which is made if it is not there.
     public static func loadOrCreate(at path: String) throws(FileError) -> KeyPair {
         do throws(KeyFileError) {

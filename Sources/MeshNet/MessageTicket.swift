@@ -5,6 +5,7 @@ import MeshNetSystem
 public final class MessageTicket: Sendable {
     private struct State {
         var call: SendCall?
+        var byteCount = 0
         var isCancelled = false
         var end: Result<Void, CallError>?
         var waiters: [CheckedContinuation<Result<Void, CallError>, Never>] = []
@@ -32,6 +33,9 @@ public final class MessageTicket: Sendable {
     /// Returns when the peer has the message; throws what `end` says otherwise.
     public func delivered() async throws(CallError) { try await end.get() }
 
+    /// Of the message.
+    public var byteCount: Int { state.with { $0.byteCount } }
+
     /// nil: it has not ended yet.
     public var current: Result<Void, CallError>? { state.with { $0.end } }
 
@@ -46,7 +50,8 @@ public final class MessageTicket: Sendable {
 
     func attach(_ call: SendCall) {
         let isCancelled = state.with { state -> Bool in
-            state.call = call
+            if state.end == nil { state.call = call }
+            state.byteCount = call.byteCount
             return state.isCancelled
         }
         if isCancelled { engine.cancel(call) }

@@ -7,6 +7,8 @@ enum Help {
             meshnet discover                     show who is found, by what, and what becomes of it
             meshnet doctor [PEER|ADDR]           say why somebody, or anybody, is not connected
             meshnet ping ADDR                    connect, and measure round trips
+            meshnet send PEER|ADDR TEXT          send a message to one node, and wait until it is there
+            meshnet listen                       print, save or answer the messages that arrive
             meshnet pub TOPIC [MESSAGE]          publish a message, or each line of the standard input
             meshnet sub TOPIC...                 print the messages of topics
             meshnet chat [TOPIC]                 both at once, line by line
@@ -24,8 +26,10 @@ enum Help {
         Options of every node (each has an environment variable; the option wins):
             -b, --bootstrap-peers LIST   addresses between commas, dialled until they answer   MESHNET_BOOTSTRAP_PEERS
             -p, --listen-port PORT       TCP port, 0 for any (also --libp2p-port)              MESHNET_LISTEN_PORT
-            -k, --key FILE               identity; made with mode 0600 if it is not there,
-                                         a new one for each run without this option            MESHNET_KEY_FILE
+            -k, --key FILE               identity; made with mode 0600 if it is not there. Without this
+                                         option: the key of the state directory, else the user's,
+                                         $XDG_STATE_HOME/meshnet/key                           MESHNET_KEY_FILE
+                --ephemeral              a new identity for this run alone                     MESHNET_EPHEMERAL=1
                 --psk FILE               swarm.key of a private network                        MESHNET_PSK_FILE
             -j, --json                   one JSON object a line                                MESHNET_JSON=1
 
@@ -47,17 +51,27 @@ enum Help {
                                           and cannot be taken off again: read docs/headscale.md first
             --tailscale-socket PATH, --tailscale-api-key-file FILE, --tailscale-client-id ID,
             --tailscale-client-secret-file FILE, --tailscale-port PORT, --tailscale-tag TAG: a tailnet, for mode tailscale
+
+        Messages to one peer (variables: the same words, as MESHNET_STATE_DIR; more in docs/messages.md):
+            --state-dir DIR               queues, numbers and addresses outlive the process; one node at a time
+            --queue-messages N, --queue-bytes N   that may wait for one peer (10000, 67108864)
+            --receive-bytes N             received of one peer and lane, and not yet taken (4194304)
+            --maximum-message-size N      both ways (1073741824)
+            --reconnect-attempts N        failed rounds of dialling until messages fail (0: never)
         """
 
     static func text(_ command: Subcommand) -> String {
         switch command {
         case .id: """
-            meshnet id [--key FILE [--new]]: print the peer id of an identity in its three forms.
+            meshnet id [--key FILE] [--new]: print the peer id of an identity in its three forms.
 
-                --key FILE   the identity; made with mode 0600 if it is not there
-                --new        fail if it is there, rather than print it
+                --key FILE    the identity; made with mode 0600 if it is not there. Without it that of the user,
+                              $XDG_STATE_HOME/meshnet/key or ~/.local/state/meshnet/key
+                --new         a new one in its place, as after a machine was cloned with its key; the old one is kept aside
+                --ephemeral   a new one that is not kept
 
-                meshnet id --key node.key
+                meshnet id
+                meshnet id --new
             """
         case .run: """
             meshnet run: run a node until it is interrupted, and tell what happens to it.
@@ -92,6 +106,31 @@ enum Help {
                 -c, --count N   so many pings (4)
 
                 meshnet ping /ip4/192.168.1.7/tcp/4001
+            """ + common
+        case .send: """
+            meshnet send PEER|ADDR TEXT...
+            meshnet send PEER|ADDR --file FILE
+            meshnet send PEER|ADDR -: send a message to one node and wait until it has it. "-" is the standard input. A peer id is found
+            by discovery, and dialled until the time is over.
+
+                -f, --file FILE        the content of a file
+                    --lane LANE        control, normal or bulk (normal; bulk for files)
+                    --deadline SECONDS give up after so long (30)
+                    --request          wait for the reply, and print it
+
+                meshnet send /ip4/192.168.1.7/tcp/4001 hello
+                meshnet send 12D3KooW... --file backup.tar --deadline 3600
+            """ + common
+        case .listen: """
+            meshnet listen: print the messages that other nodes send to this one, until it is interrupted.
+
+                    --save DIR     save each in a file of this folder, which is made if it is not there
+                    --reply TEXT   answer requests with this
+                -c, --count N      end after so many messages
+                -s, --seconds N    end after so many seconds
+
+                meshnet listen --listen-port 4001
+                meshnet listen --save inbox --state-dir state
             """ + common
         case .pub: """
             meshnet pub TOPIC [MESSAGE]: publish a message, or each line of the standard input.

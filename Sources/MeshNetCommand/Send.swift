@@ -1,41 +1,54 @@
-import Glibc
 import MeshNet
 
 /// Sends one message and waits until the peer has it.
 func runSend(_ options: Options) async throws {
     guard let target = options.operands.first else { throw Failure.usage("a peer or an address is missing", .send) }
-    let content = try content(of: options)
+    let content = try Content(options)
+    if options.asksReply, case .file = content { throw Failure.usage("--request sends a text", .send) }
     let node = try startNode(options), report = Report(options)
     Background.closeOnInterrupt(node, after: nil)
     let peer = try await reach(target, node)
-    do throws(CallError) {
-        try await options.asksReply ? request(content, peer, node, options, report) : send(content, peer, node, options, report)
-    } catch {
+    do {
+        if options.asksReply, case .text(let text) = content {
+            try await request(text, peer, node, options, report)
+        } else {
+            try await send(content, peer, node, options, report)
+        }
+    } catch let error as CallError {
         let seconds = Report.format(options.deadline.seconds, digits: 0)
         throw Failure(error.description, remedy: "meshnet doctor \(target) says why it is not reached; --deadline waits longer than \(seconds) s.")
     }
     node.close()
 }
 
-private func send(_ content: [UInt8], _ peer: PeerID, _ node: Node, _ options: Options, _ report: Report) async throws(CallError) {
-    let ticket = try await node.send(content, to: peer, lane: options.lane ?? .normal, deadline: options.deadline)
-    report.line("accepted", [("peer", .text(peer.description)), ("bytes", .integer(Int64(content.count)))])
-    var progress = Progress(report: report, name: options.file ?? "message", total: content.count)
-    let watching = Task {
-        while ticket.current == nil, let channel = try? await node.channel(peer) {
-            progress.show(channel.sentBytes(of: content.count))
-            try? await Task.sleep(for: .milliseconds(100))
-        }
-        progress.end()
+private func send(_ content: Content, _ peer: PeerID, _ node: Node, _ options: Options, _ report: Report) async throws {
+    let ticket = switch content {
+    case .text(let text): try await node.send(text, to: peer, lane: options.lane ?? .normal, deadline: options.deadline)
+    case .file(let path): try await node.send(file: path, to: peer, lane: options.lane ?? .bulk, deadline: options.deadline)
     }
+    report.line("accepted", [("peer", .text(peer.description)), ("bytes", .integer(Int64(ticket.byteCount)))])
+    let watching = Task { await watch(ticket, to: peer, node, Progress(report: report, name: options.file ?? "message", total: ticket.byteCount)) }
     let end = await ticket.end
+    watching.cancel()
     await watching.value
     try end.get()
     report.line("delivered", [("peer", .text(peer.description)), ("seconds", .number(report.elapsed, digits: 3))])
 }
 
-private func request(_ content: [UInt8], _ peer: PeerID, _ node: Node, _ options: Options, _ report: Report) async throws(CallError) {
-    let reply = try await node.request(content, of: peer, lane: options.lane ?? .normal, timeout: options.deadline)
+/// Shows how much of a large message is on its way.
+private func watch(_ ticket: MessageTicket, to peer: PeerID, _ node: Node, _ progress: Progress) async {
+    guard ticket.byteCount >= Progress.smallest else { return }
+    var progress = progress
+    while ticket.current == nil, let channel = try? await node.channel(peer) {
+        if channel.sendingTotal == ticket.byteCount { progress.show(channel.sendingBytes) }
+        guard (try? await Task.sleep(for: .milliseconds(100))) != nil else { break }
+    }
+    if case .success = ticket.current { progress.show(ticket.byteCount) }
+    progress.end()
+}
+
+private func request(_ text: [UInt8], _ peer: PeerID, _ node: Node, _ options: Options, _ report: Report) async throws {
+    let reply = try await node.request(text, of: peer, lane: options.lane ?? .normal, timeout: options.deadline)
     report.line("reply", [("peer", .text(peer.description)), ("bytes", .integer(Int64(reply.count))), ("data", .text(String(decoding: reply, as: UTF8.self)))])
 }
 
@@ -51,23 +64,21 @@ private func reach(_ target: String, _ node: Node) async throws -> PeerID {
     return peer
 }
 
-/// What is sent: a file, the words behind the peer, or the standard input for "-".
-private func content(of options: Options) throws -> [UInt8] {
-    let words = Array(options.operands.dropFirst())
-    if let file = options.file {
-        guard words.isEmpty else { throw Failure.usage("a text and a file: give one of them", .send) }
-        return try read(file == "-" ? "/dev/stdin" : file)
-    }
-    if words == ["-"] { return try read("/dev/stdin") }
-    guard !words.isEmpty else { throw Failure.usage("a text, --file FILE or - is missing", .send) }
-    return Array(words.joined(separator: " ").utf8)
-}
+private enum Content {
+    case text([UInt8])
+    case file(String)
 
-/// A whole file; the node's own bound of a message decides what is too much.
-private func read(_ path: String) throws -> [UInt8] {
-    do throws(MessageFileError) {
-        return try MessageFileError.content(of: path, limit: MessageConfiguration().maximumMessageSize)
-    } catch {
-        throw Failure(error.description)
+    /// A file, the words behind the peer, or the standard input for "-".
+    init(_ options: Options) throws {
+        let words = Array(options.operands.dropFirst())
+        if let file = options.file {
+            guard words.isEmpty else { throw Failure.usage("a text and a file: give one of them", .send) }
+            self = .file(file == "-" ? "/dev/stdin" : file)
+        } else if words == ["-"] {
+            self = .file("/dev/stdin")
+        } else {
+            guard !words.isEmpty else { throw Failure.usage("a text, --file FILE or - is missing", .send) }
+            self = .text(Array(words.joined(separator: " ").utf8))
+        }
     }
 }

@@ -18,6 +18,19 @@ package struct SimulatedNode {
     package var writable: [StreamID] = []
     package var closed: [StreamID: CallError?] = [:]
 
+    /// Messages of peers, and what the application does with them.
+    package var inbox = SimulatedInbox()
+    /// nil: messages do not outlive the process.
+    package var store: SimulatedStore?
+
+    /// How often the process was started.
+    package internal(set) var life = 0
+    /// Tickets that ended more than once.
+    package internal(set) var repeatedTickets: [Ticket] = []
+    package internal(set) var isAsleep = false
+
+    var missed: [Arrival] = []
+    var transmits: [ConnectionID] = []
     var unread: [(StreamID, Int)] = []
     var links: [ConnectionID: Int] = [:]
     var lastTicket: UInt64 = 0
@@ -80,6 +93,9 @@ enum Arrival {
     case multicast(to: Int, [UInt8])
     case bytes(link: Int, from: Int, [UInt8])
     case ended(link: Int, to: Int, SocketEnd)
+    /// The application is done with its oldest message.
+    case settle(node: Int)
+    case call(() -> Void)
 }
 
 /// FNV-1a over times, nodes, events and bytes.

@@ -23,16 +23,20 @@ package final class Simulation {
     package private(set) var now = Instant(nanoseconds: 1_000_000_000)
     package var nodes: [SimulatedNode] = []
     /// A digest over everything that happened, in order.
-    package private(set) var trace = Trace()
+    package internal(set) var trace = Trace()
+    /// Called as things happen; must not call the simulation, but may plan calls by `at`.
+    package var onAccepted: ((_ node: Int, Ticket) -> Void)?
+    package var onCompletion: ((_ node: Int, Ticket, Result<Outcome, CallError>) -> Void)?
+    package var onDelivery: ((_ node: Int, Delivery) -> Void)?
 
     /// TCP dials and name look-ups so far.
     package private(set) var dials = 0
     package private(set) var lookups = 0
     package private(set) var multicasts = 0
 
-    private var random: RandomSource
+    var random: RandomSource
     var links: [Link] = []
-    private var arrivals = TimerQueue<Arrival>()
+    var arrivals = TimerQueue<Arrival>()
     /// The partition that each node is in; nodes hear only their own.
     private var side: [Int] = []
 
@@ -43,20 +47,25 @@ package final class Simulation {
 
     /// Adds a node that listens at 10.0.(n / 200).(n % 200 + 1), port 4001.
     @discardableResult
-    package func addNode(bootstrap: [String] = [], configure: (inout Configuration) -> Void = { _ in }) -> Int {
+    package func addNode(bootstrap: [String] = [], isStored: Bool = false, configure: (inout Configuration) -> Void = { _ in }) -> Int {
         let index = nodes.count
         var configuration = Configuration(identity: KeyPair(random: &random), bootstrapPeers: bootstrap, listenPort: 4001)
         configure(&configuration)
         let ip: [UInt8] = [10, 0, UInt8(index / 200), UInt8(index % 200 + 1)]
         nodes.append(SimulatedNode(index: index, address: SocketAddress(ip: ip, port: 4001), configuration: configuration))
         side.append(0)
+        if isStored { nodes[index].store = SimulatedStore() }
         start(index)
         return index
     }
 
-    /// Ends the node without a word; its connections go silent.
-    package func kill(_ index: Int) {
+    /// Ends the node without a word; its connections go silent. With `keepingStore` false its disk is wiped too.
+    package func kill(_ index: Int, keepingStore: Bool = true) {
         nodes[index].swarm = nil
+        nodes[index].isAsleep = false
+        nodes[index].missed = []
+        nodes[index].transmits = []
+        forgetProcess(of: index, keepingStore: keepingStore)
         for link in links.indices where links[link].isOpen && links[link].joins(index) { links[link].isSilent = true }
     }
 
@@ -104,6 +113,9 @@ package final class Simulation {
         return ticket
     }
 
+    /// Calls the body when the virtual clock shows this time.
+    package func at(_ time: Instant, _ body: @escaping () -> Void) { arrivals.set(.call(body), at: max(time, now)) }
+
     /// Direct use of a node's swarm, drained afterwards.
     package func with(_ index: Int, _ body: (inout Swarm, Instant) -> Void) {
         guard nodes[index].swarm != nil else { return }
@@ -113,12 +125,12 @@ package final class Simulation {
 
     private func step(limit: Instant) -> Bool {
         var next = arrivals.deadline
-        for node in nodes { next = earlier(next, node.swarm?.deadline) }
+        for node in nodes where !node.isAsleep { next = earlier(next, node.swarm?.deadline) }
         guard let next, next <= limit else { return false }
         now = max(now, next)
         while let arrival = arrivals.popExpired(now: now) { deliver(arrival) }
         for index in nodes.indices {
-            guard let deadline = nodes[index].swarm?.deadline, deadline <= now else { continue }
+            guard !nodes[index].isAsleep, let deadline = nodes[index].swarm?.deadline, deadline <= now else { continue }
             nodes[index].swarm?.handleTimeout(now: now)
             drain(index)
         }
@@ -128,6 +140,8 @@ package final class Simulation {
     private func start(_ index: Int) {
         nodes[index].swarm = Swarm(configuration: nodes[index].configuration, seed: random.bytes(32), now: now)
         nodes[index].links = [:]
+        nodes[index].life += 1
+        if let store = nodes[index].store { nodes[index].swarm?.restore(store.state(now: wall), now: now) }
         let address = nodes[index].address.multiaddr
         if let prefix = NetworkPrefix(ip: nodes[index].address.ip, length: 16) {
             nodes[index].swarm?.setInterfaces([NetworkInterface(name: "eth0", addresses: [prefix])], now: now)
@@ -140,18 +154,40 @@ package final class Simulation {
 
     // MARK: - The driver of one node
 
+    /// Far more than any turn needs.
+    private static let roundsOfATurn = 100_000
+
     func drain(_ index: Int) {
-        for _ in 0..<2 {
-            while let action = nodes[index].swarm?.poll() { perform(action, of: index) }
-            nodes[index].swarm?.flush(now: now)
+        var rounds = 0
+        while true {
+            rounds += 1
+            precondition(rounds < Self.roundsOfATurn, "seed \(seed): node \(index) never rests")
+            for _ in 0..<2 {
+                pollAll(index)
+                nodes[index].swarm?.flush(now: now)
+            }
+            pollAll(index)
+            // As a driver does: what is to be kept is on disk before anything is sent.
+            if commit(index) { continue }
+            let waiting = nodes[index].transmits
+            nodes[index].transmits = []
+            var moved = false
+            for id in waiting where transmit(id, from: index) { moved = true }
+            // A socket that is full says so when it takes bytes again.
+            if !moved { return }
         }
-        while let action = nodes[index].swarm?.poll() { perform(action, of: index) }
+    }
+
+    private func pollAll(_ index: Int) {
+        repeat {
+            while let action = nodes[index].swarm?.poll() { perform(action, of: index) }
+        } while serveInbox(index)
     }
 
     private func perform(_ action: SwarmAction, of index: Int) {
         switch action {
         case .connect(let id, let address): connect(index, id, to: address)
-        case .transmit(let id): transmit(id, from: index)
+        case .transmit(let id): nodes[index].transmits.append(id)
         case .close(let id): closeSocket(index, id)
         // The simulator has no sources of its own: tests report in their place.
         case .setReading, .configureSources: break
@@ -162,14 +198,16 @@ package final class Simulation {
         case .event(let event):
             trace.add(now, index, event)
             nodes[index].events.append((now, event))
-        case .complete(let ticket, let result): nodes[index].completions[ticket] = result
+        case .complete(let ticket, let result):
+            if nodes[index].completions.updateValue(result, forKey: ticket) != nil { nodes[index].repeatedTickets.append(ticket) }
+            onCompletion?(index, ticket, result)
         case .streamData(let stream, let bytes):
             nodes[index].received[stream, default: []].append(contentsOf: bytes)
             nodes[index].unread.append((stream, bytes.count))
         case .streamEnded(let stream): nodes[index].ended.append(stream)
         case .streamWritable(let stream): nodes[index].writable.append(stream)
         case .streamClosed(let stream, let error): nodes[index].closed[stream] = .some(error)
-        case .accepted, .deliver, .deliverSpooled, .spool, .store: break
+        case .accepted, .deliver, .deliverSpooled, .spool, .store: keep(action, of: index)
         }
         while let (stream, count) = nodes[index].unread.popLast() { nodes[index].swarm?.consumed(stream, count, now: now) }
     }
@@ -217,18 +255,20 @@ package final class Simulation {
         drain(index)
     }
 
-    private func transmit(_ id: ConnectionID, from index: Int) {
-        guard let link = nodes[index].links[id], links[link].isOpen, let end = links[link].end(index, id) else { return }
+    @discardableResult
+    private func transmit(_ id: ConnectionID, from index: Int) -> Bool {
+        guard let link = nodes[index].links[id], links[link].isOpen, let end = links[link].end(index, id) else { return false }
         var piece: [UInt8] = []
         let room = conditions.socketBuffer - links[link].ends[end].inFlight
         nodes[index].swarm?.withTransmitBuffers(id, { buffers in
             for buffer in buffers where piece.count < room { piece.append(contentsOf: buffer.prefix(room - piece.count)) }
             return piece.count
         }, now: now)
-        guard !piece.isEmpty else { return }
+        guard !piece.isEmpty else { return false }
         links[link].ends[end].inFlight += piece.count
         links[link].ends[end].waiting.append(piece)
         if !links[link].isSilent { sendNext(link, end) }
+        return true
     }
 
     /// Starts the journey of what waits, unless a partition or a silent peer holds it back.
@@ -257,6 +297,8 @@ package final class Simulation {
         return .nanoseconds(Int64.random(in: low...high, using: &random))
     }
 
+    func schedule(_ arrival: Arrival, at time: Instant) { arrivals.set(arrival, at: time) }
+
     private func schedule(_ arrival: Arrival) { arrivals.set(arrival, at: now + drawDelay()) }
 
     private func closeSocket(_ index: Int, _ id: ConnectionID) {
@@ -271,8 +313,10 @@ package final class Simulation {
         arrivals.set(.ended(link: link, to: end, cause), at: max(now + drawDelay(), last))
     }
 
-    private func deliver(_ arrival: Arrival) {
+    func deliver(_ arrival: Arrival) {
+        if let node = receiver(of: arrival), nodes[node].isAsleep { return nodes[node].missed.append(arrival) }
         switch arrival {
+        case .call(let body): body()
         case .dialled(let from, let connection, let target): accept(from: from, connection, at: target)
         case .connectFailed(let node, let connection, let errno):
             nodes[node].swarm?.connectFailed(connection, errno: errno, now: now)
@@ -286,6 +330,7 @@ package final class Simulation {
             packet.withView { nodes[node].swarm?.receivedMulticast($0, interface: Self.interface, now: now) }
             drain(node)
         case .bytes(let link, let from, let piece): deliver(piece, link, from)
+        case .settle(let node): settleOldest(node)
         case .ended(let link, let to, let cause):
             let end = links[link].ends[to]
             guard nodes[end.node].links[end.connection] == link else { return }

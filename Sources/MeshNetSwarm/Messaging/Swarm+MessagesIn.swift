@@ -45,6 +45,7 @@ extension Swarm {
         guard let peer = connections[id]?.peer, peers[peer] != nil, hello.first < LaneReceiver.maximumSequence,
             let at = try? openChannel(to: peer)
         else { return false }
+        guard mayOpenChannel(peer) else { return answerClosed(peer, stream, on: id) }
         let isNew = messages.channels[at].known.incarnation == nil
         guard meet(hello.incarnation, at) else { return false }
         connections[id]?.channel = at
@@ -74,6 +75,15 @@ extension Swarm {
             send(frame, on: stream, of: id, thenClose: false)
         }
         touchChannel(at)
+        return true
+    }
+
+    /// We closed the channel, and nobody here asked for it since: the peer is told again.
+    private mutating func answerClosed(_ peer: PeerID, _ stream: PipelineStream, on id: ConnectionID) -> Bool {
+        var frame: [UInt8] = []
+        frame.append(.goodbye(.closed(reason: closings[peer]?.reason ?? "")))
+        use(stream, for: .finished, on: id)
+        send(frame, on: stream, of: id, thenClose: true)
         return true
     }
 
@@ -119,6 +129,7 @@ extension Swarm {
     /// Nothing more is taken on this stream, and the peer is told why.
     mutating func refuseInbound(_ refusal: MessageRefusal, _ lane: Lane, _ at: Int) {
         dropAssembly(lane, at)
+        messages.channels[at].into[lane].receiver.forgetBody()
         guard let place = messages.channels[at].into[lane].place else { return }
         reply(.refuse(refusal), lane, at)
         connections[place.connection]?.streams[place.stream] = .finished
@@ -279,7 +290,6 @@ extension Swarm {
             actions.append(.spool(spool, .discard))
         }
         messages.channels[at].into[lane].assembly = nil
-        messages.channels[at].into[lane].receiver.forgetBody()
     }
 
     private mutating func complete(_ head: MessageHead, _ sequence: UInt64, _ byteCount: Int, _ lane: Lane, _ at: Int) {

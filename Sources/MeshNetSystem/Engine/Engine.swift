@@ -15,7 +15,7 @@ package final class Engine: Sendable {
     package let inbox: Inbox
     let mailbox: Mailbox
     let thread: ReactorThread
-    package let messageSizeLimit: Int
+    package let bodies: BodyMaker
     /// The environment as it was at the start; nil: not looked at.
     private let settings: Settings?
 
@@ -37,8 +37,8 @@ package final class Engine: Sendable {
         if configuration.preSharedKey == nil, let forced = getenv("LIBP2P_FORCE_PNET"), String(cString: forced) == "1" { throw .privateNetworkRequired }
         let listeners = try Listeners.open(configuration, system: system)
         localPeer = configuration.identity.peerID
-        messageSizeLimit = configuration.messages.maximumMessageSize
         let storage = try Self.openStorage(configuration.messages)
+        bodies = BodyMaker(configuration.messages, storage.spool.folder)
         do throws(SystemError) {
             let queue = try EventQueue(limits: configuration.limits), mailbox = try Mailbox()
             let inbox = try Inbox(settlements: Settlements(wakeup: mailbox.wakeup))

@@ -41,6 +41,16 @@ extension CallError: CustomStringConvertible {
     }
 }
 
+extension Lane: CustomStringConvertible {
+    public var description: String {
+        switch self {
+        case .control: "control"
+        case .normal: "normal"
+        case .bulk: "bulk"
+        }
+    }
+}
+
 extension StorageProblem: CustomStringConvertible {
     public var description: String {
         switch self {

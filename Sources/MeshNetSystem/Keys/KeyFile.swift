@@ -41,6 +41,33 @@ package enum KeyFile {
         try synchronizeFolder(of: path)
     }
 
+    /// Older keys that may lie beside a file.
+    package static let maximumAside = 100
+
+    /// As `save`, in place of a key that is there: that one is kept as "path.old-1" and so on. Returns its name; nil: there was none. The file is there at
+    /// every moment, with one key or the other.
+    package static func replace(_ keyPair: KeyPair, _ path: String) throws(KeyFileError) -> String? {
+        for number in 1...maximumAside {
+            let aside = "\(path).old-\(number)"
+            if link(path, aside) != 0 {
+                if errno == EEXIST { continue }
+                guard errno == ENOENT else { throw .failed(call: "link", errno: errno) }
+                try save(keyPair, path)
+                return nil
+            }
+            let temporary = "\(path).\(Entropy.bytes(8).map { String($0, radix: 16) }.joined()).tmp"
+            try write(keyPair, temporary)
+            guard Glibc.rename(temporary, path) == 0 else {
+                let code = errno
+                unlink(temporary)
+                throw .failed(call: "rename", errno: code)
+            }
+            try synchronizeFolder(of: path)
+            return aside
+        }
+        throw .failed(call: "link", errno: EEXIST)
+    }
+
     /// Others than the owner may read the file: worth a warning, and no more, since mounted secrets often look like that.
     package static func isExposed(_ path: String) -> Bool {
         var status = stat()

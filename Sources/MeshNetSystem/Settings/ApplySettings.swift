@@ -6,6 +6,7 @@ extension Configuration {
     /// Throws `.invalidSetting` with the name of the variable or option and what it takes.
     public mutating func apply(_ settings: Settings) throws(CallError) {
         try discovery.apply(settings)
+        try messages.apply(settings)
         if network == nil, preSharedKey == nil { network = settings[.network]?.text }
         if secret == nil, preSharedKey == nil, let file = settings[.secretFile] {
             switch try SecretFile.read(file) {
@@ -36,6 +37,20 @@ extension DiscoveryConfiguration {
         if allowedPeers.isEmpty, let value = settings[.allowPeers] { allowedPeers = try value.peers() }
         if headscale == nil { headscale = try HeadscaleConfiguration(settings) }
         try tailscale.apply(settings)
+    }
+}
+
+extension MessageConfiguration {
+    fileprivate mutating func apply(_ settings: Settings) throws(CallError) {
+        let plain = MessageConfiguration()
+        if stateDirectory == nil { stateDirectory = settings[.stateDirectory]?.text }
+        if queueMessages == plain.queueMessages, let value = settings[.queueMessages] { queueMessages = try value.number(from: 1) }
+        if queueBytes == plain.queueBytes, let value = settings[.queueBytes] { queueBytes = try value.number(from: 1) }
+        if receiveBytes == plain.receiveBytes, let value = settings[.receiveBytes] { receiveBytes = try value.number(from: 1) }
+        if maximumMessageSize == plain.maximumMessageSize, let value = settings[.maximumMessageSize] { maximumMessageSize = try value.number(from: 1) }
+        if reconnect.maximumAttempts == plain.reconnect.maximumAttempts, let value = settings[.reconnectAttempts] {
+            reconnect.maximumAttempts = try value.number(from: 0)
+        }
     }
 }
 
@@ -99,6 +114,14 @@ extension Settings.Value {
             throw .invalidSetting(name: name, reason: "\(text.quoted) is no number of seconds from 1 to 3600")
         }
         return .milliseconds(Int64((seconds * 1_000).rounded()))
+    }
+
+    /// Up to what a sum of two can still hold.
+    fileprivate func number(from low: Int) throws(CallError) -> Int {
+        guard let number = Int(text), number >= low, number <= 1 << 62 else {
+            throw .invalidSetting(name: name, reason: "\(text.quoted) is no whole number from \(low) on")
+        }
+        return number
     }
 
     fileprivate func port() throws(CallError) -> UInt16 {

@@ -34,6 +34,12 @@ public enum Setting: String, CaseIterable, Sendable {
     case tailscalePollInterval = "tailscale-poll-interval"
     case tailscalePort = "tailscale-port"
     case tailscaleTag = "tailscale-tag"
+    case stateDirectory = "state-dir"
+    case queueMessages = "queue-messages"
+    case queueBytes = "queue-bytes"
+    case receiveBytes = "receive-bytes"
+    case maximumMessageSize = "maximum-message-size"
+    case reconnectAttempts = "reconnect-attempts"
 
     /// Of the environment.
     public var variable: String { "MESHNET_" + String(rawValue.uppercased().map { $0 == "-" ? "_" : $0 }) }
@@ -86,4 +92,7 @@ public struct Settings: Sendable {
     }
 
     subscript(_ setting: Setting) -> Value? { values[setting] }
+
+    /// As it was given.
+    public func text(_ setting: Setting) -> String? { values[setting]?.text }
 }
