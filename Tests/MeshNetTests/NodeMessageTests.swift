@@ -55,7 +55,10 @@ import Testing
         }
         try await withThrowingTaskGroup(of: Void.self) { group in
             for number in 0..<20 as Range<UInt8> {
-                group.addTask { #expect(try await a.request([number], of: b.peerID) == [number + 100]) }
+                group.addTask {
+                    let reply = try await a.request([number], of: b.peerID)
+                    #expect(reply == [number + 100])
+                }
             }
             try await group.waitForAll()
         }
