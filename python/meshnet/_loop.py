@@ -99,11 +99,11 @@ class LoopInbox:
                 return message
             if self.inbox.finished:
                 raise ClosedError("the node is closed, and every message was given out")
-            remaining = None if deadline is None else deadline - loop.time()
-            if remaining is not None and remaining <= 0:
-                raise TimeoutError(f"no message came in {timeout:g} s")
             self._watch(loop)
-            await self._waiters.wait(remaining)
+            try:
+                await self._waiters.wait(None if deadline is None else max(0, deadline - loop.time()))
+            except TimeoutError:
+                raise TimeoutError(f"no message came in {timeout:g} s") from None
 
     def _watch(self, loop: asyncio.AbstractEventLoop) -> None:
         if self._loop is not loop:

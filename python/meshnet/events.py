@@ -296,7 +296,7 @@ class MessagesDropped:
 
 @dataclass(frozen=True, slots=True)
 class ChannelResumed:
-    """Messages flow to and from a peer, for the first time or again. `resent`: so many had been sent before and were not acknowledged."""
+    """Messages flow again after the connection was lost. `resent`: so many had been sent before and were not acknowledged."""
 
     peer_id: str
     resent: int
