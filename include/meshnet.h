@@ -1246,6 +1246,8 @@ typedef struct meshnet_channel {
     const meshnet_dial_failure_t *const *failures;
     int64_t silence_ms;         /* since bytes of the peer came last; -1: never */
     int64_t round_trip_ns;      /* -1: not measured */
+    uint64_t sending_bytes;     /* of a large message that is being sent: bytes handed to the connection */
+    uint64_t sending_total;     /* and its size; 0 without one */
 } meshnet_channel_t;
 
 struct meshnet_channel_list {

@@ -99,15 +99,15 @@ STEPS: dict[str, list[str]] = {
     ],
 }
 
+RELEASE_TEST = [*("swift", "test", "-c", "release", "-Xswiftc", "-enable-testing", "--build-path", ".build/release-tests"), "--filter"]
+
 SUITES = [
     # One test at a time: some count the descriptors and threads of the process.
     Suite("swift", ["swift", "test", "--no-parallel"], swift_counts),
     # Optimised as it is shipped: the count of allocations for each frame is 0 there only.
-    Suite(
-        "release",
-        [*("swift", "test", "-c", "release", "-Xswiftc", "-enable-testing", "--build-path", ".build/release-tests"), "--filter", "PipelineTransferTests"],
-        swift_counts,
-    ),
+    Suite("release", [*RELEASE_TEST, "PipelineTransferTests"], swift_counts),
+    # A thousand networks in trouble, on all processors; MESHNET_SEEDS=n or MESHNET_SEED=x for others.
+    Suite("simulation", [*RELEASE_TEST, "MessageSimulationTests"], swift_counts),
     Suite("checks", pytest("Tests/checks"), pytest_counts, needs=("library",)),
     Suite("c", ["bash", "bindings/c/tests/run.sh"], plain_counts, lambda: holds_files("bindings/c"), ("library",)),
     Suite("command", pytest("Tests/command"), pytest_counts, needs=("command",)),

@@ -23,6 +23,13 @@ package struct SimulatedNode {
     /// nil: messages do not outlive the process.
     package var store: SimulatedStore?
 
+    /// How often the process was started.
+    package internal(set) var life = 0
+    /// Tickets that ended more than once.
+    package internal(set) var repeatedTickets: [Ticket] = []
+    package internal(set) var isAsleep = false
+
+    var missed: [Arrival] = []
     var transmits: [ConnectionID] = []
     var unread: [(StreamID, Int)] = []
     var links: [ConnectionID: Int] = [:]
@@ -88,6 +95,7 @@ enum Arrival {
     case ended(link: Int, to: Int, SocketEnd)
     /// The application is done with its oldest message.
     case settle(node: Int)
+    case call(() -> Void)
 }
 
 /// FNV-1a over times, nodes, events and bytes.

@@ -26,6 +26,8 @@ package struct SimulatedStore {
     package var problem: StorageProblem?
     /// The process dies in place of the commit of this number.
     package var diesAtCommit: Int?
+    /// It dies only when that commit is done, before anybody hears of it.
+    package var diesAfterwards = false
 
     package init() {}
 
@@ -97,7 +99,7 @@ package struct SimulatedStore {
             channel.expected = rows.expected
             for lane in 0..<3 {
                 channel.outbound += rows.outbound[lane].values.sorted { $0.sequence < $1.sequence }
-                channel.withdrawn[lane] = rows.withdrawn[lane].sorted()
+                channel.withdrawn[lane] = Self.runs(rows.withdrawn[lane].sorted())
             }
             state.channels.append(channel)
         }
@@ -107,6 +109,16 @@ package struct SimulatedStore {
             return stored
         }
         return state
+    }
+
+    private static func runs(_ numbers: [UInt64]) -> [Range<UInt64>] {
+        numbers.reduce(into: []) { runs, number in
+            if let last = runs.last, last.upperBound == number {
+                runs[runs.count - 1] = last.lowerBound..<number + 1
+            } else {
+                runs.append(number..<number + 1)
+            }
+        }
     }
 
     /// Files that something kept refers to.

@@ -1,4 +1,4 @@
-package import MeshNetProtocol
+import MeshNetProtocol
 package import MeshNetSwarm
 
 // Messages between simulated nodes: the application's side, the virtual disk, and files of large bodies.
@@ -62,7 +62,9 @@ extension Simulation {
 
     func keep(_ action: SwarmAction, of index: Int) {
         switch action {
-        case .accepted(let ticket): nodes[index].inbox.accepted.append(ticket)
+        case .accepted(let ticket):
+            nodes[index].inbox.accepted.append(ticket)
+            onAccepted?(index, ticket)
         case .deliver(let message, let view): arrived(message, [UInt8](view), isSpooled: false, at: index)
         case .deliverSpooled(let message, let spool, _):
             arrived(message, nodes[index].inbox.files[spool] ?? [], isSpooled: true, at: index)
@@ -73,7 +75,10 @@ extension Simulation {
     }
 
     private func arrived(_ message: InboundMessage, _ body: [UInt8], isSpooled: Bool, at index: Int) {
-        nodes[index].inbox.deliveries.append(Delivery(at: now, message: message, body: body, isSpooled: isSpooled))
+        let delivery = Delivery(at: now, message: message, body: body, isSpooled: isSpooled)
+        nodes[index].inbox.deliveries.append(delivery)
+        trace.add(now, index, body)
+        onDelivery?(index, delivery)
         nodes[index].inbox.unsettled.append((message, body.count))
         if message.request != nil, let answer = nodes[index].inbox.answers { nodes[index].inbox.replies.append((message, answer(body))) }
     }
@@ -148,6 +153,7 @@ extension Simulation {
         guard nodes[index].swarm != nil, let store = nodes[index].store, !store.pending.isEmpty else { return false }
         if store.diesAtCommit == store.commits {
             nodes[index].store?.diesAtCommit = nil
+            if store.diesAfterwards, store.problem == nil { nodes[index].store?.commit(wall: wall) }
             kill(index)
             return false
         }

@@ -23,16 +23,20 @@ package final class Simulation {
     package private(set) var now = Instant(nanoseconds: 1_000_000_000)
     package var nodes: [SimulatedNode] = []
     /// A digest over everything that happened, in order.
-    package private(set) var trace = Trace()
+    package internal(set) var trace = Trace()
+    /// Called as things happen; must not call the simulation, but may plan calls by `at`.
+    package var onAccepted: ((_ node: Int, Ticket) -> Void)?
+    package var onCompletion: ((_ node: Int, Ticket, Result<Outcome, CallError>) -> Void)?
+    package var onDelivery: ((_ node: Int, Delivery) -> Void)?
 
     /// TCP dials and name look-ups so far.
     package private(set) var dials = 0
     package private(set) var lookups = 0
     package private(set) var multicasts = 0
 
-    private var random: RandomSource
+    var random: RandomSource
     var links: [Link] = []
-    private var arrivals = TimerQueue<Arrival>()
+    var arrivals = TimerQueue<Arrival>()
     /// The partition that each node is in; nodes hear only their own.
     private var side: [Int] = []
 
@@ -58,6 +62,8 @@ package final class Simulation {
     /// Ends the node without a word; its connections go silent. With `keepingStore` false its disk is wiped too.
     package func kill(_ index: Int, keepingStore: Bool = true) {
         nodes[index].swarm = nil
+        nodes[index].isAsleep = false
+        nodes[index].missed = []
         nodes[index].transmits = []
         forgetProcess(of: index, keepingStore: keepingStore)
         for link in links.indices where links[link].isOpen && links[link].joins(index) { links[link].isSilent = true }
@@ -107,6 +113,9 @@ package final class Simulation {
         return ticket
     }
 
+    /// Calls the body when the virtual clock shows this time.
+    package func at(_ time: Instant, _ body: @escaping () -> Void) { arrivals.set(.call(body), at: max(time, now)) }
+
     /// Direct use of a node's swarm, drained afterwards.
     package func with(_ index: Int, _ body: (inout Swarm, Instant) -> Void) {
         guard nodes[index].swarm != nil else { return }
@@ -116,12 +125,12 @@ package final class Simulation {
 
     private func step(limit: Instant) -> Bool {
         var next = arrivals.deadline
-        for node in nodes { next = earlier(next, node.swarm?.deadline) }
+        for node in nodes where !node.isAsleep { next = earlier(next, node.swarm?.deadline) }
         guard let next, next <= limit else { return false }
         now = max(now, next)
         while let arrival = arrivals.popExpired(now: now) { deliver(arrival) }
         for index in nodes.indices {
-            guard let deadline = nodes[index].swarm?.deadline, deadline <= now else { continue }
+            guard !nodes[index].isAsleep, let deadline = nodes[index].swarm?.deadline, deadline <= now else { continue }
             nodes[index].swarm?.handleTimeout(now: now)
             drain(index)
         }
@@ -131,6 +140,7 @@ package final class Simulation {
     private func start(_ index: Int) {
         nodes[index].swarm = Swarm(configuration: nodes[index].configuration, seed: random.bytes(32), now: now)
         nodes[index].links = [:]
+        nodes[index].life += 1
         if let store = nodes[index].store { nodes[index].swarm?.restore(store.state(now: wall), now: now) }
         let address = nodes[index].address.multiaddr
         if let prefix = NetworkPrefix(ip: nodes[index].address.ip, length: 16) {
@@ -144,8 +154,14 @@ package final class Simulation {
 
     // MARK: - The driver of one node
 
+    /// Far more than any turn needs.
+    private static let roundsOfATurn = 100_000
+
     func drain(_ index: Int) {
+        var rounds = 0
         while true {
+            rounds += 1
+            precondition(rounds < Self.roundsOfATurn, "seed \(seed): node \(index) never rests")
             for _ in 0..<2 {
                 pollAll(index)
                 nodes[index].swarm?.flush(now: now)
@@ -182,7 +198,9 @@ package final class Simulation {
         case .event(let event):
             trace.add(now, index, event)
             nodes[index].events.append((now, event))
-        case .complete(let ticket, let result): nodes[index].completions[ticket] = result
+        case .complete(let ticket, let result):
+            if nodes[index].completions.updateValue(result, forKey: ticket) != nil { nodes[index].repeatedTickets.append(ticket) }
+            onCompletion?(index, ticket, result)
         case .streamData(let stream, let bytes):
             nodes[index].received[stream, default: []].append(contentsOf: bytes)
             nodes[index].unread.append((stream, bytes.count))
@@ -295,8 +313,10 @@ package final class Simulation {
         arrivals.set(.ended(link: link, to: end, cause), at: max(now + drawDelay(), last))
     }
 
-    private func deliver(_ arrival: Arrival) {
+    func deliver(_ arrival: Arrival) {
+        if let node = receiver(of: arrival), nodes[node].isAsleep { return nodes[node].missed.append(arrival) }
         switch arrival {
+        case .call(let body): body()
         case .dialled(let from, let connection, let target): accept(from: from, connection, at: target)
         case .connectFailed(let node, let connection, let errno):
             nodes[node].swarm?.connectFailed(connection, errno: errno, now: now)

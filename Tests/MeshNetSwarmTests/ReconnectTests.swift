@@ -330,10 +330,10 @@ import Testing
         meet(network)
         network.run(for: .seconds(10))
         network.perform(.close(network.nodes[1].peer, reason: "moving out"), at: 0)
-        hear(.closed(reason: "moving out"), from: 0, at: 1, network)
         network.run(for: .seconds(1))
         #expect(network.closings(1) == [Closing(byUs: false, reason: "moving out")])
         #expect(network.closings(0).isEmpty, "who closes knows")
+        #expect(network.disconnects(0).last == .closedByUs)
         // Whatever happens: nobody dials, also not for what the sources tell.
         let dials = network.dials {
             for (node, other) in [(0, 1), (1, 0)] {
@@ -425,7 +425,7 @@ import Testing
         }
         network.with(0) { [state] swarm, now in
             swarm.now = now
-            swarm.restoreReachability(state)
+            swarm.restore(state, now: now)
             var known = StoredPeer()
             swarm.reachability(of: peers[0], in: &known)
             #expect(known.closed == Closing(byUs: true, reason: "then"))

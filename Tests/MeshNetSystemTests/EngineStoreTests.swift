@@ -48,5 +48,106 @@ extension SystemTests {
                 #expect(path == "/proc/none")
             }
         }
+
+        // MARK: Messages
+
+        /// A node that keeps its identity and its state in a folder of this name.
+        func node(_ name: String, _ identity: KeyPair) throws -> TestNode {
+            try TestNode {
+                $0.identity = identity
+                $0.messages.stateDirectory = folder.file(name)
+            }
+        }
+
+        func send(_ bytes: [UInt8], from node: TestNode, to peer: PeerID, lane: Lane = .normal, until point: Engine.SendPoint) throws {
+            let message = OutboundMessage(peer: peer, options: SendOptions(lane: lane))
+            let report = bytes.withUnsafeBytes { node.engine.sendBlocking(message, [$0], until: point, timeout: TestNode.patience) }
+            if let failure = report.failure { throw failure }
+        }
+
+        func receive(_ node: TestNode) throws -> Delivery { try #require(try node.engine.inbox.next(timeout: TestNode.patience)) }
+
+        @Test func acceptedMessagesOutliveTheirSenderAndUnsettledOnesTheirReceiver() throws {
+            let identities = [KeyPair.generate(), .generate()], peer = identities[1].peerID
+            let before = try node("a", identities[0])
+            for number in 1...20 as ClosedRange<UInt8> { try send([number], from: before, to: peer, until: .accepted) }
+            before.engine.close()
+
+            let sender = try node("a", identities[0]), receiver = try node("b", identities[1])
+            try sender.connect(to: receiver)
+            for number in 1...20 as ClosedRange<UInt8> {
+                let delivery = try receive(receiver)
+                #expect(delivery.sequence == UInt64(number) && !delivery.isRedelivered)
+                #expect(bytes(delivery) == [number])
+                if number <= 12 { receiver.engine.inbox.settlements.settle(delivery) }
+            }
+            receiver.engine.close()
+
+            let again = try node("b", identities[1])
+            for number in 13...20 as ClosedRange<UInt8> {
+                let delivery = try receive(again)
+                #expect(delivery.sequence == UInt64(number) && delivery.isRedelivered)
+                #expect(bytes(delivery) == [number])
+                again.engine.inbox.settlements.settle(delivery)
+            }
+            try sender.connect(to: again)
+            try send([21], from: sender, to: peer, until: .delivered)
+            #expect(try receive(again).sequence == 21)
+            sender.engine.close()
+            again.engine.close()
+            #expect(try TestStore.state(folder.file("a")).channel(peer).outbound.isEmpty)
+            #expect(try TestStore.state(folder.file("b")).inbound.map(\.message.sequence) == [21])
+        }
+
+        @Test func aLargeMessageLiesInFilesThatGoWithIt() throws {
+            let identities = [KeyPair.generate(), .generate()], peer = identities[1].peerID
+            let content = (0..<5_000_000).map { UInt8(truncatingIfNeeded: $0 >> 10) }
+            let before = try node("a", identities[0])
+            try send(content, from: before, to: peer, lane: .bulk, until: .accepted)
+            before.engine.close()
+            #expect(spooled("a").count == 1)
+
+            let sender = try node("a", identities[0]), receiver = try node("b", identities[1])
+            try sender.connect(to: receiver)
+            _ = try receive(receiver)
+            receiver.engine.close()
+            #expect(spooled("b").count == 1)
+
+            let again = try node("b", identities[1]), delivery = try receive(again)
+            #expect(delivery.isRedelivered)
+            guard case .file = delivery.body else { Issue.record("it lies in memory"); return }
+            #expect(bytes(delivery) == content)
+            again.engine.inbox.settlements.settle(delivery)
+            again.engine.close()
+            sender.engine.close()
+            #expect(spooled("b").isEmpty)
+            #expect(try TestStore.state(folder.file("a")).channel(peer).outbound.isEmpty)
+            #expect(spooled("a").isEmpty)
+        }
+
+        @Test func withoutStateDirectoryALargeMessageArrivesToo() throws {
+            let sender = try TestNode(), receiver = try TestNode(), content = [UInt8](repeating: 7, count: 3_000_000)
+            try sender.connect(to: receiver)
+            try send(content, from: sender, to: receiver.engine.localPeer, until: .delivered)
+            let delivery = try receive(receiver)
+            guard case .file = delivery.body else { Issue.record("it lies in memory"); return }
+            #expect(bytes(delivery) == content)
+            receiver.engine.inbox.settlements.settle(delivery)
+            receiver.engine.close()
+            sender.engine.close()
+        }
+
+        func spooled(_ name: String) -> [String] { (try? FileManager.default.contentsOfDirectory(atPath: folder.file(name + "/spool"))) ?? [] }
+
+        func bytes(_ delivery: Delivery) -> [UInt8]? {
+            switch delivery.body {
+            case .block(let block, let offset, let count): return Array(block.bytes(offset, count))
+            case .bytes(let bytes): return bytes
+            case .file(let reader):
+                var bytes = [UInt8](repeating: 0, count: reader.byteCount)
+                guard (try? bytes.withUnsafeMutableBytes({ try reader.read(offset: 0, into: $0) })) == reader.byteCount else { return nil }
+                return bytes
+            }
+        }
     }
 }

@@ -125,6 +125,23 @@ extension SystemTests {
             #expect(bytes == [1, 2, 3])
         }
 
+        @Test(arguments: [true, false]) func aReaderHoldsADescriptorOnlyWhereThereIsNoName(isNamed: Bool) throws {
+            let files = files(named: isNamed)
+            try files.begin(id(1), byteCount: 3)
+            try append([1, 2, 3], to: id(1), of: files)
+            let reader = try files.reader(of: id(1), byteCount: 3), released = try files.release(id(1), byteCount: 3)
+            #expect(!files.holds(id(1)))
+            files.deleteDiscarded()
+            var bytes = [UInt8](repeating: 0, count: 2)
+            #expect(try bytes.withUnsafeMutableBytes { try released.read(offset: 1, into: $0) } == 2)
+            #expect(bytes == [2, 3])
+            if isNamed {
+                #expect(throws: SystemError.failed(call: "open", errno: ENOENT)) { try bytes.withUnsafeMutableBytes { try reader.read(offset: 1, into: $0) } }
+            } else {
+                #expect(try bytes.withUnsafeMutableBytes { try reader.read(offset: 1, into: $0) } == 2)
+            }
+        }
+
         // MARK: Across a restart
 
         private func open(_ state: String) throws -> (storage: Storage, state: StoredState) {

@@ -78,9 +78,10 @@ public struct WakeConfiguration: Sendable, Equatable {
     public init() {}
 }
 
-/// When the kernel is asked whether a silent connection still stands (tcp(7): TCP_KEEPIDLE, TCP_KEEPINTVL, TCP_USER_TIMEOUT).
+/// When a silent connection is asked about by the kernel (tcp(7): SO_KEEPALIVE), in whole seconds, and when it is given up; a timeout of zero: never.
 public struct KeepaliveConfiguration: Sendable, Equatable {
-    /// Peers on a network of ours: silence until the first probe, and until the connection is given up. Whole seconds of silence.
+    /// Peers on a network of ours, and on this host: silence until the first question, and until the connection is given up. An idle one is given up
+    /// after the questions that fit into the time, one more second each: 3 s after the last sign of life by default, 2 s to 3 s after a cut.
     public var localIdle: Duration = .seconds(1)
     public var localTimeout: Duration = .milliseconds(2_500)
     /// All others.

@@ -38,7 +38,7 @@ extension Swarm {
         var oldest: Int?
         for at in messages.channels.indices where messages.index[messages.channels[at].peer] == at {
             let channel = messages.channels[at]
-            guard channel.isIdle, peers[channel.peer] == nil, !channel.isDirty else { continue }
+            guard channel.isIdle, peers[channel.peer] == nil, !channel.isDirty, closings[channel.peer]?.byUs != true else { continue }
             if let found = oldest, messages.channels[found].lastUse <= channel.lastUse { continue }
             oldest = at
         }

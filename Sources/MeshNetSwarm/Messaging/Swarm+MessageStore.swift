@@ -13,6 +13,7 @@ extension Swarm {
         } else {
             store(.incarnation(ownIncarnation()))
         }
+        restoreReachability(state)
         for channel in state.channels { restore(channel, wall: state.now) }
         for stored in state.inbound { restore(stored) }
     }

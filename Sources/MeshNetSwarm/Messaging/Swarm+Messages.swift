@@ -104,7 +104,6 @@ extension Swarm {
         guard let at = channel(of: peer) else { return }
         messages.channels[at].announcesResume = messages.channels[at].wasResumed
         messages.channels[at].resent = 0
-        if messages.channels[at].isBusy { wantPeer(peer) }
     }
 
     /// Whether anything waits to be sent to the peer, or for its answer.
@@ -138,23 +137,33 @@ extension Swarm {
         }
     }
 
-    /// Tells the peer over a connection that stands, before that is closed.
-    mutating func sayGoodbye(_ peer: PeerID, _ goodbye: Goodbye) {
-        guard peers[peer] != nil, let at = try? openChannel(to: peer) else { return }
+    /// Tells the peer over a connection that stands, before that is closed. False: the word could not be written yet.
+    @discardableResult
+    mutating func sayGoodbye(_ peer: PeerID, _ goodbye: Goodbye) -> Bool {
+        guard peers[peer] != nil, let at = try? openChannel(to: peer) else { return true }
         let word: MessageGoodbye = switch goodbye {
         case .closed(let reason): .closed(reason: reason)
         case .shutdown: .shutdown
         }
         if let lane = Lane.allCases.first(where: { messages.channels[at].into[$0].place != nil }) {
-            return reply(.goodbye(word), lane, at)
+            reply(.goodbye(word), lane, at)
+            return messages.channels[at].into[lane].replies.isEmpty
         }
         if messages.channels[at].out[.control].place == nil { openOutbound(.control, at) }
         messages.channels[at].out[.control].sender.say(word)
-        write(.control, at)
+        return write(.control, at)
     }
 
     /// What `reachability(of:in:)` tells is another than before: where the peer may be found, whether its channel is closed.
-    mutating func channelStateChanged(_ peer: PeerID) {}
+    mutating func channelStateChanged(_ peer: PeerID) {
+        guard messages.index[peer] != nil else { return }
+        var fresh = StoredPeer()
+        reachability(of: peer, in: &fresh)
+        updateKnown(peer) { known in
+            known.addresses = fresh.addresses
+            known.closed = fresh.closed
+        }
+    }
 
     mutating func channels(_ peer: PeerID?, ticket: Ticket) {
         let peers = peer.map { [$0] } ?? messages.index.keys.sorted()
@@ -169,6 +178,9 @@ extension Swarm {
         status.incarnation = channel.known.incarnation
         status.queuedMessages = channel.out.map(\.sender.messageCount)
         status.queuedBytes = channel.out.map(\.sender.byteCount)
+        for lane in channel.out {
+            if let sending = lane.sender.sending { (status.sendingBytes, status.sendingTotal) = (sending.done, sending.total) }
+        }
         status.unsettledMessages = channel.into.reduce(0) { $0 + $1.unsettledMessages }
         status.unsettledBytes = channel.into.reduce(0) { $0 + $1.unsettledBytes }
         status.delivered = channel.delivered

@@ -45,6 +45,7 @@ extension Swarm {
         guard let peer = connections[id]?.peer, peers[peer] != nil, hello.first < LaneReceiver.maximumSequence,
             let at = try? openChannel(to: peer)
         else { return false }
+        guard mayOpenChannel(peer) else { return answerClosed(peer, stream, on: id) }
         let isNew = messages.channels[at].known.incarnation == nil
         guard meet(hello.incarnation, at) else { return false }
         connections[id]?.channel = at
@@ -74,6 +75,15 @@ extension Swarm {
             send(frame, on: stream, of: id, thenClose: false)
         }
         touchChannel(at)
+        return true
+    }
+
+    /// We closed the channel, and nobody here asked for it since: the peer is told again.
+    private mutating func answerClosed(_ peer: PeerID, _ stream: PipelineStream, on id: ConnectionID) -> Bool {
+        var frame: [UInt8] = []
+        frame.append(.goodbye(.closed(reason: closings[peer]?.reason ?? "")))
+        use(stream, for: .finished, on: id)
+        send(frame, on: stream, of: id, thenClose: true)
         return true
     }
 

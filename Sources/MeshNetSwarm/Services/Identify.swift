@@ -71,6 +71,7 @@ extension Swarm {
         peers[peer]?.identity = identity
         let working = connections[id]?.direction == .outbound ? connections[id]?.remote : nil
         addressBook.replace(identity.listenAddresses, for: peer, keeping: working)
+        channelStateChanged(peer)
         emit(.identified(identity))
         // What we said before we knew that the peer understands a push may be out of date.
         if let told = peers[peer]?.toldRevision, told < identifyRevision { pushIdentify(to: peer) }

@@ -5,28 +5,44 @@ import MeshNetProtocol
 /// One IPv4 address or one IPv6 /56 counts as a source (go-libp2p's figures); loopback is free, since many nodes of one
 /// machine are ordinary use.
 struct InboundGate {
-    private let perSource: Int
-    private let maximumPending: Int
+    private let limits: Limits
+    private var rate = InboundRate()
     private var bySource: [[UInt8]: Int] = [:]
     private(set) var pending = 0
     private(set) var refused = 0
+    private(set) var lastRefusal: InboundRefusal?
     /// Addresses with connections.
     var sourceCount: Int { bySource.count }
 
     init(limits: Limits) {
-        perSource = limits.inboundConnectionsPerAddress
-        maximumPending = limits.pendingInboundConnections
+        self.limits = limits
     }
 
-    mutating func admit(_ address: SocketAddress) -> Bool {
+    /// nil: it is let in, and counted until `closed`.
+    mutating func admit(_ address: SocketAddress, now: Instant) -> InboundRefusal? {
         let source = Self.source(of: address)
-        guard pending < maximumPending, Self.isLoopback(address) || bySource[source, default: 0] < perSource else {
-            refused += 1
-            return false
+        if let refusal = judge(address, source, now) {
+            refuse(refusal)
+            return refusal
         }
         bySource[source, default: 0] += 1
         pending += 1
-        return true
+        return nil
+    }
+
+    mutating func refuse(_ refusal: InboundRefusal) {
+        refused += 1
+        lastRefusal = refusal
+    }
+
+    /// The rate last: what is refused for another reason does not use it up.
+    private mutating func judge(_ address: SocketAddress, _ source: [UInt8], _ now: Instant) -> InboundRefusal? {
+        guard pending < limits.pendingInboundConnections else { return .handshakes }
+        if Self.isLoopback(address) { return nil }
+        guard bySource[source, default: 0] < limits.inboundConnectionsPerAddress else { return .connectionsPerAddress }
+        var sources = [(source: source, perSecond: limits.inboundRatePerAddress, burst: limits.inboundBurstPerAddress)]
+        if source.count > 4 { sources.append((Array(source.prefix(6)), limits.inboundRatePerNetwork, limits.inboundBurstPerNetwork)) }
+        return rate.admit(sources, now: now) ? nil : .ratePerAddress
     }
 
     mutating func handshakeEnded() { pending -= 1 }

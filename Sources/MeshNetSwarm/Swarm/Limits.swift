@@ -10,6 +10,13 @@ public struct Limits: Sendable, Equatable {
     public var connectionsPerPeer = 8
     /// Inbound connections from one IPv4 address or one IPv6 /56, loopback free. go: 8.
     public var inboundConnectionsPerAddress = 8
+    /// Inbound connections a second from one IPv4 address or one IPv6 /56, and how many at once after a pause, loopback free; zero: without limit.
+    /// go: 0.2, 16.
+    public var inboundRatePerAddress = 0.2
+    public var inboundBurstPerAddress = 16
+    /// The same for one IPv6 /48. go: 0.5, 80.
+    public var inboundRatePerNetwork = 0.5
+    public var inboundBurstPerNetwork = 80
     /// Handshake from TCP connect to muxer. go: 15 s accept timeout.
     public var handshakeTimeout: Duration = .seconds(15)
     /// Multistream negotiation of one stream. go: 10 s.

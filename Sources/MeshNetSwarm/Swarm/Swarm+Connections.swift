@@ -5,13 +5,21 @@ extension Swarm {
     /// A socket was accepted. nil: a limit refuses it, close the socket.
     package mutating func accepted(from remote: SocketAddress, to local: SocketAddress, now: Instant) -> ConnectionID? {
         self.now = now
-        guard !isShuttingDown, connections.count < inboundLimit, inboundGate.admit(remote) else { return nil }
+        guard !isShuttingDown else { return nil }
+        guard connections.count < inboundLimit else {
+            inboundGate.refuse(.connections)
+            return nil
+        }
+        guard inboundGate.admit(remote, now: now) == nil else { return nil }
         let id = connections.insert { id in
             Connection(id: id, direction: .inbound, remoteSocket: remote, remote: remote.multiaddr, dial: nil, phase: .handshaking)
         }
         startPipeline(id, role: .inbound, expectedPeer: nil)
         return id
     }
+
+    /// Why `accepted` gave nil last, and how often it did.
+    package var inboundRefusals: (count: Int, last: InboundRefusal?) { (inboundGate.refused, inboundGate.lastRefusal) }
 
     /// Inbound connections leave room for our own dials: a flood must not cut the node off from the peers that it chose.
     private var inboundLimit: Int {

@@ -7,9 +7,16 @@ extension Swarm {
         self.now = now
         guard !isShuttingDown else { return }
         emit(.woke(after: pause))
-        for id in connections.ids { probeLink(id) }
+        linksInDoubt(now: now)
         retryTargets()
         callAll()
+    }
+
+    /// An interface went down, or an address of ours is gone: what went over it does not know. Every link must answer a ping soon, or is closed.
+    package mutating func linksInDoubt(now: Instant) {
+        self.now = now
+        guard !isShuttingDown else { return }
+        for id in connections.ids { probeLink(id) }
     }
 
     /// An interface came up, or an address of ours changed: waits are cut short.
@@ -29,7 +36,7 @@ extension Swarm {
     }
 
     /// False: there is no room. With a bound on channels that only happens where the application asked for as many peers by `reconnect`.
-    private mutating func makeWanted(_ peer: PeerID) -> Bool {
+    mutating func makeWanted(_ peer: PeerID) -> Bool {
         if wanted[peer] != nil { return true }
         if wanted.count >= max(1, configuration.messages.channels) {
             // Whoever is missed least: connected or not, nothing waits for it.
@@ -74,12 +81,21 @@ extension Swarm {
         guard closings.set(closing, of: peer) else {
             return complete(ticket, .failure(.limitReached("channels closed on purpose: \(configuration.messages.channels)")))
         }
-        sayGoodbye(peer, .closed(reason: closing.reason))
+        _ = try? openChannel(to: peer)
+        let isSaid = sayGoodbye(peer, .closed(reason: closing.reason))
         unwant(peer)
         failMessages(of: peer, .peerClosed(peer, closing))
         channelStateChanged(peer)
-        for id in peers[peer]?.connections ?? [] { close(id, cause: .closedByUs) }
+        if isSaid { part(from: peer) } else { timers.set(.parting(peer), at: now + Self.partingTime) }
         complete(ticket, .success(.done))
+    }
+
+    /// How long a goodbye may take that needs a stream first.
+    static var partingTime: Duration { .milliseconds(500) }
+
+    mutating func part(from peer: PeerID) {
+        guard closings[peer]?.byUs == true else { return }
+        for id in peers[peer]?.connections ?? [] { close(id, cause: .closedByUs) }
     }
 
     /// Nobody asks for a connection any more, and none is made.
@@ -106,6 +122,7 @@ extension Swarm {
             return complete(ticket, .failure(.limitReached("peers to be reached again: \(configuration.messages.channels)")))
         }
         open(peer)
+        _ = try? openChannel(to: peer)
         resumeTargets(of: peer)
         name(addresses, of: peer)
         wanted[peer]?.missedSince = now
@@ -162,13 +179,12 @@ extension Swarm {
         stored.closed = closings[peer]
     }
 
-    /// Takes up what an earlier process knew of reaching its peers. Those for whom something waits are dialled.
+    /// Takes up what an earlier process knew of reaching its peers, before anything of theirs is queued.
     mutating func restoreReachability(_ state: StoredState) {
         for channel in state.channels {
             for address in channel.known.addresses.reversed() { addressBook.add(address, for: channel.peer) }
             if let closing = channel.known.closed { _ = closings.set(closing, of: channel.peer) }
         }
-        for channel in state.channels where !channel.outbound.isEmpty { wantPeer(channel.peer) }
         let gap = Duration.nanoseconds(state.lastActive.map { state.now.subtractingReportingOverflow($0).partialValue } ?? 0)
         if configuration.messages.wake.storedGap > .zero, gap > configuration.messages.wake.storedGap { woke(after: gap, now: now) }
     }

@@ -162,21 +162,29 @@ extension Swarm {
     // MARK: - Connections
 
     /// A peer is connected, whoever dialled.
-    mutating func wantedConnected(_ peer: PeerID) { wanted[peer]?.reached() }
+    mutating func wantedConnected(_ peer: PeerID) {
+        wanted[peer]?.reached()
+        channelStateChanged(peer)
+    }
 
-    /// The last connection to the peer is gone.
+    /// The last connection to the peer is gone. Where something waits, it is dialled at once.
     mutating func wantedDisconnected(_ peer: PeerID, _ connection: Connection, cause: DisconnectCause) {
-        guard let state = wanted[peer], !isShuttingDown else { return }
-        wanted[peer]?.missedSince = now
+        guard !isShuttingDown, closings[peer] == nil else { return }
+        let isMissed = hasMessages(for: peer)
+        guard wanted[peer] != nil || isMissed && makeWanted(peer) else { return }
+        let lasted = connection.establishedAt.map { now - $0 >= configuration.messages.reconnect.lastingTime } ?? false
+        wanted[peer]?.missed(lasted: lasted, now: now)
         wanted[peer]?.lastHeard = connection.lastHeard
-        let lasted = connection.establishedAt.map { now - $0 } ?? .zero
-        if lasted >= configuration.messages.reconnect.lastingTime { wanted[peer]?.delays.reset() }
-        switch cause {
-        case .closedByUs: wanted[peer]?.rest = .disconnected
-        case .limitReached where !hasMessages(for: peer): wanted[peer]?.rest = .disconnected
-        default:
-            guard state.dial == nil, closings[peer] == nil, let delay = wanted[peer]?.delays.next(&random) else { return }
+        if cause == .closedByUs || cause.isTrim && !isMissed {
+            wanted[peer]?.rest = .disconnected
+        } else if isMissed {
+            call(peer, for: .send)
+        } else if wanted[peer]?.dial == nil, let delay = wanted[peer]?.delays.next(&random) {
             planRound(peer, at: now + max(delay, .milliseconds(1)))
         }
     }
+}
+
+extension DisconnectCause {
+    fileprivate var isTrim: Bool { if case .limitReached = self { true } else { false } }
 }

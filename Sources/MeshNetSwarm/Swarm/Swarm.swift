@@ -139,6 +139,7 @@ package struct Swarm {
         case .dial(let id): dials[id] != nil
         case .target(let id): table[id]?.timerSetFor != nil
         case .wanted(let peer): wanted[peer]?.timerSetFor != nil
+        case .parting(let peer): closings[peer] != nil
         case .sighting(let id): table[id]?.isTimed == true
         case .offers, .trim: true
         case .clone: !clones.waiting.isEmpty
@@ -217,7 +218,7 @@ package struct Swarm {
         pumpDiscovery()
         for dial in dials.keys.sorted(by: { $0.rawValue < $1.rawValue }) { failDial(dial, .cancelled) }
         wanted.removeAll()
-        for peer in peers.keys.sorted() { sayGoodbye(peer, .shutdown) }
+        for peer in peers.keys.sorted() where messages.index[peer] != nil { sayGoodbye(peer, .shutdown) }
         endMessages()
         for id in connections.ids { close(id, cause: .shutdown) }
     }
@@ -267,6 +268,7 @@ package struct Swarm {
         case .dial(let id): continueDial(id)
         case .target(let id): targetTimer(id)
         case .wanted(let peer): wantedTimer(peer)
+        case .parting(let peer): part(from: peer)
         case .sighting(let id): sightingTimer(id)
         case .offers: offersTimer()
         case .trim:
@@ -289,6 +291,7 @@ enum TimerKey {
     case dial(DialID)
     case target(TargetID)
     case wanted(PeerID)
+    case parting(PeerID)
     case sighting(SightingID)
     case offers
     case trim

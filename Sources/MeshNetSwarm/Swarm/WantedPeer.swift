@@ -34,7 +34,7 @@ struct WantedPeer {
     private(set) var pattern = FailurePattern()
     /// The application was told that failures of this kind look permanent.
     var reported: DialErrorKind?
-    private var floor = Self.firstFloor
+    private var floor = Duration.zero
     private var lastRoundEnded: Instant?
     /// Begun within the last minute; kept only where their number is limited.
     private var rounds = Fifo<Instant>()
@@ -67,7 +67,7 @@ struct WantedPeer {
     mutating func roundFailed(_ failures: [DialError], verdict: DialError, after: Int, now: Instant) -> Bool {
         let kind = FailureClass(round: failures)
         lastRoundEnded = now
-        floor = min(Self.longestFloor, floor * 2)
+        floor = max(Self.firstFloor, min(Self.longestFloor, floor * 2))
         guard kind != .policy, kind != .cancelled else { return rest == .permanent }
         attempts += 1
         self.failures.append(verdict)
@@ -81,8 +81,15 @@ struct WantedPeer {
         dueAt = nil
         rest = nil
         attempts = 0
-        floor = Self.firstFloor
         forgetFailures()
+    }
+
+    /// The connection ended. One that did not last is as a round that failed.
+    mutating func missed(lasted: Bool, now: Instant) {
+        missedSince = now
+        lastRoundEnded = now
+        floor = lasted ? .zero : max(Self.firstFloor, min(Self.longestFloor, floor * 2))
+        if lasted { delays.reset() }
     }
 
     /// Nothing that was learned holds any more.

@@ -14,6 +14,10 @@ final class Connection {
     /// What the kernel watches it for now.
     var interest: Interest
     var isQueued = false
+    /// nil while it is off.
+    var keepalive: Keepalive?
+    /// Looked at until the peer has all bytes.
+    var isUnderWay = false
     private var turn: UInt64 = 0
     private var sent = 0
 

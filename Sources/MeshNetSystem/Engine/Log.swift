@@ -45,6 +45,17 @@ struct Log {
         }
     }
 
+    /// An inbound connection that a limit refused.
+    func refused(_ address: SocketAddress, _ refusal: InboundRefusal, count: Int) {
+        let limit = switch refusal {
+        case .connections: "connections"
+        case .handshakes: "handshakes under way"
+        case .connectionsPerAddress: "connections from one address"
+        case .ratePerAddress: "rate of connections from one address"
+        }
+        line(.info, "refused \(address.multiaddr): limit of \(limit); \(count) refused so far")
+    }
+
     /// A source that somebody has chosen and that does not work is worth a line; those of every node are tried everywhere, also where they cannot work.
     private static func level(_ source: DiscoverySource, _ state: SourceState) -> Level {
         guard case .failed = state else { return .info }

@@ -10,30 +10,52 @@ extension Loop {
     }
 
     func send(_ call: SendCall) {
-        for index in 0..<call.count {
-            let ticket = call.ticket(of: index)
-            if let ticket { sends[ticket] = TrackedSend(call: call) }
-            call.withBody(index) { swarm.send(call.message, .view($0), ticket: ticket, now: now) }
-            drain()
+        switch call.bodies {
+        case .owned(let bytes): bytes.withUnsafeBytes { send(call, 0, .view($0)) }
+        case .lent(let views): for (index, view) in views.enumerated() { send(call, index, .view(view)) }
+        case .file(let file):
+            do throws(StorageProblem) {
+                let spool = try storage.spool.adopt(file)
+                send(call, 0, .spooled(spool, byteCount: file.byteCount))
+            } catch {
+                mailbox.sendAccepted(call.heldByteCount)
+                call.refuse(.storage(error))
+            }
         }
+    }
+
+    private func send(_ call: SendCall, _ index: Int, _ body: MessageBody) {
+        let ticket = call.ticket(of: index)
+        if let ticket { sends[ticket] = TrackedSend(call: call) }
+        swarm.send(call.message, body, ticket: ticket, now: now)
+        drain()
     }
 
     func accepted(_ ticket: Ticket) {
         guard let send = sends[ticket], !send.isAccepted else { return }
         if send.call.wantsEnds { sends[ticket]?.isAccepted = true } else { sends[ticket] = nil }
-        if send.call.oneAccepted() { mailbox.sendAccepted(send.call.byteCount) }
+        if send.call.oneAccepted() { mailbox.sendAccepted(send.call.heldByteCount) }
     }
 
     /// False when the ticket is of no message.
     func sendEnded(_ ticket: Ticket, _ result: Result<Outcome, CallError>) -> Bool {
         guard !sends.isEmpty, let send = sends.removeValue(forKey: ticket) else { return false }
-        if send.call.oneEnded(result.map(replyBody), wasAccepted: send.isAccepted) { mailbox.sendAccepted(send.call.byteCount) }
+        if send.call.oneEnded(result.flatMap(reply), wasAccepted: send.isAccepted) { mailbox.sendAccepted(send.call.heldByteCount) }
         return true
     }
 
-    private func replyBody(_ outcome: Outcome) -> Delivery.Body? {
-        guard case .reply(.bytes(let bytes)) = outcome else { return nil }
-        return .bytes(bytes)
+    /// The swarm has forgotten the file of a large reply.
+    private func reply(_ outcome: Outcome) -> Result<Delivery.Body?, CallError> {
+        guard case .reply(let body) = outcome else { return .success(nil) }
+        switch body {
+        case .bytes(let bytes): return .success(.bytes(bytes))
+        case .spooled(let spool, let byteCount):
+            do throws(StorageProblem) {
+                return .success(.file(try storage.spool.release(spool, byteCount: byteCount)))
+            } catch {
+                return .failure(.storage(error))
+            }
+        }
     }
 
     func cancel(_ call: SendCall, _ error: CallError) {
@@ -47,14 +69,27 @@ extension Loop {
 
     func deliver(_ message: InboundMessage, _ bytes: UnsafeRawBufferPointer) { arrived.append(message, bytes) }
 
+    func deliver(_ message: InboundMessage, _ spool: SpoolID, _ byteCount: Int) {
+        do throws(StorageProblem) {
+            arrived.append(message, .file(try storage.spool.reader(of: spool, byteCount: byteCount)))
+        } catch {
+            // It stays unsettled, and with a state directory comes again after a restart.
+            announce(.storage(error))
+        }
+    }
+
     /// Tells the swarm what the application is done with.
     func serveSettlements() {
         inbox.settlements.take(into: &settled)
-        for delivery in settled {
+        settle(settled)
+        settled.removeAll(keepingCapacity: true)
+    }
+
+    func settle(_ deliveries: [Delivery]) {
+        for delivery in deliveries {
             swarm.settled(delivery.message, byteCount: delivery.byteCount, now: now)
             drain()
         }
-        settled.removeAll(keepingCapacity: true)
     }
 
     /// Whoever still waits for the end of a message learns that the node closes. After the swarm's last word.

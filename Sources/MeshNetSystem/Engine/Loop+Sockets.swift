@@ -23,9 +23,22 @@ extension Loop {
 
     private func accepted(_ descriptor: Int32, from: SocketAddress, on listener: Listener) {
         let local = Socket.localAddress(descriptor) ?? listener.address
-        guard let id = swarm.accepted(from: from, to: local, now: now) else { return Socket.close(descriptor) }
-        open(Connection(id, descriptor, isConnecting: false))
+        guard let id = swarm.accepted(from: from, to: local, now: now) else {
+            Socket.close(descriptor)
+            return noteRefusal(of: from)
+        }
+        let connection = Connection(id, descriptor, isConnecting: false)
+        keepAlive(connection, to: from)
+        open(connection)
         drain()
+    }
+
+    /// One line a second at most: a flood must not write a log.
+    private func noteRefusal(of remote: SocketAddress) {
+        let (count, last) = swarm.inboundRefusals
+        guard let last, refusalLoggedAt.map({ now - $0 >= .seconds(1) }) ?? true else { return }
+        refusalLoggedAt = now
+        log.refused(remote, last, count: count)
     }
 
     func resumeListeners() {
@@ -42,7 +55,7 @@ extension Loop {
     }
 
     func announceAddresses() {
-        swarm.setInterfaces(Interfaces.list(), now: now)
+        noteInterfaces(Interfaces.list())
         let addresses = Listeners.reachable(listeners, over: Interfaces.addresses())
         guard addresses != mailbox.addresses else { return }
         mailbox.publish(addresses: addresses)
@@ -50,16 +63,40 @@ extension Loop {
         for source in sources { source.listening(on: addresses, now: now) }
     }
 
+    /// What came may lead to peers that could not be reached; what went takes connections with it, and the kernel says nothing about that.
+    private func noteInterfaces(_ list: [NetworkInterface]) {
+        let known = Set(interfaces.flatMap(\.addresses).map(\.ip)), current = Set(list.flatMap(\.addresses).map(\.ip))
+        let isFirst = interfaces.isEmpty && turnNumber == 0
+        interfaces = list
+        swarm.setInterfaces(list, now: now)
+        guard !isFirst else { return }
+        if !current.isSubset(of: known) { swarm.networkChanged(now: now) }
+        if !known.isSubset(of: current) { swarm.linksInDoubt(now: now) }
+    }
+
+    /// The machine slept, or the process stood still.
+    func serveWake() {
+        guard let pause = wakeWatch?.look() else { return }
+        swarm.woke(after: pause, now: now)
+        drain()
+    }
+
     // MARK: Connecting
 
     func connect(_ id: ConnectionID, _ address: SocketAddress) {
         switch Socket.connect(to: address, system: system) {
         case .failed(let code): deferred.append(.connectFailed(id, errno: code))
-        case .underWay(let descriptor): open(Connection(id, descriptor, isConnecting: true))
+        case .underWay(let descriptor): openOutbound(id, descriptor, address)
         case .connected(let descriptor):
-            open(Connection(id, descriptor, isConnecting: true))
+            openOutbound(id, descriptor, address)
             deferred.append(.connected(id))
         }
+    }
+
+    private func openOutbound(_ id: ConnectionID, _ descriptor: Int32, _ address: SocketAddress) {
+        let connection = Connection(id, descriptor, isConnecting: true)
+        keepAlive(connection, to: address)
+        open(connection)
     }
 
     private func open(_ connection: Connection) {
@@ -150,6 +187,12 @@ extension Loop {
         }
     }
 
+    /// Nobody answers any more.
+    func lost(_ connection: Connection) {
+        end(connection, .failed(errno: ETIMEDOUT))
+        if connection.isOpen { readiness.remove(connection.descriptor) }
+    }
+
     private func end(_ connection: Connection, _ end: SocketEnd) {
         guard connection.isOpen, !connection.hasEnded else { return }
         connection.hasEnded = true
@@ -177,6 +220,7 @@ extension Loop {
             guard offered > 0 else { return watch(connection) }
             if let code = failure(result), code != EAGAIN { return end(connection, .failed(errno: code)) }
             connection.count(sent: max(result, 0), inTurn: turnNumber)
+            watchProgress(of: connection)
             connection.isFull = result < offered
             if connection.isFull { watch(connection) }
             drain()

@@ -21,15 +21,11 @@ extension Loop {
             try storage.commit(now: now, wallClock: WallClock.sinceEpoch())
             swarm.committed(now: now)
         } catch {
-            tell(error)
+            // Which also makes an event of it.
             swarm.commitFailed(error, now: now)
         }
         drain()
         return true
-    }
-
-    private func tell(_ problem: StorageProblem) {
-        if storage.shouldTell(problem, now: now) { announce(.storage(problem)) }
     }
 
     // MARK: Files
@@ -41,10 +37,10 @@ extension Loop {
             case .append(let bytes): try storage.spool.append(spool, bytes)
             // The answer is a call on the swarm, which has more to say first.
             case .read(let offset, let count): deferred.append(.spoolRead(spool, offset: offset, count: count))
-            case .discard: storage.spool.discard(spool)
+            case .discard: storage.discard(spool)
             }
         } catch {
-            tell(error)
+            announce(.storage(error))
             deferred.append(.spoolFailed(spool, error))
         }
     }
@@ -58,7 +54,7 @@ extension Loop {
             let filled = try storage.spool.read(spool, offset: offset, into: memory)
             swarm.spoolRead(spool, offset: offset, UnsafeRawBufferPointer(rebasing: memory[..<filled]), now: now)
         } catch {
-            tell(error)
+            announce(.storage(error))
             swarm.spoolFailed(spool, error, now: now)
         }
     }

@@ -56,6 +56,15 @@ final class Loop {
     /// Connections with bytes to send, and those that had their share of this turn.
     var transmits = StableFifo<Connection>()
     var carriedOver: [Connection] = []
+    /// Connections with bytes that the peer does not have yet.
+    var underWay: [Connection] = []
+    var progressDueAt: Instant?
+
+    var refusalLoggedAt: Instant?
+    /// As the kernel told last.
+    var interfaces: [NetworkInterface] = []
+    /// nil while it is off.
+    let wakeWatch: WakeWatch?
 
     var commands: [Ticket: Engine.Completion<Outcome>?] = [:]
     /// Cancelled commands that the swarm still works on.
@@ -103,10 +112,12 @@ final class Loop {
         readiness = try Readiness(system: system)
         resolver = Resolver(readiness: readiness, tokenBase: Token.resolver.rawValue, servers: nameServers)
         addressWatch = AddressWatch()
+        wakeWatch = WakeWatch(configuration.messages.wake)
         try readiness.add(mailbox.wakeup.descriptor, token: Token.wakeup.rawValue, .readable)
         for (index, listener) in listeners.enumerated() {
             try readiness.add(listener.descriptor, token: Token.listener.rawValue + UInt64(index), .readable)
         }
+        if let wakeWatch { try? readiness.add(wakeWatch.descriptor, token: Token.wake.rawValue, .readable) }
         if let addressWatch { try? readiness.add(addressWatch.descriptor, token: Token.addresses.rawValue, .readable) }
         restoreMessages()
         announceAddresses()
@@ -145,6 +156,7 @@ final class Loop {
         time = earlier(time, refreshAddressesAt)
         time = earlier(time, sourceDeadline)
         time = earlier(time, multicast?.deadline)
+        time = earlier(time, progressDueAt)
         time = earlier(time, storage.deadline)
         for listener in listeners { time = earlier(time, listener.resumesAt) }
         return time
@@ -155,6 +167,7 @@ final class Loop {
         case .wakeup: mailbox.wakeup.clear()
         case .listener: accept(on: Int(report.token & Token.valueMask))
         case .addresses: addressesChanged()
+        case .wake: serveWake()
         case .source: serveSource(report)
         case .multicast: serveMulticast(Int32(report.token & Token.valueMask))
         case .resolver:
@@ -171,6 +184,7 @@ final class Loop {
         }
         if let deadline = resolver.deadline(now: now), deadline <= now { resolver.handleTimeout() }
         drain()
+        serveProgress()
         if let time = refreshAddressesAt, time <= now {
             refreshAddressesAt = nil
             announceAddresses()
@@ -236,11 +250,11 @@ final class Loop {
         case .streamEnded(let stream): ended(stream)
         case .streamWritable(let stream): deferred.append(.write(stream))
         case .streamClosed(let stream, let error): gone(stream, error)
-        case .accepted(let ticket): accepted(ticket)
-        case .deliver(let message, let bytes): deliver(message, bytes)
-        case .deliverSpooled: break
         case .spool(let spool, let work): carryOut(work, on: spool)
         case .store(let change): storage.apply(change)
+        case .accepted(let ticket): accepted(ticket)
+        case .deliver(let message, let bytes): deliver(message, bytes)
+        case .deliverSpooled(let message, let spool, let byteCount): deliver(message, spool, byteCount)
         }
     }
 
@@ -263,6 +277,7 @@ final class Loop {
     }
 
     func announce(_ event: Event) {
+        if case .storage(let problem) = event, !storage.shouldTell(problem, now: now) { return }
         log.event(event)
         guard case .streamOpened(let stream, _, _) = event else {
             if queue.put(.event(event)) == .dropped, case .discovered(let discovery) = event { deferred.append(.offerDropped(discovery)) }
@@ -304,8 +319,8 @@ final class Loop {
         for id in connections.keys.sorted() { close(id) }
         endSends()
         inbox.put(&arrived)
-        inbox.settlements.close()
         inbox.close(keeping: keepsInbox)
+        settle(inbox.settlements.close())
         drain()
         storage.close(wallClock: WallClock.sinceEpoch())
         queue.close()
@@ -322,6 +337,7 @@ enum Token: UInt64 {
     /// With the source's index above bit 32.
     case source = 0x0500_0000_0000_0000
     case multicast = 0x0600_0000_0000_0000
+    case wake = 0x0700_0000_0000_0000
 
     static let valueMask: UInt64 = 0x00ff_ffff_ffff_ffff
 

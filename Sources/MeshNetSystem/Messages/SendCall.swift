@@ -19,6 +19,7 @@ package final class SendCall: @unchecked Sendable {
     enum Bodies {
         case owned([UInt8])
         case lent([UnsafeRawBufferPointer])
+        case file(OutgoingFile)
     }
 
     /// Which of the messages have a ticket. One that is followed by a tracked one needs none while nothing can end it alone: a lane is in order.
@@ -52,8 +53,12 @@ package final class SendCall: @unchecked Sendable {
         switch bodies {
         case .owned(let bytes): (count, byteCount) = (1, bytes.count)
         case .lent(let views): (count, byteCount) = (views.count, views.reduce(0) { $0 + $1.count })
+        case .file(let file): (count, byteCount) = (1, file.byteCount)
         }
     }
+
+    /// Of the bytes those that wait in memory.
+    var heldByteCount: Int { if case .file = bodies { 0 } else { byteCount } }
 
     var trackedCount: Int { tracking == .each ? count : 1 }
 
@@ -65,13 +70,6 @@ package final class SendCall: @unchecked Sendable {
         switch tracking {
         case .each: Ticket(rawValue: firstTicket.rawValue + UInt64(index))
         case .last: index == count - 1 ? firstTicket : nil
-        }
-    }
-
-    func withBody(_ index: Int, _ use: (UnsafeRawBufferPointer) -> Void) {
-        switch bodies {
-        case .owned(let bytes): bytes.withUnsafeBytes(use)
-        case .lent(let views): use(views[index])
         }
     }
 

@@ -30,13 +30,13 @@ package final class Settlements: Sendable {
         state.with { swap(&$0.waiting, &settled) }
     }
 
-    func close() {
-        let left = state.with { state -> [Delivery] in
+    /// Nothing is kept from now on. Returns what waits.
+    @discardableResult
+    func close() -> [Delivery] {
+        state.with { state in
             state.isClosed = true
             defer { state.waiting = [] }
             return state.waiting
         }
-        // Files are closed outside the lock.
-        _ = left
     }
 }

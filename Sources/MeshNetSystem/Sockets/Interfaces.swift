@@ -26,7 +26,7 @@ package enum Interfaces {
         return outward + loopback
     }
 
-    /// Interfaces that are up, with the subnets of their addresses, in the kernel's order. Without loopback and IPv6 link-local addresses.
+    /// Interfaces that are up and have a carrier, with the subnets of their addresses, in the kernel's order. Without loopback and IPv6 link-local addresses.
     package static func list() -> [NetworkInterface] {
         var list: UnsafeMutablePointer<ifaddrs>?
         guard getifaddrs(&list) == 0 else { return [] }
@@ -36,7 +36,7 @@ package enum Interfaces {
         while let entry = next?.pointee {
             next = entry.ifa_next
             let flags = entry.ifa_flags
-            guard flags & UInt32(IFF_UP) != 0, flags & UInt32(IFF_LOOPBACK) == 0, let name = entry.ifa_name.map({ String(cString: $0) }),
+            guard flags & Self.running == Self.running, flags & UInt32(IFF_LOOPBACK) == 0, let name = entry.ifa_name.map({ String(cString: $0) }),
                 let ip = NativeAddress(copying: entry.ifa_addr)?.address?.ip, !isLinkLocal(ip),
                 let mask = NativeAddress(copying: entry.ifa_netmask)?.address?.ip,
                 let prefix = NetworkPrefix(ip: ip, length: mask.reduce(0) { $0 + $1.nonzeroBitCount })
@@ -49,6 +49,9 @@ package enum Interfaces {
         }
         return interfaces
     }
+
+    /// A cable that is pulled takes the second one away and leaves the first.
+    private static let running = UInt32(IFF_UP | IFF_RUNNING)
 
     /// The address itself, or all of the interfaces' addresses of its family when it is the wildcard.
     package static func expand(_ address: SocketAddress, over interfaces: [SocketAddress]) -> [SocketAddress] {

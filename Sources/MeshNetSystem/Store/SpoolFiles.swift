@@ -136,6 +136,18 @@ package final class SpoolFiles {
         return descriptor
     }
 
+    /// For the application: what it takes its time with holds no descriptor where the file has a name.
+    func reader(of spool: SpoolID, byteCount: Int) throws(StorageProblem) -> SpoolReader {
+        if folder.directory != nil, holds(spool) { return SpoolReader(path: folder.name(of: spool), byteCount: byteCount) }
+        return SpoolReader(try descriptor(of: spool), byteCount: byteCount)
+    }
+
+    /// Gives a file away: it is readable as long as the reader lives, and vanishes with it. Throws as `descriptor`; then it is discarded as well.
+    func release(_ spool: SpoolID, byteCount: Int) throws(StorageProblem) -> SpoolReader {
+        defer { discard(spool) }
+        return SpoolReader(try descriptor(of: spool), byteCount: byteCount)
+    }
+
     // MARK: Descriptors
 
     private func checkUnnamed() throws(StorageProblem) {

@@ -67,6 +67,12 @@ package final class Storage {
         store.apply(change)
     }
 
+    /// Nobody needs the file any more. It goes at once, unless the store may still name it.
+    package func discard(_ spool: SpoolID) {
+        self.spool.discard(spool)
+        guard let store, store.hasChanges || store.hasWaiting else { return self.spool.deleteDiscarded() }
+    }
+
     /// Whether there is something to commit, and the last failure is long enough ago.
     package func wantsCommit(now: Instant) -> Bool {
         guard let store, store.hasChanges else { return false }
