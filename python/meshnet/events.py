@@ -312,7 +312,7 @@ class ChannelPeerRestarted:
 
 @dataclass(frozen=True, slots=True)
 class ChannelClosed:
-    """A channel was closed on purpose: nobody dials until the side that closed it calls `reconnect`."""
+    """A channel was closed on purpose, and `reconnect` of the side that closed it alone opens it again. Who closed it is not told."""
 
     peer_id: str
     by_us: bool
