@@ -1186,8 +1186,8 @@ MESHNET_API MESHNET_CHECK int32_t meshnet_reply_start(meshnet_node_t *node, cons
    Errors: INVALID_ARGUMENT, INVALID_HANDLE, INVALID_PEER_ID, INVALID_ADDRESS, CLOSED, LIMIT_REACHED. Since 0.1. */
 MESHNET_API MESHNET_CHECK int32_t meshnet_reconnect(meshnet_node_t *node, const char *peer_id, const char *const *addresses, size_t address_count);
 
-/* Tells the peer goodbye and keeps apart from it: messages to it end with PEER_CLOSED and neither side dials, until meshnet_reconnect here or there. The peer
-   is told the reason (NULL: none; at most 256 bytes are used). Blocks: one turn.
+/* Tells the peer goodbye and keeps apart from it: messages to it end with PEER_CLOSED and neither side dials, until meshnet_reconnect here. There it tries, and
+   is refused as long as the channel is closed here. The peer is told the reason (NULL: none; at most 256 bytes are used). Blocks: one turn.
    Errors: INVALID_ARGUMENT, INVALID_HANDLE, INVALID_PEER_ID, CLOSED. Since 0.1. */
 MESHNET_API int32_t meshnet_close_peer(meshnet_node_t *node, const char *peer_id, const char *reason);
 
@@ -1246,6 +1246,8 @@ typedef struct meshnet_channel {
     const meshnet_dial_failure_t *const *failures;
     int64_t silence_ms;         /* since bytes of the peer came last; -1: never */
     int64_t round_trip_ns;      /* -1: not measured */
+    uint64_t sending_bytes;     /* of a large message that is being sent: bytes handed to the connection */
+    uint64_t sending_total;     /* and its size; 0 without one */
 } meshnet_channel_t;
 
 struct meshnet_channel_list {

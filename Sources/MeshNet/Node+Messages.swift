@@ -15,7 +15,7 @@ extension Node {
         _ bytes: [UInt8], to peer: PeerID, lane: Lane = .normal, deadline: Duration? = nil, whenFull: WhenFull = .wait
     ) async throws(CallError) -> MessageTicket {
         let message = OutboundMessage(peer: peer, options: SendOptions(lane: lane, deadline: deadline, whenFull: whenFull))
-        return try await send(message) { engine, accepted, ended in engine.send(message, bytes, accepted: accepted, ended: ended) }
+        return try await send(message, try engine.body(bytes))
     }
 
     /// Queues the content of a file, as it is now. Blocks the thread for the file. Throws `CallError` as `send`, and `MessageFileError`.
@@ -23,10 +23,15 @@ extension Node {
     public func send(
         file path: String, to peer: PeerID, lane: Lane = .bulk, deadline: Duration? = nil, whenFull: WhenFull = .wait
     ) async throws -> MessageTicket {
-        let content: [UInt8]?
-        do throws(SystemError) { content = try MessageFiles.read(path, limit: engine.messageSizeLimit) } catch { throw MessageFileError(path, error) }
-        guard let content else { throw MessageFileError(path: path, reason: "has more than \(engine.messageSizeLimit) bytes") }
-        return try await send(content, to: peer, lane: lane, deadline: deadline, whenFull: whenFull)
+        let content: OutgoingBody
+        do throws(SendFileError) { content = try engine.bodies.content(of: path) } catch {
+            switch error {
+            case .file(let error): throw MessageFileError(path, error)
+            case .call(let error): throw error
+            }
+        }
+        let options = SendOptions(lane: lane, deadline: deadline, whenFull: whenFull)
+        return try await send(OutboundMessage(peer: peer, options: options), content)
     }
 
     /// Sends a request and waits for the reply of the peer; `timeout` nil: as long as `MessageConfiguration.requestTimeout`.
@@ -35,10 +40,10 @@ extension Node {
         _ bytes: [UInt8], of peer: PeerID, lane: Lane = .normal, timeout: Duration? = nil, whenFull: WhenFull = .wait
     ) async throws(CallError) -> [UInt8] {
         let message = OutboundMessage(peer: peer, kind: .request, options: SendOptions(lane: lane, deadline: timeout, whenFull: whenFull))
-        let ticket = MessageTicket(engine)
+        let ticket = MessageTicket(engine), body = try engine.body(bytes)
         let report = await withTaskCancellationHandler {
             await withCheckedContinuation { continuation in
-                ticket.attach(engine.send(message, bytes, accepted: nil) { continuation.resume(returning: $0) })
+                ticket.attach(engine.send(message, body, accepted: nil) { continuation.resume(returning: $0) })
             }
         } onCancel: {
             ticket.cancel()
@@ -56,7 +61,7 @@ extension Node {
     /// - Parameter addresses: where it may be found, beside those that are known.
     public func reconnect(_ peer: PeerID, at addresses: [Multiaddr] = []) async throws(CallError) { _ = try await run(.reconnect(peer, addresses)) }
 
-    /// Tells the peer goodbye for this reason, of which 256 bytes are used, and keeps apart from it until `reconnect` here or there.
+    /// Tells the peer goodbye for this reason, of which 256 bytes are used, and keeps apart from it until `reconnect` here.
     public func closePeer(_ peer: PeerID, reason: String = "") async throws(CallError) { _ = try await run(.close(peer, reason: reason)) }
 
     /// The state of the channel to a peer; nil: there is none.
@@ -70,13 +75,12 @@ extension Node {
         return channels
     }
 
-    private func send(
-        _ message: OutboundMessage, _ begin: (Engine, @escaping SendCall.Completion, @escaping SendCall.Completion) -> SendCall
-    ) async throws(CallError) -> MessageTicket {
+    private func send(_ message: OutboundMessage, _ body: OutgoingBody) async throws(CallError) -> MessageTicket {
         let ticket = MessageTicket(engine)
         let report = await withTaskCancellationHandler {
             await withCheckedContinuation { continuation in
-                ticket.attach(begin(engine, { continuation.resume(returning: $0) }, { ticket.finish($0) }))
+                let accepted: SendCall.Completion = { continuation.resume(returning: $0) }
+                ticket.attach(engine.send(message, body, accepted: accepted) { ticket.finish($0) })
             }
         } onCancel: {
             ticket.cancel()

@@ -56,6 +56,7 @@ public final class ReceivedMessage: Sendable {
     @discardableResult
     public func reply(_ bytes: [UInt8]) async throws(CallError) -> Bool {
         guard let request = delivery.request else { return false }
+        let body = try engine.body(bytes)
         let isFirst = state.with { state in
             defer { state.isAnswered = true }
             return !state.isAnswered
@@ -63,7 +64,7 @@ public final class ReceivedMessage: Sendable {
         guard isFirst else { return false }
         let reply = OutboundMessage(peer: peer, kind: .reply(request), options: SendOptions(lane: lane))
         let report = await withCheckedContinuation { continuation in
-            engine.send(reply, bytes, accepted: { continuation.resume(returning: $0) }, ended: nil)
+            engine.send(reply, body, accepted: { continuation.resume(returning: $0) }, ended: nil)
         }
         guard let failure = report.failure else { return true }
         state.with { $0.isAnswered = false }

@@ -20,6 +20,7 @@ struct Options {
     var topic: String?
     var name = "swift"
     var isNew = false
+    var retains = false
     /// What is sent, how, and what becomes of what arrives.
     var file: String?
     var lane: Lane?
@@ -27,7 +28,6 @@ struct Options {
     var asksReply = false
     var saveFolder: String?
     var reply: String?
-    var retains = false
     /// What the environment and the options say about discovery and networks.
     var settings = Settings.environment()
     /// What stands behind the options.
@@ -41,8 +41,7 @@ struct Options {
         ("key", "k", true), ("psk", nil, true), ("json", "j", false), ("help", "h", false), ("count", "c", true), ("peers", nil, true),
         ("seconds", "s", true), ("upload", "u", true), ("download", "d", true), ("topic", "t", true), ("name", nil, true), ("new", nil, false),
         ("ephemeral", nil, false), ("file", "f", true), ("lane", nil, true), ("deadline", nil, true), ("request", nil, false), ("save", nil, true),
-        ("reply", nil, true),
-        ("retain", nil, false),
+        ("reply", nil, true), ("retain", nil, false),
     ]
 
     init(_ command: Subcommand, _ arguments: [String]) throws {
@@ -88,7 +87,7 @@ struct Options {
     }
 
     private func identity() throws -> KeyPair {
-        if isEphemeral { return KeyPair.generate() }
+        if isEphemeral, keyFile == nil { return KeyPair.generate() }
         guard keyFile != nil || settings.text(.stateDirectory) != nil, let path = keyPath else { return DefaultKey.take() ?? KeyPair.generate() }
         // The folder of a named key is the user's to make, a state directory is ours.
         if keyFile == nil { _ = DefaultKey.makeFolder(of: path) }
@@ -114,6 +113,7 @@ struct Options {
         case "download": download = try Self.number(value, "--download", command)
         case "topic": topic = value
         case "name": self.name = value
+        case "retain": retains = true
         case "ephemeral": isEphemeral = true
         case "file": file = value
         case "lane": lane = try Self.lane(value, command)
@@ -121,7 +121,6 @@ struct Options {
         case "request": asksReply = true
         case "save": saveFolder = value
         case "reply": reply = value
-        case "retain": retains = true
         default: isNew = true
         }
     }

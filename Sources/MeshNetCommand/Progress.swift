@@ -1,4 +1,4 @@
-import Glibc
+@preconcurrency import Glibc
 
 /// How far a large message came: a bar on a terminal, else a line for each tenth.
 struct Progress {

@@ -27,18 +27,24 @@ private func send(_ content: Content, _ peer: PeerID, _ node: Node, _ options: O
     case .file(let path): try await node.send(file: path, to: peer, lane: options.lane ?? .bulk, deadline: options.deadline)
     }
     report.line("accepted", [("peer", .text(peer.description)), ("bytes", .integer(Int64(ticket.byteCount)))])
-    let watching = Task {
-        var progress = Progress(report: report, name: options.file ?? "message", total: ticket.byteCount)
-        while ticket.current == nil, let channel = try? await node.channel(peer) {
-            progress.show(max(0, ticket.byteCount - channel.queuedBytes.reduce(0, +)))
-            try? await Task.sleep(for: .milliseconds(100))
-        }
-        progress.end()
-    }
+    let watching = Task { await watch(ticket, to: peer, node, Progress(report: report, name: options.file ?? "message", total: ticket.byteCount)) }
     let end = await ticket.end
+    watching.cancel()
     await watching.value
     try end.get()
     report.line("delivered", [("peer", .text(peer.description)), ("seconds", .number(report.elapsed, digits: 3))])
+}
+
+/// Shows how much of a large message is on its way.
+private func watch(_ ticket: MessageTicket, to peer: PeerID, _ node: Node, _ progress: Progress) async {
+    guard ticket.byteCount >= Progress.smallest else { return }
+    var progress = progress
+    while ticket.current == nil, let channel = try? await node.channel(peer) {
+        if channel.sendingTotal == ticket.byteCount { progress.show(channel.sendingBytes) }
+        guard (try? await Task.sleep(for: .milliseconds(100))) != nil else { break }
+    }
+    if case .success = ticket.current { progress.show(ticket.byteCount) }
+    progress.end()
 }
 
 private func request(_ text: [UInt8], _ peer: PeerID, _ node: Node, _ options: Options, _ report: Report) async throws {

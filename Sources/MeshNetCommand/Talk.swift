@@ -6,11 +6,16 @@ func runTalk(_ options: Options) async throws {
     let node = try startNode(options)
     var talk = Talk(node: node, report: Report(options, name: options.name), options: options)
     Background.closeOnInterrupt(node, after: options.seconds ?? 30)
+    let items = Items(node: node, report: talk.report)
     let input = Task {
-        for await _ in Background.lines() {}
+        for await line in Background.lines() { items.obey(line) }
         node.close()
     }
-    defer { input.cancel() }
+    let taking = Task { await items.take() }
+    defer {
+        input.cancel()
+        taking.cancel()
+    }
     talk.report.line("started", [("peer", .text(node.peerID.description))])
     try await node.subscribe(talk.topic)
     for await event in node.events { try await talk.handle(event) }
@@ -72,6 +77,36 @@ private struct Talk {
         if !isDone, others.values.count(where: { $0.hellos >= count && $0.echoes >= count }) >= wanted {
             isDone = true
             report.line("done")
+        }
+    }
+}
+
+/// Messages to one peer, as the line "send COUNT PEER…" of the standard input asks for them, and those that arrive.
+private struct Items: Sendable {
+    let node: Node
+    let report: Report
+
+    /// Sends, one each 5 ms, whether the peers are connected or not: they get them all, once and in order.
+    func obey(_ line: String) {
+        let words = line.split(separator: " ")
+        guard words.count > 2, words[0] == "send", let count = Int(words[1]), count >= 0 else { return }
+        let peers = words[2...].compactMap { try? PeerID(String($0)) }
+        Task {
+            for number in 0..<count {
+                for peer in peers { try await node.send(Array("item \(number)".utf8), to: peer) }
+                try await Task.sleep(for: .milliseconds(5))
+            }
+        }
+    }
+
+    func take() async {
+        for await message in node.messages {
+            guard let bytes = try? message.bytes else { continue }
+            let words = String(decoding: bytes, as: UTF8.self).split(separator: " ")
+            guard words.count == 2, words[0] == "item", let number = Int64(words[1]) else { continue }
+            report.line("item", [
+                ("from", .text(message.peer.description)), ("number", .integer(number)), ("again", .flag(message.isRedelivered)),
+            ])
         }
     }
 }

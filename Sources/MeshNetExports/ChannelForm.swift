@@ -75,6 +75,8 @@ private struct ChannelForm {
             meshnet_dial_failure_t(cause: failures[index].cause, detail: block.text(failures[index].detail))
         }
         form.silence_ms = status.silence?.milliseconds ?? -1
+        form.sending_bytes = UInt64(clamping: status.sendingBytes)
+        form.sending_total = UInt64(clamping: status.sendingTotal)
         form.round_trip_ns = status.roundTrip?.nanoseconds ?? -1
         return form
     }

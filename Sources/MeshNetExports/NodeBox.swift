@@ -97,14 +97,18 @@ final class NodeBox: Sendable {
     }
 
     func startSend(_ sending: Sending, _ bytes: [UInt8]) throws(Failure) -> UInt64 {
-        let limit = engine.messageSizeLimit
-        guard bytes.count <= limit else { throw .call(.messageTooLarge(size: bytes.count, limit: limit)) }
+        let body: OutgoingBody
+        do throws(CallError) { body = try engine.body(bytes) } catch { throw .call(error) }
+        return try startSend(sending, body)
+    }
+
+    func startSend(_ sending: Sending, _ body: OutgoingBody) throws(Failure) -> UInt64 {
         let id = try register(.send(nil)), peer = sending.message.peer
         var accepted: SendCall.Completion?
         if sending.reportsAcceptance {
             accepted = { [self] report in if report.failure == nil { engine.queue.post(accepted: Ticket(rawValue: id)) } }
         }
-        let call = engine.send(sending.message, bytes, accepted: accepted) { [self] report in
+        let call = engine.send(sending.message, body, accepted: accepted) { [self] report in
             guard settle(id) else { return }
             if let reply = report.reply {
                 engine.queue.post(Ticket(rawValue: id), reply: reply, of: peer)

@@ -38,11 +38,8 @@ public func meshnet_send_file(_ node: OpaquePointer?, _ peer: UnsafePointer<CCha
     answer(node) { node throws(Failure) in
         let sending = try Sending(peer, options), limit = try waitingTime(timeout)
         let content = try node.content(of: path)
-        let failure = content.withUnsafeBytes { view -> Failure? in
-            do throws(Failure) { try node.send(sending, [view], limit) } catch { return error }
-            return nil
-        }
-        if let failure { throw failure }
+        let report = node.engine.sendBlocking(sending.message, content, until: sending.point, timeout: limit)
+        if let failure = report.failure { throw .call(failure) }
     }
 }
 
@@ -127,6 +124,8 @@ struct Sending {
     var waitsForDelivery = false
     var reportsAcceptance = false
 
+    var point: Engine.SendPoint { waitsForDelivery ? .delivered : .accepted }
+
     init(_ message: OutboundMessage) { self.message = message }
 
     init(_ peer: UnsafePointer<CChar>?, _ pointer: UnsafePointer<meshnet_send_options_t>?) throws(Failure) {
@@ -151,17 +150,20 @@ extension NodeBox {
     fileprivate func send(_ sending: Sending, _ bodies: [UnsafeRawBufferPointer], _ timeout: Duration?,
                           count: ((Int) -> Void)? = nil) throws(Failure) -> SendReport {
         if isClosed { throw .call(.closed) }
-        let report = engine.sendBlocking(sending.message, bodies, until: sending.waitsForDelivery ? .delivered : .accepted, timeout: timeout)
+        let report = engine.sendBlocking(sending.message, bodies, until: sending.point, timeout: timeout)
         count?(report.count)
         if let failure = report.failure { throw .call(failure) }
         return report
     }
 
-    fileprivate func content(of path: UnsafePointer<CChar>?) throws(Failure) -> [UInt8] {
-        let path = try text(path, "path"), limit = engine.messageSizeLimit
-        let content: [UInt8]?
-        do throws(SystemError) { content = try MessageFiles.read(path, limit: limit) } catch { throw .failed(error, path: path) }
-        guard let content else { throw .text(MESHNET_ERROR_MESSAGE_TOO_LARGE, "path", "\"\(path)\" has more than \(limit) bytes") }
-        return content
+    fileprivate func content(of path: UnsafePointer<CChar>?) throws(Failure) -> OutgoingBody {
+        if isClosed { throw .call(.closed) }
+        let path = try text(path, "path")
+        do throws(SendFileError) { return try engine.bodies.content(of: path) } catch {
+            switch error {
+            case .file(let error): throw .failed(error, path: path)
+            case .call(let error): throw .call(error)
+            }
+        }
     }
 }

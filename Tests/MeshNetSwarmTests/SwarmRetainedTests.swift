@@ -214,7 +214,7 @@ import Testing
 
     /// A holder that says things about the topic that are not so, to a node that follows it.
     @Test func liesOfAHolderReachNobody() {
-        let network = network(13, [[], [0], [0]])
+        let network = network(13, [[], [0], [0, 1]])
         follow(0, 1, in: network)
         network.run(for: .seconds(2))
         retain("true", at: 0, in: network)

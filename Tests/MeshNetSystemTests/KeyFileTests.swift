@@ -37,6 +37,30 @@ extension SystemTests {
             }
         }
 
+        @Test func aReplacedKeyIsKeptAside() throws {
+            try inFolder { folder in
+                let keys = (0..<3).map { _ in KeyPair.generate() }, path = folder + "/key"
+                #expect(try KeyFile.replace(keys[0], path) == nil)
+                #expect(try KeyFile.replace(keys[1], path) == path + ".old-1")
+                #expect(try KeyFile.replace(keys[2], path) == path + ".old-2")
+                #expect(try KeyFile.load(path).peerID == keys[2].peerID)
+                #expect(try KeyFile.load(path + ".old-1").peerID == keys[0].peerID)
+                #expect(try KeyFile.load(path + ".old-2").peerID == keys[1].peerID)
+                #expect(try FileManager.default.contentsOfDirectory(atPath: folder).sorted() == ["key", "key.old-1", "key.old-2"])
+                #expect(!KeyFile.isExposed(path))
+                #expect(throws: KeyFileError.self) { try KeyFile.replace(.generate(), folder + "/none/key") }
+            }
+        }
+
+        @Test func olderKeysBesideAFileAreBounded() throws {
+            try inFolder { folder in
+                let path = folder + "/key"
+                try KeyFile.save(.generate(), path)
+                for number in 1...KeyFile.maximumAside { _ = FileManager.default.createFile(atPath: "\(path).old-\(number)", contents: nil) }
+                #expect(throws: KeyFileError.failed(call: "link", errno: EEXIST)) { try KeyFile.replace(.generate(), path) }
+            }
+        }
+
         @Test func errorsTellTheCause() throws {
             try inFolder { folder in
                 #expect(throws: KeyFileError.failed(call: "open", errno: ENOENT)) { try KeyFile.load(folder + "/none") }

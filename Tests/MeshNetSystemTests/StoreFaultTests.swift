@@ -167,7 +167,11 @@ extension SystemTests {
                 let at = round < 30 ? Int(random.next() % 4_096) : Int(random.next() % UInt64(whole.count))
                 let length = [1, 4, 64, 4_096][Int(random.next() % 4)]
                 for index in at..<min(at + length, content.count) { content[index] = UInt8(truncatingIfNeeded: random.next()) }
-                do { if try judge(content, "garbled") != nil { judged += 1 } } catch { Issue.record("seed \(seed), round \(round), at \(at), \(length): \(error)") }
+                do {
+                    if try judge(content, "garbled") != nil { judged += 1 }
+                } catch {
+                    Issue.record("seed \(seed), round \(round), at \(at), \(length): \(error)")
+                }
             }
             #expect(judged > 0)
             var noise = Data(count: 20_000)

@@ -1,4 +1,4 @@
-/* meshnet_config_t from a dict with the names of its fields; "gossipsub", "limits" and "discovery" are dicts of the same kind. */
+/* meshnet_config_t from a dict with the names of its fields; "gossipsub", "limits", "discovery" and "messages" are dicts of the same kind. */
 #include "module.h"
 
 #include <stdio.h>
@@ -19,6 +19,10 @@ static const option_field config_fields[] = {
     FIELD(meshnet_config_t, connections_high_water, FIELD_U32),
     FIELD(meshnet_config_t, trim_grace_ms, FIELD_U32),
     FIELD(meshnet_config_t, reads_environment, FIELD_BOOL),
+    FIELD(meshnet_config_t, keepalive_local_idle_ms, FIELD_U32),
+    FIELD(meshnet_config_t, keepalive_local_timeout_ms, FIELD_U32),
+    FIELD(meshnet_config_t, keepalive_remote_idle_ms, FIELD_U32),
+    FIELD(meshnet_config_t, keepalive_remote_timeout_ms, FIELD_U32),
     {NULL, 0, FIELD_BOOL},
 };
 
@@ -53,6 +57,38 @@ static const option_field limits_fields[] = {
     {NULL, 0, FIELD_BOOL},
 };
 
+static const option_field message_fields[] = {
+    FIELD(meshnet_message_options_t, synchronizes_disk, FIELD_BOOL),
+    FIELD(meshnet_message_options_t, state_directory, FIELD_TEXT),
+    FIELD(meshnet_message_options_t, queue_bytes, FIELD_U64),
+    FIELD(meshnet_message_options_t, queue_messages, FIELD_U32),
+    FIELD(meshnet_message_options_t, total_queue_bytes, FIELD_U64),
+    FIELD(meshnet_message_options_t, receive_bytes, FIELD_U64),
+    FIELD(meshnet_message_options_t, maximum_message_size, FIELD_U64),
+    FIELD(meshnet_message_options_t, spool_threshold, FIELD_U64),
+    FIELD(meshnet_message_options_t, spool_bytes, FIELD_U64),
+    FIELD(meshnet_message_options_t, acknowledgement_delay_ms, FIELD_U32),
+    FIELD(meshnet_message_options_t, request_timeout_ms, FIELD_U32),
+    FIELD(meshnet_message_options_t, requests_per_peer, FIELD_U32),
+    FIELD(meshnet_message_options_t, send_messages_per_second, FIELD_U32),
+    FIELD(meshnet_message_options_t, send_bytes_per_second, FIELD_U64),
+    FIELD(meshnet_message_options_t, receive_messages_per_second, FIELD_U32),
+    FIELD(meshnet_message_options_t, receive_bytes_per_second, FIELD_U64),
+    FIELD(meshnet_message_options_t, channels, FIELD_U32),
+    FIELD(meshnet_message_options_t, reconnect_first_ms, FIELD_U32),
+    FIELD(meshnet_message_options_t, reconnect_cap_ms, FIELD_U32),
+    FIELD(meshnet_message_options_t, reconnect_factor, FIELD_F64),
+    FIELD(meshnet_message_options_t, reconnect_attempts, FIELD_U32),
+    FIELD(meshnet_message_options_t, reconnect_lasting_ms, FIELD_U32),
+    FIELD(meshnet_message_options_t, permanent_after, FIELD_U32),
+    FIELD(meshnet_message_options_t, permanent_delay_ms, FIELD_U32),
+    FIELD(meshnet_message_options_t, dials_per_minute, FIELD_U32),
+    FIELD(meshnet_message_options_t, wake_interval_ms, FIELD_U32),
+    FIELD(meshnet_message_options_t, wake_jump_ms, FIELD_U32),
+    FIELD(meshnet_message_options_t, wake_stored_gap_ms, FIELD_U32),
+    {NULL, 0, FIELD_BOOL},
+};
+
 /* Everything that an option points to, until the node is open. */
 typedef struct {
     meshnet_config_t config;
@@ -62,6 +98,7 @@ typedef struct {
     text_array listen_addresses;
     text_array protected_peers;
     discovery_request discovery;
+    meshnet_message_options_t messages;
     Py_buffer pre_shared_key;
 } open_request;
 
@@ -91,6 +128,14 @@ int set_field(module_state *state, void *structure, const option_field *field, P
             *(bool *)place = truth != 0;
         }
         return truth < 0 ? -1 : 0;
+    }
+    if (field->kind == FIELD_F64) {
+        double number = PyFloat_AsDouble(value);
+        if (number == -1 && PyErr_Occurred()) {
+            return -1;
+        }
+        *(double *)place = number;
+        return 0;
     }
     PyObject *whole = PyNumber_Index(value);
     if (whole == NULL) {
@@ -208,6 +253,10 @@ static int set_option(module_state *state, open_request *request, PyObject *key,
         config->discovery = &request->discovery.options;
         return discovery_request_fill(state, &request->discovery, value);
     }
+    if (strcmp(name, "messages") == 0) {
+        config->messages = &request->messages;
+        return set_fields(state, &request->messages, message_fields, value, name);
+    }
     PyErr_Format(PyExc_TypeError, "there is no option %R", key);
     return -1;
 }
@@ -221,6 +270,9 @@ static int32_t prepare(module_state *state, open_request *request, PyObject *opt
     }
     if (code == MESHNET_OK) {
         code = meshnet_limits_default(&request->limits, sizeof request->limits);
+    }
+    if (code == MESHNET_OK) {
+        code = meshnet_message_options_default(&request->messages, sizeof request->messages);
     }
     if (code != MESHNET_OK) {
         raise_code(state, code);

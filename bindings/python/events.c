@@ -42,7 +42,7 @@ static PyObject *topic_text(const meshnet_event_t *event) {
     return PyUnicode_DecodeUTF8(event->topic, (Py_ssize_t)event->topic_length, "replace");
 }
 
-static PyObject *result_of(const call *entry, const meshnet_event_t *event) {
+static PyObject *result_of(module_state *state, const call *entry, meshnet_event_t *event, bool *kept) {
     switch (entry->kind) {
     case CALL_CHANGED: return PyBool_FromLong(event->changed);
     case CALL_CONNECTION: return Py_BuildValue("NNi", text_or_none(event->peer_id), text_or_none(event->address), (int)event->direction);
@@ -50,6 +50,8 @@ static PyObject *result_of(const call *entry, const meshnet_event_t *event) {
     case CALL_PROBLEMS: return problems_to_list(event->problems);
     case CALL_TABLE: return table_to_tuple(event->discovery);
     case CALL_DIAGNOSIS: return diagnosis_to_tuple(event->diagnosis);
+    case CALL_CHANNELS: return channels_to_list(event->channels);
+    case CALL_REPLY: return reply_of(state, event, kept);
     case CALL_STREAM: return Py_BuildValue("KN", (unsigned long long)event->stream.id, text_or_none(event->protocol_id));
     case CALL_PING: return PyLong_FromLongLong(event->round_trip_ns);
     case CALL_PERF: return Py_BuildValue("LL", (long long)event->upload_ns, (long long)event->download_ns);
@@ -71,13 +73,13 @@ static PyObject *failure_of(module_state *state, const meshnet_event_t *event) {
                                  text_or_none(event->hint != NULL ? event->hint : meshnet_error_hint(event->code)));
 }
 
-static PyObject *completion_to_tuple(module_state *state, call_table *calls, const meshnet_event_t *event) {
+static PyObject *completion_to_tuple(module_state *state, call_table *calls, meshnet_event_t *event, bool *kept) {
     call *entry = call_table_take(calls, event->ticket.id);
     PyObject *value;
     if (event->code != MESHNET_OK) {
         value = failure_of(state, event);
     } else if (entry != NULL) {
-        value = result_of(entry, event);
+        value = result_of(state, entry, event, kept);
     } else {
         value = text_or_none(NULL);
     }
@@ -86,7 +88,7 @@ static PyObject *completion_to_tuple(module_state *state, call_table *calls, con
     return Py_BuildValue("iKNN", (int)event->type, (unsigned long long)event->ticket.id, succeeded, value);
 }
 
-PyObject *event_to_tuple(module_state *state, call_table *calls, const meshnet_event_t *event) {
+PyObject *event_to_tuple(module_state *state, call_table *calls, meshnet_event_t *event, bool *kept) {
     int type = event->type;
     switch (type) {
     case MESHNET_EVENT_LISTENING:
@@ -126,7 +128,21 @@ PyObject *event_to_tuple(module_state *state, call_table *calls, const meshnet_e
     case MESHNET_EVENT_DUPLICATE_IDENTITY:
         return Py_BuildValue("iN", type, text_or_none(event->address));
     case MESHNET_EVENT_COMPLETED:
-        return completion_to_tuple(state, calls, event);
+        return completion_to_tuple(state, calls, event, kept);
+    case MESHNET_EVENT_ACCEPTED:
+        return Py_BuildValue("iK", type, (unsigned long long)event->ticket.id);
+    case MESHNET_EVENT_CHANNEL:
+        return Py_BuildValue("iNiKNNKiiNNL", type, text_or_none(event->peer_id), (int)event->channel_change,
+                             (unsigned long long)event->message_count, PyBool_FromLong(event->by_us), PyBool_FromLong(event->inbound),
+                             (unsigned long long)event->attempts, (int)event->cause, (int)event->code, text_or_none(event->detail),
+                             text_or_none(event->hint), (long long)event->retry_after_ms);
+    case MESHNET_EVENT_MEMBERS:
+        return Py_BuildValue("iNN", type, topic_text(event), peers_to_list(event->peers));
+    case MESHNET_EVENT_WOKE:
+        return Py_BuildValue("iL", type, (long long)event->after_ms);
+    case MESHNET_EVENT_STORAGE:
+        return Py_BuildValue("iiiNNNN", type, (int)event->storage_problem, (int)event->code, text_or_none(event->detail),
+                             text_or_none(event->hint), text_or_none(event->path), text_or_none(event->set_aside_as));
     default: /* MESHNET_EVENT_CLOSED, and types of a later library, which the package skips */
         return Py_BuildValue("(i)", type);
     }

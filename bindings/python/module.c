@@ -52,6 +52,10 @@ NAME_FUNCTION(source_failure_name)
 NAME_FUNCTION(discovery_filter_name)
 NAME_FUNCTION(entry_state_name)
 NAME_FUNCTION(diagnosis_cause_name)
+NAME_FUNCTION(lane_name)
+NAME_FUNCTION(channel_change_name)
+NAME_FUNCTION(channel_state_name)
+NAME_FUNCTION(storage_problem_name)
 
 static PyObject *set_error_factory(PyObject *module, PyObject *factory) {
     module_state *state = PyModule_GetState(module);
@@ -83,6 +87,10 @@ static PyMethodDef functions[] = {
     NAME_ENTRY(discovery_filter_name),
     NAME_ENTRY(entry_state_name),
     NAME_ENTRY(diagnosis_cause_name),
+    NAME_ENTRY(lane_name),
+    NAME_ENTRY(channel_change_name),
+    NAME_ENTRY(channel_state_name),
+    NAME_ENTRY(storage_problem_name),
     {"set_error_factory", set_error_factory, METH_O,
      "set_error_factory($module, factory, /)\n--\n\nfactory(code, system_errno, detail, hint) makes the exception of each failure."},
     {NULL, NULL, 0, NULL},
@@ -95,7 +103,8 @@ static int module_exec(PyObject *module) {
                      MESHNET_ABI_VERSION);
         return -1;
     }
-    if (add_constants(module) < 0 || add_keypair_type(module, state) < 0 || add_node_type(module, state) < 0) {
+    if (add_constants(module) < 0 || add_keypair_type(module, state) < 0 || add_node_type(module, state) < 0
+        || add_message_type(module, state) < 0) {
         return -1;
     }
     return 0;
@@ -106,6 +115,7 @@ static int module_traverse(PyObject *module, visitproc visit, void *arg) {
     Py_VISIT(state->error_factory);
     Py_VISIT(state->keypair_type);
     Py_VISIT(state->node_type);
+    Py_VISIT(state->message_type);
     return 0;
 }
 
@@ -114,6 +124,7 @@ static int module_clear(PyObject *module) {
     Py_CLEAR(state->error_factory);
     Py_CLEAR(state->keypair_type);
     Py_CLEAR(state->node_type);
+    Py_CLEAR(state->message_type);
     return 0;
 }
 

@@ -39,6 +39,7 @@ typedef struct {
     PyObject *error_factory; /* makes the exception of a failure: (code, system_errno, detail, hint) -> BaseException */
     PyTypeObject *keypair_type;
     PyTypeObject *node_type;
+    PyTypeObject *message_type;
 } module_state;
 
 /* What a started call returns, and so which fields of its completion count. */
@@ -50,6 +51,8 @@ enum call_kind {
     CALL_PROBLEMS,
     CALL_TABLE,
     CALL_DIAGNOSIS,
+    CALL_CHANNELS,
+    CALL_REPLY,
     CALL_STREAM,
     CALL_PING,
     CALL_PERF,
@@ -86,6 +89,20 @@ typedef struct {
     PyObject *weak_references;
 } node_object;
 
+typedef struct {
+    PyObject_HEAD
+    meshnet_message_t *message; /* NULL once released */
+    meshnet_event_t *event;     /* of a reply: it lives as long */
+    PyObject *peer_id, *incarnation;
+    PyObject *data;             /* NULL when the message lies in a file */
+    Py_ssize_t size;
+    unsigned long long sequence;
+    int lane;
+    int users;                  /* calls that use `message` without the interpreter lock */
+    bool freed;                 /* to be released by the last of them */
+    char is_request, is_redelivered;
+} message_object;
+
 /* errors.c. Each returns NULL or -1 with the exception set. */
 PyObject *raise_code(module_state *state, int32_t code);                            /* the library's account of this thread's failure */
 PyObject *raise_detail(module_state *state, int32_t code, const char *detail);      /* a failure that the library never saw */
@@ -101,8 +118,8 @@ void call_table_add(call_table *table, call *entry);
 call *call_table_take(call_table *table, uint64_t ticket); /* NULL: unknown */
 void call_table_clear(call_table *table);
 
-/* events.c */
-PyObject *event_to_tuple(module_state *state, call_table *calls, const meshnet_event_t *event);
+/* events.c. *kept: the result owns the event. */
+PyObject *event_to_tuple(module_state *state, call_table *calls, meshnet_event_t *event, bool *kept);
 PyObject *peers_to_list(const meshnet_peer_list_t *peers);
 PyObject *problems_to_list(const meshnet_address_problem_list_t *problems);
 PyObject *strings_to_tuple(const meshnet_string_list_t *strings);
@@ -119,7 +136,7 @@ void text_array_clear(text_array *array);
 /* config.c: opens a node from a dict with the fields of meshnet_config_t. Texts in structs live as long as the dict. */
 int32_t open_node(module_state *state, const meshnet_keypair_t *identity, PyObject *options, meshnet_node_t **node);
 
-enum field_kind { FIELD_BOOL, FIELD_U16, FIELD_I32, FIELD_U32, FIELD_U64, FIELD_TEXT };
+enum field_kind { FIELD_BOOL, FIELD_U16, FIELD_I32, FIELD_U32, FIELD_U64, FIELD_F64, FIELD_TEXT };
 
 /* A field of a struct that is an option of the same name. A table ends with a NULL name. */
 typedef struct {
@@ -151,13 +168,26 @@ PyObject *diagnosis_to_tuple(const meshnet_diagnosis_t *diagnosis);
 /* node.c: the handle, or NULL with ClosedError set when it was given up. */
 meshnet_node_t *handle_of(PyObject *node);
 
-/* blocking.c, started.c: the methods of Node; node.c joins them. */
+/* started.c: around the start of a call. call_begin does everything that can fail on our side; call_finish takes the entry over and gives the ticket. */
+call *call_begin(PyObject *self, enum call_kind kind);
+PyObject *call_finish(PyObject *self, call *entry, int32_t code, meshnet_ticket_t ticket);
+
+/* message.c. Each takes what it is made from over, unless it returns NULL. */
+PyObject *message_of(module_state *state, meshnet_message_t *source, PyObject *before); /* `before`: of the same batch, or NULL */
+PyObject *reply_of(module_state *state, meshnet_event_t *event, bool *kept);
+meshnet_message_t *message_use(message_object *self);                                   /* NULL with the exception set when it was freed */
+void message_unuse(message_object *self);
+PyObject *channels_to_list(const meshnet_channel_list_t *channels);
+
+/* blocking.c, started.c, messages.c: the methods of Node; node.c joins them. */
 extern const PyMethodDef node_blocking_methods[];
 extern const PyMethodDef node_started_methods[];
+extern const PyMethodDef node_message_methods[];
 
-/* keypair.c, node.c, constants.c: called once, when the module is made. */
+/* keypair.c, node.c, message.c, constants.c: called once, when the module is made. */
 int add_keypair_type(PyObject *module, module_state *state);
 int add_node_type(PyObject *module, module_state *state);
+int add_message_type(PyObject *module, module_state *state);
 int add_constants(PyObject *module);
 
 #endif

@@ -116,13 +116,16 @@ static PyObject *batch_to_list(node_object *self, meshnet_event_t **events, size
     module_state *state = state_of((PyObject *)self);
     PyObject *list = PyList_New((Py_ssize_t)count);
     for (size_t index = 0; index < count; index++) {
+        bool kept = false;
         if (list != NULL) {
-            PyObject *event = event_to_tuple(state, &self->calls, events[index]);
+            PyObject *event = event_to_tuple(state, &self->calls, events[index], &kept);
             if (event == NULL || PyList_SetItem(list, (Py_ssize_t)index, event) < 0) {
                 Py_CLEAR(list);
             }
         }
-        meshnet_event_free(events[index]);
+        if (!kept) {
+            meshnet_event_free(events[index]);
+        }
     }
     return list;
 }
@@ -185,7 +188,7 @@ static size_t count_of(const PyMethodDef *methods) {
 static PyMethodDef *all_methods(void) {
     static PyMethodDef *table;
     if (table == NULL) {
-        size_t total = count_of(life_methods) + count_of(node_blocking_methods) + count_of(node_started_methods);
+        size_t total = count_of(life_methods) + count_of(node_blocking_methods) + count_of(node_started_methods) + count_of(node_message_methods);
         PyMethodDef *made = calloc(total + 1, sizeof *made);
         if (made == NULL) {
             PyErr_NoMemory();
@@ -193,7 +196,8 @@ static PyMethodDef *all_methods(void) {
         }
         size_t count = append(made, 0, life_methods);
         count = append(made, count, node_blocking_methods);
-        append(made, count, node_started_methods);
+        count = append(made, count, node_started_methods);
+        append(made, count, node_message_methods);
         table = made;
     }
     return table;

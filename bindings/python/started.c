@@ -5,7 +5,7 @@
 #include "module.h"
 
 /* Before the call is started: everything that can fail on our side. */
-static call *begin(PyObject *self, enum call_kind kind) {
+call *call_begin(PyObject *self, enum call_kind kind) {
     if (call_table_reserve(&((node_object *)self)->calls) < 0) {
         return NULL;
     }
@@ -13,7 +13,7 @@ static call *begin(PyObject *self, enum call_kind kind) {
 }
 
 /* After: the ticket, or the exception. Takes the entry over. */
-static PyObject *finish(PyObject *self, call *entry, int32_t code, meshnet_ticket_t ticket) {
+PyObject *call_finish(PyObject *self, call *entry, int32_t code, meshnet_ticket_t ticket) {
     if (code != MESHNET_OK) {
         raise_code(state_of(self), code);
         call_free(entry);
@@ -29,12 +29,12 @@ static PyObject *finish(PyObject *self, call *entry, int32_t code, meshnet_ticke
     static PyObject *node_##name(PyObject *self, PyObject *Py_UNUSED(nothing)) {                                            \
         meshnet_node_t *node = handle_of(self);                                                                             \
         meshnet_ticket_t ticket = {0};                                                                                      \
-        call *entry = node == NULL ? NULL : begin(self, kind);                                                              \
+        call *entry = node == NULL ? NULL : call_begin(self, kind);                                                         \
         if (entry == NULL) {                                                                                                \
             return NULL;                                                                                                    \
         }                                                                                                                   \
         int32_t code = meshnet_##name(node, &ticket);                                                                       \
-        return finish(self, entry, code, ticket);                                                                           \
+        return call_finish(self, entry, code, ticket);                                                                      \
     }
 
 #define START_TEXT(name, kind)                                                                                              \
@@ -45,12 +45,12 @@ static PyObject *finish(PyObject *self, call *entry, int32_t code, meshnet_ticke
         if (node == NULL || text_argument(argument, #name, &text) < 0) {                                                    \
             return NULL;                                                                                                    \
         }                                                                                                                   \
-        call *entry = begin(self, kind);                                                                                    \
+        call *entry = call_begin(self, kind);                                                                               \
         if (entry == NULL) {                                                                                                \
             return NULL;                                                                                                    \
         }                                                                                                                   \
         int32_t code = meshnet_##name(node, text, &ticket);                                                                 \
-        return finish(self, entry, code, ticket);                                                                           \
+        return call_finish(self, entry, code, ticket);                                                                      \
     }
 
 START_TEXT(connect_start, CALL_CONNECTION)
@@ -80,10 +80,10 @@ static PyObject *node_discovery_configure_start(PyObject *self, PyObject *option
         return NULL;
     }
     if (discovery_request_fill(state_of(self), &request, options) == 0) {
-        call *entry = begin(self, CALL_NOTHING);
+        call *entry = call_begin(self, CALL_NOTHING);
         if (entry != NULL) {
             int32_t code = meshnet_discovery_configure_start(node, &request.options, &ticket);
-            result = finish(self, entry, code, ticket);
+            result = call_finish(self, entry, code, ticket);
         }
     }
     discovery_request_clear(&request);
@@ -98,11 +98,11 @@ static PyObject *node_publish_start(PyObject *self, PyObject *arguments) {
     if (node == NULL || !PyArg_ParseTuple(arguments, "sy*:publish_start", &topic, &data)) {
         return NULL;
     }
-    call *entry = begin(self, CALL_NOTHING);
+    call *entry = call_begin(self, CALL_NOTHING);
     PyObject *result = NULL;
     if (entry != NULL) {
         int32_t code = meshnet_publish_start(node, topic, data.buf, (size_t)data.len, &ticket);
-        result = finish(self, entry, code, ticket);
+        result = call_finish(self, entry, code, ticket);
     }
     PyBuffer_Release(&data);
     return result;
@@ -116,11 +116,11 @@ static PyObject *node_publish_retained_start(PyObject *self, PyObject *arguments
     if (node == NULL || !PyArg_ParseTuple(arguments, "sy*:publish_retained_start", &topic, &data)) {
         return NULL;
     }
-    call *entry = begin(self, CALL_NOTHING);
+    call *entry = call_begin(self, CALL_NOTHING);
     PyObject *result = NULL;
     if (entry != NULL) {
         int32_t code = meshnet_publish_retained_start(node, topic, data.buf, (size_t)data.len, &ticket);
-        result = finish(self, entry, code, ticket);
+        result = call_finish(self, entry, code, ticket);
     }
     PyBuffer_Release(&data);
     return result;
@@ -134,12 +134,12 @@ static PyObject *node_wait_for_peers_start(PyObject *self, PyObject *arguments) 
     if (node == NULL || !PyArg_ParseTuple(arguments, "sn:wait_for_peers_start", &topic, &count)) {
         return NULL;
     }
-    call *entry = begin(self, CALL_PEERS);
+    call *entry = call_begin(self, CALL_PEERS);
     if (entry == NULL) {
         return NULL;
     }
     int32_t code = meshnet_wait_for_peers_start(node, topic, (size_t)count, &ticket);
-    return finish(self, entry, code, ticket);
+    return call_finish(self, entry, code, ticket);
 }
 
 static PyObject *node_stream_open_start(PyObject *self, PyObject *arguments) {
@@ -152,11 +152,11 @@ static PyObject *node_stream_open_start(PyObject *self, PyObject *arguments) {
         || text_array_fill(&protocols, sequence, "protocol_ids") < 0) {
         return NULL;
     }
-    call *entry = begin(self, CALL_STREAM);
+    call *entry = call_begin(self, CALL_STREAM);
     PyObject *result = NULL;
     if (entry != NULL) {
         int32_t code = meshnet_stream_open_start(node, peer_id, protocols.items, protocols.count, &ticket);
-        result = finish(self, entry, code, ticket);
+        result = call_finish(self, entry, code, ticket);
     }
     text_array_clear(&protocols);
     return result;
@@ -170,12 +170,12 @@ static PyObject *node_perf_start(PyObject *self, PyObject *arguments) {
     if (node == NULL || !PyArg_ParseTuple(arguments, "sKK:perf_start", &peer_id, &upload, &download)) {
         return NULL;
     }
-    call *entry = begin(self, CALL_PERF);
+    call *entry = call_begin(self, CALL_PERF);
     if (entry == NULL) {
         return NULL;
     }
     int32_t code = meshnet_perf_start(node, peer_id, upload, download, &ticket);
-    return finish(self, entry, code, ticket);
+    return call_finish(self, entry, code, ticket);
 }
 
 static PyObject *node_stream_read_start(PyObject *self, PyObject *arguments) {
@@ -189,7 +189,7 @@ static PyObject *node_stream_read_start(PyObject *self, PyObject *arguments) {
     if (capacity < 1) {
         return raise_detail(state_of(self), MESHNET_ERROR_INVALID_ARGUMENT, "capacity must be at least 1");
     }
-    call *entry = begin(self, CALL_READ);
+    call *entry = call_begin(self, CALL_READ);
     if (entry == NULL) {
         return NULL;
     }
@@ -199,7 +199,7 @@ static PyObject *node_stream_read_start(PyObject *self, PyObject *arguments) {
         return PyErr_NoMemory();
     }
     int32_t code = meshnet_stream_read_start(node, (meshnet_stream_t){id}, entry->block, (size_t)capacity, &ticket);
-    return finish(self, entry, code, ticket);
+    return call_finish(self, entry, code, ticket);
 }
 
 static PyObject *node_stream_read_into_start(PyObject *self, PyObject *arguments) {
@@ -210,14 +210,14 @@ static PyObject *node_stream_read_into_start(PyObject *self, PyObject *arguments
     if (node == NULL || !PyArg_ParseTuple(arguments, "Kw*:stream_read_into_start", &id, &view)) {
         return NULL;
     }
-    call *entry = begin(self, CALL_READ_INTO);
+    call *entry = call_begin(self, CALL_READ_INTO);
     if (entry == NULL) {
         PyBuffer_Release(&view);
         return NULL;
     }
     entry->view = view;
     int32_t code = meshnet_stream_read_start(node, (meshnet_stream_t){id}, view.buf, (size_t)view.len, &ticket);
-    return finish(self, entry, code, ticket);
+    return call_finish(self, entry, code, ticket);
 }
 
 static PyObject *node_stream_write_start(PyObject *self, PyObject *arguments) {
@@ -228,14 +228,14 @@ static PyObject *node_stream_write_start(PyObject *self, PyObject *arguments) {
     if (node == NULL || !PyArg_ParseTuple(arguments, "Ky*:stream_write_start", &id, &view)) {
         return NULL;
     }
-    call *entry = begin(self, CALL_WRITE);
+    call *entry = call_begin(self, CALL_WRITE);
     if (entry == NULL) {
         PyBuffer_Release(&view);
         return NULL;
     }
     entry->view = view;
     int32_t code = meshnet_stream_write_start(node, (meshnet_stream_t){id}, view.buf, (size_t)view.len, &ticket);
-    return finish(self, entry, code, ticket);
+    return call_finish(self, entry, code, ticket);
 }
 
 static PyObject *node_cancel(PyObject *self, PyObject *argument) {

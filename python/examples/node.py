@@ -2,7 +2,8 @@
 
 Once `--peers` others follow the topic it publishes `--count` messages "hello K", and answers "hello K" of peer P by "echo K P", so that the
 round trip of each hello is known. It prints {"event":"done"} when it has `--count` hellos and echoes of each of the others, keeps answering until
-its standard input ends, and exits with 0 if it was done, else with 1. The same program in C is bindings/c/examples/node.c.
+its standard input ends, and exits with 0 if it was done, else with 1. The line "send COUNT PEER…" of its standard input makes it send so many numbered
+messages to each of these peers. The same program in C is bindings/c/examples/node.c.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ import sys
 import threading
 import time
 from collections import Counter
+from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from enum import IntEnum
 
@@ -29,6 +31,8 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--topic", default="meshnet")
     parser.add_argument("--count", type=int, default=3, help="messages to say and to hear from each of the others")
     parser.add_argument("--peers", type=int, default=2, help="how many others there are")
+    parser.add_argument("--key", help="a key file, made when missing; without one each start is another node")
+    parser.add_argument("--state", help="a folder in which messages outlive the process")
     parser.add_argument("--seconds", type=float, default=30, help="at most")
     return parser.parse_args()
 
@@ -98,6 +102,10 @@ class Talker:
                 self.tell("discovery source", source=word(source), state=word(state), detail=detail or None, hint=hint or None)
             case meshnet.DuplicateIdentity(address):
                 self.tell("duplicate identity", address=address)
+            case meshnet.ChannelResumed(peer, resent):
+                self.tell("channel", peer=peer, change="resumed", message_count=resent)
+            case meshnet.StorageProblem(detail=detail, hint=hint, path=path):
+                self.tell("storage", path=path, detail=detail, hint=hint)
             case meshnet.AddressProblem(address, detail):
                 self.tell("address problem", address=address, detail=detail)
         await self.say_hello_when_all_listen()
@@ -106,35 +114,62 @@ class Talker:
         async for event in self.node:
             await self.handle(event)
 
+    async def obey(self, line: str) -> None:
+        match line.split():
+            case ["send", count, *peers]:
+                for peer in peers:
+                    await self.node.send_many(peer, [b"item %d" % number for number in range(int(count))])
+                # With --state they will arrive now, whatever becomes of this process.
+                self.tell("queued", count=int(count) * len(peers))
+
+    async def take(self) -> None:
+        async for message in self.node.messages():
+            match message.data.split():
+                case [b"item", number]:
+                    self.tell("item", **{"from": message.peer_id, "number": int(number), "again": message.is_redelivered})
+
 
 def word(value: int) -> str:
     """The name of a constant as other languages write it; the number of one that this package does not know."""
     return value.name.lower().replace("_", " ") if isinstance(value, IntEnum) else str(value)
 
 
-async def standard_input_ends() -> None:
-    ended = asyncio.Event()
+async def listen_to_standard_input(obey: Callable[[str], Awaitable[None]]) -> None:
+    """Until it ends."""
+    lines: asyncio.Queue[bytes] = asyncio.Queue()
     loop = asyncio.get_running_loop()
 
     def read() -> None:
         # Not sys.stdin: its lock may not be held by a daemon thread when the interpreter ends.
-        while os.read(0, 4096):
-            pass
+        rest = b""
+        while part := os.read(0, 4096):
+            *whole, rest = (rest + part).split(b"\n")
+            for line in whole:
+                loop.call_soon_threadsafe(lines.put_nowait, line)
         with suppress(RuntimeError):
-            loop.call_soon_threadsafe(ended.set)
+            loop.call_soon_threadsafe(lines.put_nowait, b"")
 
     threading.Thread(target=read, daemon=True).start()
-    await ended.wait()
+    while line := await lines.get():
+        await obey(line.decode(errors="replace"))
+
+
+def keys_in(path: str) -> meshnet.Keypair:
+    if not os.path.exists(path):
+        meshnet.Keypair.generate().save(path)
+    return meshnet.Keypair.load(path)
 
 
 async def main(options: argparse.Namespace) -> int:
     started = time.monotonic()
     bootstrap = [address for address in options.bootstrap.split(",") if address]
-    async with meshnet.Node(identity=meshnet.Keypair.generate(), bootstrap_peers=bootstrap, listen_port=options.port) as node:
+    identity = keys_in(options.key) if options.key else meshnet.Keypair.generate()
+    async with meshnet.Node(identity=identity, bootstrap_peers=bootstrap, listen_port=options.port, state_dir=options.state) as node:
         talker = Talker(node, options, started)
         await node.subscribe(options.topic)
         talker.tell("started", peer=node.peer_id)
-        tasks = [asyncio.create_task(talker.talk()), asyncio.create_task(standard_input_ends())]
+        works = (talker.talk(), talker.take(), listen_to_standard_input(talker.obey))
+        tasks = [asyncio.create_task(work) for work in works]
         finished, unfinished = await asyncio.wait(tasks, timeout=options.seconds, return_when=asyncio.FIRST_COMPLETED)
         for task in unfinished:
             task.cancel()

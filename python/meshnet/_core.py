@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import atexit
+import os
 import weakref
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
@@ -13,7 +14,7 @@ from .discovery import Discovery, DiscoveryArgument, HeadscaleConfig, TailscaleC
 from .errors import ClosedError, InvalidArgument, MeshnetError
 from .events import Event, Message, MessagesDropped, StreamOpened, event_of
 from .keys import Keypair
-from .options import Gossipsub, Limits, _addresses, _native
+from .options import Gossipsub, Keepalive, Limits, MessageOptions, Reconnect, Wake, _addresses, _messages, _native, _prefixed
 
 #: Events that one turn fetches at most, so that a flood of messages leaves room for others.
 BATCH = 256
@@ -144,13 +145,16 @@ class Acceptor:
 class Completion:
     """A started call."""
 
-    __slots__ = ("done", "value", "succeeded", "when_done", "abandoned")
+    __slots__ = ("done", "value", "succeeded", "when_done", "abandoned", "accepted", "when_accepted")
 
     def __init__(self) -> None:
         self.done = False
         self.succeeded = False
         self.value: Any = None
         self.when_done: Callable[[Completion], None] | None = None
+        #: Of a message: it is in its queue.
+        self.accepted = False
+        self.when_accepted: Callable[[], None] | None = None
         #: Set when nobody waits any more; what then still completes is tidied up by it.
         self.abandoned: Callable[[Any], None] | None = None
 
@@ -173,6 +177,9 @@ class Core:
         #: What happened before anybody read: the first consumer gets it.
         self.backlog: EventQueue | None = EventQueue()
         self.finished = False
+        #: Calls that another thread is about to start, and what came of them before it said so.
+        self.starting = 0
+        self.early: dict[int, Completion] = {}
 
     def start(self, method: Callable[..., int], *arguments: Any) -> tuple[int, Completion]:
         """Starts a call by the method of the extension module."""
@@ -181,6 +188,25 @@ class Core:
         ticket = method(*arguments)
         completion = self.pending[ticket] = Completion()
         return ticket, completion
+
+    def started(self, ticket: int | None) -> Completion | None:
+        """A call that another thread has started, after `starting` was counted up for it; None: it failed to."""
+        self.starting -= 1
+        completion = None if ticket is None else self.early.pop(ticket, None) or Completion()
+        if not self.starting:
+            self.early.clear()
+        if completion is not None and ticket is not None and not completion.done:
+            self.pending[ticket] = completion
+            if self.finished:
+                self.complete(ticket, False, ClosedError("the node is closed"))
+        return completion
+
+    def waiting_for(self, ticket: int) -> Completion | None:
+        """Who waits for the ticket."""
+        completion = self.pending.get(ticket)
+        if completion is None and self.starting:
+            completion = self.early.setdefault(ticket, Completion())
+        return completion
 
     def abandon(self, ticket: int, tidy: Callable[[Any], None] | None = None) -> None:
         """Nobody waits for the call any more: it is cancelled, and if it succeeds all the same, `tidy` gets its value."""
@@ -218,6 +244,12 @@ class Core:
         kind = item[0]
         if kind == _meshnet.EVENT_COMPLETED:
             self.complete(item[1], item[2], item[3])
+        elif kind == _meshnet.EVENT_ACCEPTED:
+            completion = self.waiting_for(item[1])
+            if completion is not None:
+                completion.accepted = True
+                if completion.when_accepted is not None:
+                    completion.when_accepted()
         elif kind == _meshnet.EVENT_STREAM_OPENED:
             self.accept(item[1], item[2], item[3])
         elif kind != _meshnet.EVENT_CLOSED:
@@ -227,9 +259,10 @@ class Core:
 
     def complete(self, ticket: int, succeeded: bool, value: Any) -> None:
         """Ends a started call."""
-        completion = self.pending.pop(ticket, None)
+        completion = self.waiting_for(ticket)
         if completion is None:
             return
+        self.pending.pop(ticket, None)
         completion.done, completion.succeeded, completion.value = True, succeeded, value
         if completion.when_done is not None:
             completion.when_done(completion)
@@ -335,6 +368,11 @@ class NodeOptions:
         connections_low_water: int | None = None,
         connections_high_water: int | None = None,
         trim_grace: float | None = None,
+        state_dir: str | os.PathLike[str] | None = None,
+        messages: MessageOptions | None = None,
+        reconnect: Reconnect | None = None,
+        wake: Wake | None = None,
+        keepalive: Keepalive | None = None,
         reads_environment: bool = True,
     ) -> None:
         """Keeps the options; `start` opens the node. Times in seconds; None: the library's default.
@@ -351,6 +389,8 @@ class NodeOptions:
         network: nodes of another network are not met: isolation, not security.
         secret: a passphrase, or the text of a swarm.key file: a private network. Not beside pre_shared_key.
         protected_peers: peer ids whose connections are never trimmed, which otherwise begins above connections_high_water peers.
+        state_dir: where messages, their numbers and the address book outlive the process; made when missing. None: in memory only.
+        messages, reconnect, wake, keepalive: how messages to one peer are kept, and how peers are reached again.
         reads_environment: whether what is left at its default is taken from MESHNET_… variables.
         """
         self._identity = identity
@@ -375,6 +415,8 @@ class NodeOptions:
             "connections_high_water": connections_high_water,
             "trim_grace": trim_grace,
             "reads_environment": reads_environment,
+            "messages": _messages(state_dir, messages, reconnect, wake) or None,
+            **_prefixed("keepalive_", keepalive),
         }
         self._discovery = discovery_of(
             discovery,

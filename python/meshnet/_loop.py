@@ -13,6 +13,7 @@ from ._core import Acceptor, Completion, Consumer, Core
 from ._stream import StreamBase
 from .errors import ClosedError, MeshnetError, TimeoutError
 from .events import Event
+from .messages import Inbox
 
 if TYPE_CHECKING:
     from .node import Stream
@@ -38,8 +39,16 @@ def _readable(driver_reference: weakref.ref[LoopDriver]) -> None:
         driver._on_readable()
 
 
-def _retire(loop: asyncio.AbstractEventLoop, descriptor: int, native: _meshnet.Node) -> None:
+def _messages_wait(reference: weakref.ref[LoopInbox]) -> None:
+    inbox = reference()
+    if inbox is not None:
+        inbox.on_readable()
+
+
+def _retire(loop: asyncio.AbstractEventLoop, descriptor: int, native: _meshnet.Node, messages: LoopInbox) -> None:
     loop.remove_reader(descriptor)
+    messages.detach()
+    # Messages that nobody was given come again after a restart: they must not be forgotten before the node is gone.
     native.free()
 
 
@@ -62,11 +71,66 @@ class Waiters:
             if timer is not None:
                 timer.cancel()
 
+    def __bool__(self) -> bool:
+        return bool(self._futures)
+
     def wake(self) -> None:
         """Lets all of them look again."""
         for future in self._futures:
             if not future.done():
                 future.set_result(None)
+
+
+class LoopInbox:
+    """The messages of a node, and the tasks that wait for them. Its descriptor is watched while somebody does."""
+
+    def __init__(self, native: _meshnet.Node) -> None:
+        self.inbox = Inbox(native)
+        self._descriptor = native.message_fd()
+        self._waiters = Waiters()
+        self._loop: asyncio.AbstractEventLoop | None = None
+
+    async def next(self, loop: asyncio.AbstractEventLoop, peer: str | None, lane: int | None, timeout: float | None) -> _meshnet.Message:
+        """The next message. Raises `TimeoutError`, and `ClosedError` after the last one."""
+        deadline = None if timeout is None else loop.time() + timeout
+        while True:
+            message = self.inbox.take(peer, lane)
+            if message is not None:
+                return message
+            if self.inbox.finished:
+                raise ClosedError("the node is closed, and every message was given out")
+            remaining = None if deadline is None else deadline - loop.time()
+            if remaining is not None and remaining <= 0:
+                raise TimeoutError(f"no message came in {timeout:g} s")
+            self._watch(loop)
+            await self._waiters.wait(remaining)
+
+    def _watch(self, loop: asyncio.AbstractEventLoop) -> None:
+        if self._loop is not loop:
+            self._loop = loop
+            loop.add_reader(self._descriptor, _messages_wait, weakref.ref(self))
+
+    def on_readable(self) -> None:
+        """Messages wait in the node."""
+        if self._waiters:
+            self.inbox.fetch()
+            self._waiters.wake()
+        if not self._waiters or self.inbox.finished:
+            self.detach()
+
+    def detach(self) -> None:
+        """Watches no longer."""
+        loop, self._loop = self._loop, None
+        if loop is not None and not loop.is_closed():
+            loop.remove_reader(self._descriptor)
+
+    def drain(self) -> None:
+        """Of a node that was closed: takes over what waits in it, for those who still ask."""
+        while self.inbox.fetch():
+            pass
+        self.inbox.finished = True
+        self.detach()
+        self._waiters.wake()
 
 
 class LoopDriver:
@@ -81,6 +145,7 @@ class LoopDriver:
             return stream_type(driver, stream_id, peer_id, protocol_id)
 
         self.core = Core(native, make_stream)
+        self.messages = LoopInbox(native)
         self._descriptor = native.event_fd()
         self._loop: asyncio.AbstractEventLoop | None = None
         self._closing: asyncio.Task[None] | None = None
@@ -143,6 +208,54 @@ class LoopDriver:
             if future.done() and not future.cancelled():
                 future.exception()  # a task that is cancelled in the same turn never looks at it
 
+    async def wait_accepted(self, completion: Completion, timeout: float | None) -> None:
+        """Waits until a message is in its queue, or has failed to get there."""
+        if not (completion.accepted or completion.done):
+            loop = self.attach()
+            future: asyncio.Future[None] = loop.create_future()
+
+            def look(*_: Any) -> None:
+                if not future.done():
+                    future.set_result(None)
+
+            completion.when_accepted = completion.when_done = look
+            timer = None if timeout is None else loop.call_later(timeout, _expire, future, timeout)
+            try:
+                await future
+            finally:
+                completion.when_accepted = completion.when_done = None
+                if timer is not None:
+                    timer.cancel()
+        if completion.done:
+            completion.result()
+
+    async def start_in_thread(self, method: Callable[..., int], *arguments: Any) -> tuple[int, Completion]:
+        """Starts a call that may block before it returns. A wait that ends early cancels the call as soon as it has begun."""
+        loop, core = self.attach(), self.core
+        if core.finished:
+            raise ClosedError("the node is closed")
+        core.starting += 1
+        started: list[tuple[int, Completion]] = []
+
+        def begun(future: asyncio.Future[int]) -> None:
+            ticket = None if future.cancelled() or future.exception() is not None else future.result()
+            completion = core.started(ticket)
+            if ticket is not None and completion is not None:
+                started.append((ticket, completion))
+
+        def give_up(_: asyncio.Future[int]) -> None:
+            for ticket, _completion in started:
+                core.abandon(ticket)
+
+        begin = loop.run_in_executor(None, method, *arguments)
+        begin.add_done_callback(begun)
+        try:
+            await asyncio.shield(begin)
+        except asyncio.CancelledError:
+            begin.add_done_callback(give_up)
+            raise
+        return started[0]
+
     async def close(self) -> None:
         """Stops the node, hands the last events out, and gives the descriptor up. All at once wait for the same end."""
         if self._freed:
@@ -170,6 +283,7 @@ class LoopDriver:
         if not self.core.finished:
             self.core.finish()
         self._detach()
+        self.messages.drain()
         self.core.native.free()
 
     def __del__(self) -> None:
@@ -178,7 +292,7 @@ class LoopDriver:
             return
         # This may be any thread, and the loop must forget the descriptor before it is closed.
         with contextlib.suppress(RuntimeError):
-            loop.call_soon_threadsafe(_retire, loop, self._descriptor, self.core.native)
+            loop.call_soon_threadsafe(_retire, loop, self._descriptor, self.core.native, self.messages)
 
 
 def _close_quietly(native: _meshnet.Node) -> None:

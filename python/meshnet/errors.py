@@ -18,8 +18,11 @@ __all__ = [
     "CallCancelledError",
     "ClosedError",
     "DialError",
+    "DisplacedError",
     "DuplicateMessageError",
     "ErrorCode",
+    "ExpiredError",
+    "GaveUpError",
     "HandshakeFailedError",
     "InvalidAddress",
     "InvalidArgument",
@@ -40,10 +43,14 @@ __all__ = [
     "NotSubscribedError",
     "OtherNetworkError",
     "OutOfMemoryError",
+    "PeerClosedError",
+    "PeerRestartedError",
     "PortInUseError",
     "ProtocolNotSupportedError",
+    "QueueFullError",
     "RefusedError",
     "SelfDialError",
+    "StorageError",
     "StreamClosedError",
     "StreamResetError",
     "SystemCallError",
@@ -96,6 +103,13 @@ class ErrorCode(IntEnum):
     NO_SUCH_STREAM = _meshnet.ERROR_NO_SUCH_STREAM
     STREAM_RESET = _meshnet.ERROR_STREAM_RESET
     STREAM_CLOSED = _meshnet.ERROR_STREAM_CLOSED
+    EXPIRED = _meshnet.ERROR_EXPIRED
+    QUEUE_FULL = _meshnet.ERROR_QUEUE_FULL
+    DISPLACED = _meshnet.ERROR_DISPLACED
+    PEER_RESTARTED = _meshnet.ERROR_PEER_RESTARTED
+    PEER_CLOSED = _meshnet.ERROR_PEER_CLOSED
+    GAVE_UP = _meshnet.ERROR_GAVE_UP
+    STORAGE = _meshnet.ERROR_STORAGE
 
 
 class MeshnetError(Exception):
@@ -370,6 +384,51 @@ class StreamClosedError(MeshnetError, BrokenPipeError):
     """Our writing side is closed already."""
 
     default_code = ErrorCode.STREAM_CLOSED
+
+
+# Messages to one peer.
+
+
+class ExpiredError(MeshnetError, _BuiltinTimeoutError):
+    """The deadline of the message passed before the peer acknowledged it."""
+
+    default_code = ErrorCode.EXPIRED
+
+
+class QueueFullError(MeshnetError, BlockingIOError):
+    """The queue of the peer is full, and the message was not to wait."""
+
+    default_code = ErrorCode.QUEUE_FULL
+
+
+class DisplacedError(MeshnetError, RuntimeError):
+    """A newer message took the place of this one in a full queue, as its sender had asked."""
+
+    default_code = ErrorCode.DISPLACED
+
+
+class PeerRestartedError(MeshnetError, ConnectionResetError):
+    """The peer came back without its state: whether it had the message is not known."""
+
+    default_code = ErrorCode.PEER_RESTARTED
+
+
+class PeerClosedError(MeshnetError, ConnectionAbortedError):
+    """The channel is closed on purpose, by `close_peer` here or at the peer: the detail tells by whom and why."""
+
+    default_code = ErrorCode.PEER_CLOSED
+
+
+class GaveUpError(DialError):
+    """The peer could not be reached in the number of attempts that `Reconnect.attempts` allows."""
+
+    default_code = ErrorCode.GAVE_UP
+
+
+class StorageError(MeshnetError, OSError):
+    """The state directory cannot be used: full, damaged, or in use by another process."""
+
+    default_code = ErrorCode.STORAGE
 
 
 def _classes(root: type[MeshnetError]) -> dict[int, type[MeshnetError]]:

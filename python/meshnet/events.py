@@ -14,6 +14,11 @@ if TYPE_CHECKING:
 
 __all__ = [
     "AddressProblem",
+    "ChannelClosed",
+    "ChannelGaveUp",
+    "ChannelLimited",
+    "ChannelPeerRestarted",
+    "ChannelResumed",
     "Connected",
     "DialCause",
     "DialFailed",
@@ -28,13 +33,17 @@ __all__ = [
     "Event",
     "Identified",
     "Listening",
+    "Members",
     "Message",
     "MessagesDropped",
     "Peer",
     "SourceFailure",
     "SourceState",
+    "StorageFailure",
+    "StorageProblem",
     "StreamOpened",
     "Subscription",
+    "Woke",
 ]
 
 
@@ -134,6 +143,15 @@ class DiscoveryFilter(IntEnum):
     LIMIT = _meshnet.FILTER_LIMIT
     NOT_SIGNED = _meshnet.FILTER_NOT_SIGNED
     NOT_TAGGED = _meshnet.FILTER_NOT_TAGGED
+
+
+class StorageFailure(IntEnum):
+    """Why a state directory cannot be used. DAMAGED: it was set aside under another name, and a new one begun."""
+
+    FULL = _meshnet.STORAGE_FULL
+    DAMAGED = _meshnet.STORAGE_DAMAGED
+    FAILED = _meshnet.STORAGE_FAILED
+    IN_USE = _meshnet.STORAGE_IN_USE
 
 
 @dataclass(frozen=True, slots=True)
@@ -276,6 +294,80 @@ class MessagesDropped:
     count: int
 
 
+@dataclass(frozen=True, slots=True)
+class ChannelResumed:
+    """Messages flow to and from a peer, for the first time or again. `resent`: so many had been sent before and were not acknowledged."""
+
+    peer_id: str
+    resent: int
+
+
+@dataclass(frozen=True, slots=True)
+class ChannelPeerRestarted:
+    """A peer came back without its state. `failed`: so many messages of ours ended with `PeerRestartedError`."""
+
+    peer_id: str
+    failed: int
+
+
+@dataclass(frozen=True, slots=True)
+class ChannelClosed:
+    """A channel was closed on purpose: nobody dials until the side that closed it calls `reconnect`."""
+
+    peer_id: str
+    by_us: bool
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class ChannelGaveUp:
+    """A peer looks unreachable for good, after so many failed attempts; the last failure says why. `retry_after` in seconds; None: not by itself."""
+
+    peer_id: str
+    attempts: int
+    cause: DialCause | int
+    code: int
+    detail: str
+    hint: str
+    retry_after: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class ChannelLimited:
+    """A rate limit holds messages back: what the peer sends (`inbound`), or what we send."""
+
+    peer_id: str
+    inbound: bool
+    limit: str
+
+
+@dataclass(frozen=True, slots=True)
+class Members:
+    """Who followed a topic when we began to."""
+
+    topic: str
+    peer_ids: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Woke:
+    """The machine slept, or the process stood still, for `after` seconds: every wait for a peer was cut short."""
+
+    after: float
+
+
+@dataclass(frozen=True, slots=True)
+class StorageProblem:
+    """The state directory cannot be used as it should. `set_aside_as`: what a damaged one is called now."""
+
+    kind: StorageFailure | int
+    code: int
+    detail: str
+    hint: str
+    path: str
+    set_aside_as: str | None
+
+
 Event = Union[
     Listening,
     Connected,
@@ -290,6 +382,14 @@ Event = Union[
     Discovered,
     DiscoverySourceChanged,
     DuplicateIdentity,
+    ChannelResumed,
+    ChannelPeerRestarted,
+    ChannelClosed,
+    ChannelGaveUp,
+    ChannelLimited,
+    Members,
+    Woke,
+    StorageProblem,
 ]
 
 
@@ -303,6 +403,32 @@ def _known(enum: type[Enum], value: int) -> Any:
 
 def _retry(milliseconds: int) -> float | None:
     return None if milliseconds < 0 else milliseconds / 1000
+
+
+def _channel_event(
+    peer: str,
+    change: int,
+    count: int,
+    by_us: bool,
+    inbound: bool,
+    attempts: int,
+    cause: int,
+    code: int,
+    detail: str | None,
+    hint: str | None,
+    retry: int,
+) -> Event | None:
+    if change == _meshnet.CHANNEL_RESUMED:
+        return ChannelResumed(peer, count)
+    if change == _meshnet.CHANNEL_PEER_RESTARTED:
+        return ChannelPeerRestarted(peer, count)
+    if change == _meshnet.CHANNEL_CLOSED:
+        return ChannelClosed(peer, by_us, detail or "")
+    if change == _meshnet.CHANNEL_GAVE_UP:
+        return ChannelGaveUp(peer, attempts, _known(DialCause, cause), code, detail or "", hint or "", _retry(retry))
+    if change == _meshnet.CHANNEL_LIMITED:
+        return ChannelLimited(peer, inbound, detail or "")
+    return None
 
 
 _MAKERS: dict[int, Any] = {
@@ -331,6 +457,12 @@ _MAKERS: dict[int, Any] = {
         _retry(retry) if failure else None,
     ),
     _meshnet.EVENT_DUPLICATE_IDENTITY: DuplicateIdentity,
+    _meshnet.EVENT_CHANNEL: _channel_event,
+    _meshnet.EVENT_MEMBERS: lambda topic, peers: Members(topic, tuple(peer[0] for peer in peers)),
+    _meshnet.EVENT_WOKE: lambda after: Woke(after / 1000),
+    _meshnet.EVENT_STORAGE: lambda problem, code, detail, hint, path, aside: StorageProblem(
+        _known(StorageFailure, problem), code, detail or "", hint or "", path or "", aside
+    ),
 }
 
 

@@ -10,11 +10,12 @@ from typing import Any, NamedTuple
 
 from ._core import CONSUMER_EVENTS, READ_SIZE_MAXIMUM, NodeOptions, protocols_of
 from ._loop import Events, LoopDriver, Streams
+from ._loop_messages import Messages, NodeMessages, ReceivedMessage, Reply, Ticket
 from ._stream import StreamBase
 from .discovery import Diagnosis, DiscoveryArgument, DiscoveryTable, diagnosis_of, discovery_of, table_of
 from .events import AddressProblem, Event, Peer, peers_of
 
-__all__ = ["Events", "Node", "PerfResult", "Stream", "Streams"]
+__all__ = ["Events", "Messages", "Node", "PerfResult", "ReceivedMessage", "Reply", "Stream", "Streams", "Ticket"]
 
 
 class PerfResult(NamedTuple):
@@ -101,7 +102,7 @@ class Stream(StreamBase):
         return part
 
 
-class Node(NodeOptions):
+class Node(NodeMessages, NodeOptions):
     """A libp2p node, for one asyncio loop: `async with Node(identity=…) as node: async for event in node: …`.
 
     The node itself runs on a thread of its own: it answers peers also while the loop is busy. Every wait can be cancelled.
@@ -217,7 +218,7 @@ class Node(NodeOptions):
         """Takes the protection back; False when there was none."""
         return bool(await self._call("unprotect_start", peer_id))
 
-    # Messages
+    # Topics
 
     async def subscribe(self, topic: str) -> bool:
         """Follows a topic; False when it was followed already."""

@@ -7,138 +7,37 @@ While nobody waits, events wait in the node, within its limits.
 from __future__ import annotations
 
 import contextlib
-import os
-import select
-import threading
-import time
 import warnings
-import weakref
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from types import TracebackType
 from typing import Any
 
-from . import _meshnet
-from ._core import CONSUMER_EVENTS, READ_SIZE_MAXIMUM, Acceptor, Consumer, Core, NodeOptions, protocols_of
+from ._core import CONSUMER_EVENTS, READ_SIZE_MAXIMUM, Acceptor, Consumer, NodeOptions, protocols_of
 from ._stream import StreamBase
+from ._sync_driver import SyncDriver
+from ._sync_messages import SyncMessages, SyncNodeMessages, SyncReceivedMessage, SyncReply, SyncTicket
 from .discovery import Diagnosis, DiscoveryArgument, DiscoveryTable, diagnosis_of, discovery_of, table_of
 from .errors import ClosedError, MeshnetError, TimeoutError
 from .events import AddressProblem, Event, Peer, peers_of
 from .node import PerfResult
 
-__all__ = ["SyncEvents", "SyncNode", "SyncStream", "SyncStreams"]
-
-
-class _Driver:
-    """Serves one core from any number of threads."""
-
-    def __init__(self, native: _meshnet.Node) -> None:
-        reference = weakref.ref(self)
-
-        def make_stream(stream_id: int, peer_id: str, protocol_id: str) -> SyncStream:
-            driver = reference()
-            assert driver is not None, "events are fetched by the driver only"
-            return SyncStream(driver, stream_id, peer_id, protocol_id)
-
-        self.core = Core(native, make_stream)
-        self._changed = threading.Condition(threading.Lock())
-        self._poll = select.poll()
-        self._poll.register(native.event_fd(), select.POLLIN)
-        self._watching = False
-        self._freed = False
-        self._process = os.getpid()
-
-    def lock(self) -> threading.Condition:
-        """To be held while the core is used. In the child of a fork another thread may have left it locked for ever."""
-        if os.getpid() != self._process:
-            raise ClosedError("the node belongs to the parent of this process: make a new one here")
-        return self._changed
-
-    def wait_for(self, ready: Callable[[], bool], timeout: float | None) -> bool:
-        """Waits until `ready()`, which is asked with the lock held. False: the time was over, or the node closed, before."""
-        deadline = None if timeout is None else time.monotonic() + timeout
-        with self.lock():
-            while not ready():
-                if not self._watching and self._turn():
-                    continue
-                if self.core.finished:
-                    return ready()
-                remaining = None if deadline is None else deadline - time.monotonic()
-                if remaining is not None and remaining <= 0:
-                    return False
-                if self._watching:
-                    self._changed.wait(remaining)
-                else:
-                    self._watch(remaining)
-            return True
-
-    def wake(self) -> None:
-        """Lets all that wait look again. With the lock held."""
-        self._changed.notify_all()
-
-    def _turn(self) -> bool:
-        finished = self.core.finished
-        fetched = self.core.turn()
-        if fetched or self.core.finished != finished:
-            self._changed.notify_all()
-            return True
-        return False
-
-    def _watch(self, remaining: float | None) -> None:
-        # poll, and not the node's own wait: a signal, such as that of Ctrl-C, is to end it.
-        self._watching = True
-        self._changed.release()
-        try:
-            self._poll.poll(None if remaining is None else max(0, remaining * 1000))
-        finally:
-            self._changed.acquire()
-            self._watching = False
-            self._changed.notify_all()
-
-    def call(
-        self, method: Callable[..., int], *arguments: Any, timeout: float | None = None, tidy: Callable[[Any], None] | None = None
-    ) -> Any:
-        """Starts a call and waits for it. A wait that ends early cancels the call; what succeeds all the same goes to `tidy`."""
-        with self.lock():
-            ticket, completion = self.core.start(method, *arguments)
-        try:
-            self.wait_for(lambda: completion.done, timeout)
-        except BaseException:
-            with self._changed:
-                self.core.abandon(ticket, tidy)
-            if completion.succeeded and tidy is not None:
-                tidy(completion.value)
-            raise
-        with self._changed:
-            if not completion.done:
-                self.core.abandon(ticket, tidy)
-                raise TimeoutError(f"nothing happened in {timeout:g} s")
-        return completion.result()
-
-    def close(self) -> None:
-        """Stops the node, hands the last events out, and gives the descriptor up."""
-        if os.getpid() != self._process:
-            self.core.native.free()
-            return
-        with contextlib.suppress(ClosedError):
-            self.core.native.close()
-        with self._changed:
-            while self._watching:
-                self._changed.wait()
-            if self._freed:
-                return
-            self._freed = True
-            while self.core.turn():
-                pass
-            if not self.core.finished:
-                self.core.finish()
-            self._changed.notify_all()
-            self.core.native.free()
+__all__ = [
+    "Node",
+    "SyncEvents",
+    "SyncMessages",
+    "SyncNode",
+    "SyncReceivedMessage",
+    "SyncReply",
+    "SyncStream",
+    "SyncStreams",
+    "SyncTicket",
+]
 
 
 class SyncStream(StreamBase):
     """A stream to a peer. One thread may read while another writes. Close it, or use `with`."""
 
-    def __init__(self, driver: _Driver, stream_id: int, peer_id: str, protocol_id: str) -> None:
+    def __init__(self, driver: SyncDriver, stream_id: int, peer_id: str, protocol_id: str) -> None:
         super().__init__(driver.core, stream_id, peer_id, protocol_id)
         self._driver = driver
 
@@ -218,7 +117,7 @@ class SyncEvents(Consumer):
     Each consumer sees every event. One that reads too slowly loses messages, is told by `MessagesDropped` where, and by `dropped` how many.
     """
 
-    def __init__(self, driver: _Driver, limit: int) -> None:
+    def __init__(self, driver: SyncDriver, limit: int) -> None:
         super().__init__(driver.core, limit)
         self._driver = driver
 
@@ -254,7 +153,7 @@ class SyncStreams(Acceptor):
     `for stream in node.accept(…)` accepts from its first step on; `with node.accept(…) as streams` from its beginning.
     """
 
-    def __init__(self, driver: _Driver, protocol_id: str) -> None:
+    def __init__(self, driver: SyncDriver, protocol_id: str) -> None:
         super().__init__(driver.core, protocol_id)
         self._driver = driver
 
@@ -315,23 +214,23 @@ class SyncStreams(Acceptor):
             self._driver.call(self._core.native.stop_accepting_start, self._protocol_id)
 
 
-class SyncNode(NodeOptions):
+class SyncNode(SyncNodeMessages, NodeOptions):
     """A libp2p node for threads: `with SyncNode(identity=…) as node: for event in node: …`.
 
     Every method may be called from any thread. `timeout` is in seconds; None: as long as the node's own limits allow.
     """
 
-    _driver: _Driver | None = None
+    _driver: SyncDriver | None = None
     _closed = False
 
     def start(self) -> None:
         """Opens the node. Raises `PortInUseError`, `ListenError`, `InvalidArgument`, `InvalidAddress`, `InvalidKey`."""
         if self._driver is not None:
             raise RuntimeError("the node was started already: make a new one")
-        self._driver = _Driver(self._open())
+        self._driver = SyncDriver(self._open(), SyncStream)
 
     @property
-    def _running(self) -> _Driver:
+    def _running(self) -> SyncDriver:
         if self._driver is None:
             raise RuntimeError("the node is not started: use `with SyncNode(…) as node`, or node.start()")
         return self._driver
@@ -428,7 +327,7 @@ class SyncNode(NodeOptions):
         """Takes the protection back; False when there was none."""
         return bool(self._call("unprotect_start", peer_id))
 
-    # Messages
+    # Topics
 
     def subscribe(self, topic: str) -> bool:
         """Follows a topic; False when it was followed already."""
@@ -487,3 +386,7 @@ class SyncNode(NodeOptions):
     def _call(self, method: str, *arguments: Any, **how: Any) -> Any:
         driver = self._running
         return driver.call(getattr(driver.core.native, method), *arguments, **how)
+
+
+#: For `from meshnet.sync import Node`.
+Node = SyncNode

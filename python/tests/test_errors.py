@@ -33,6 +33,12 @@ BUILT_IN = {
     "NOT_CONNECTED": ConnectionError,
     "STREAM_RESET": ConnectionResetError,
     "STREAM_CLOSED": BrokenPipeError,
+    "EXPIRED": TimeoutError,
+    "QUEUE_FULL": BlockingIOError,
+    "PEER_RESTARTED": ConnectionResetError,
+    "PEER_CLOSED": ConnectionError,
+    "GAVE_UP": ConnectionError,
+    "STORAGE": OSError,
 }
 
 

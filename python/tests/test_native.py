@@ -28,11 +28,15 @@ C_ONLY = {
     "discovery_options_default",
     "headscale_options_default",
     "tailscale_options_default",
+    "message_options_default",
+    "send_options_default",
+    "channel_list_free",
     "discovery_table_free",
     "diagnosis_free",
     "node_new",
     "node_open",
     "next_event",
+    "receive",
     "keypair_free",
     "string_list_free",
     "address_problem_list_free",
@@ -53,12 +57,13 @@ def test_every_function_is_there_and_no_other() -> None:
     def public(kind: object) -> set[str]:
         return {name for name, value in vars(kind).items() if callable(value) and not name.startswith("_")}
 
-    module = public(_meshnet) - {"Node", "Keypair"}
+    module = public(_meshnet) - {"Node", "Keypair", "Message"}
     keypair = {f"keypair_{name}" for name in public(_meshnet.Keypair)}
+    message = {f"message_{name}" for name in public(_meshnet.Message)}
     node_names = public(_meshnet.Node)
     named_node = {"close", "free", "peer_id"}
     node = {f"node_{name}" for name in node_names & named_node} | (node_names - named_node)
-    assert (module | keypair | node) - OTHERWISE == functions_of_the_header() - C_ONLY
+    assert (module | keypair | message | node) - OTHERWISE == functions_of_the_header() - C_ONLY
 
 
 def test_every_constant_has_its_value() -> None:
@@ -82,6 +87,9 @@ def test_every_constant_has_its_value() -> None:
         (meshnet.SourceState, "SOURCE_STATE_"),
         (meshnet.EntryState, "ENTRY_"),
         (meshnet.DiagnosisCause, "CAUSE_"),
+        (meshnet.Lane, "LANE_"),
+        (meshnet.ChannelState, "CHANNEL_STATE_"),
+        (meshnet.StorageFailure, "STORAGE_"),
     ],
 )
 def test_every_enum_is_complete(enum: type[meshnet.Direction], prefix: str) -> None:
@@ -230,9 +238,15 @@ def test_every_option_of_the_header_is_an_option_of_the_node() -> None:
     assert set(meshnet.Discovery.__dataclass_fields__) == fields("meshnet_discovery_options")
     assert set(meshnet.HeadscaleConfig.__dataclass_fields__) == fields("meshnet_headscale_options")
     assert set(meshnet.TailscaleConfig.__dataclass_fields__) == fields("meshnet_tailscale_options")
+    reconnect = {name if name.startswith(("permanent_", "dials_")) else f"reconnect_{name}" for name in meshnet.Reconnect.__dataclass_fields__}
+    wake = {f"wake_{name}" for name in meshnet.Wake.__dataclass_fields__}
+    messages = set(meshnet.MessageOptions.__dataclass_fields__)
+    assert messages | reconnect | wake | {"state_directory"} == fields("meshnet_message_options")
+    keepalive = {f"keepalive_{name}" for name in meshnet.Keepalive.__dataclass_fields__}
+    arguments = {"state_dir", "reconnect", "wake", "keepalive"}
     renamed = {"modes": "discovery", "interval": "discovery_interval", "policy": "discovery_policy"}
     of_discovery = {renamed.get(name, name) for name in meshnet.Discovery.__dataclass_fields__}
-    assert set(inspect.signature(meshnet.Node).parameters) == fields("meshnet_config") | of_discovery
+    assert set(inspect.signature(meshnet.Node).parameters) == fields("meshnet_config") - keepalive | arguments | of_discovery
 
 
 def test_nodes_are_collected() -> None:

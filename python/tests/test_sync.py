@@ -24,6 +24,10 @@ DIFFERENT = {"__aenter__", "__aexit__", "__aiter__", "__anext__", "__enter__", "
         (meshnet.Stream, meshnet.SyncStream),
         (meshnet.Events, meshnet.SyncEvents),
         (meshnet.Streams, meshnet.SyncStreams),
+        (meshnet.Ticket, meshnet.SyncTicket),
+        (meshnet.Reply, meshnet.SyncReply),
+        (meshnet.ReceivedMessage, meshnet.SyncReceivedMessage),
+        (meshnet.Messages, meshnet.SyncMessages),
     ],
 )
 def test_the_names_and_parameters_are_the_same(asynchronous: type, blocking: type) -> None:

@@ -30,6 +30,12 @@ def name(event: meshnet.Event) -> str:
         case meshnet.Message(topic, data, origin, received_from): return topic + data.decode() + (origin or received_from)
         case meshnet.Subscription(peer_id, topic, subscribed): return peer_id + topic + str(subscribed)
         case meshnet.DialFailed(retry_after=float(seconds)): return f"{seconds:.1f}"
+        case meshnet.ChannelResumed(peer_id, resent): return peer_id + str(resent)
+        case meshnet.ChannelClosed(peer_id, by_us=False, reason=reason): return peer_id + reason
+        case meshnet.ChannelGaveUp(peer_id, attempts, cause=meshnet.DialCause.REFUSED): return peer_id + str(attempts)
+        case meshnet.Members(topic, peer_ids): return topic + ",".join(peer_ids)
+        case meshnet.Woke(after): return f"{after:.1f}"
+        case meshnet.StorageProblem(kind=meshnet.StorageFailure.FULL, path=path): return path
         case _: return ""
 
 def drop_in(event: FromSwarm) -> bytes:
@@ -50,7 +56,30 @@ async def main(identity: meshnet.Keypair) -> None:
         async for event in node:
             print(name(event), followed, data)
 
+async def messages(identity: meshnet.Keypair, peer: str) -> None:
+    options = meshnet.MessageOptions(queue_messages=200, receive_bytes=1 << 20)
+    async with meshnet.Node(identity=identity, state_dir="/nowhere", messages=options, reconnect=meshnet.Reconnect(cap=5.0)) as node:
+        ticket: meshnet.Ticket = await node.send(peer, b"data", lane="bulk", deadline=2.5, when_full="drop_oldest")
+        try:
+            await ticket
+        except meshnet.ExpiredError as error:
+            print(error.hint, node.send_nowait(peer, memoryview(b"")).ended)
+        reply: meshnet.Reply = await node.request(peer, b"question", timeout=1)
+        with reply.open() as file:
+            line: bytes = file.readline()
+        async for message in node.messages(peer, meshnet.Lane.CONTROL):
+            if message.is_request:
+                await message.reply(message.data + line)
+            await message.save("file")
+        channel: meshnet.Channel | None = await node.channel(peer)
+        print(channel and channel.queued_messages[meshnet.Lane.BULK], await node.send_many(peer, [b"one", bytearray(2)]))
+
 def blocking(node: meshnet.SyncNode) -> None:
+    for message in node.messages():
+        message.done()
+        node.send(message.peer_id, message.data, lane=message.lane).wait(timeout=1)
+    answer: bytes = node.request("peer", b"").data
+    print(answer, [channel.state for channel in node.channels()])
     for stream in node.accept("/echo/1.0.0"):
         part: bytes = stream.read(10)
         print(part, [peer.address for peer in node.peers()])

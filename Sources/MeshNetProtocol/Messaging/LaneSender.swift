@@ -61,6 +61,8 @@ package struct LaneSender {
     /// Waiting ones, the unacknowledged included, without those withdrawn.
     package private(set) var messageCount = 0
     package private(set) var byteCount = 0
+    /// Of the large message whose turn it is: what was handed to the connection, and all of it.
+    package var sending: (done: Int, total: Int)? { reading.map { ($0.offset, $0.spooled.byteCount) } }
 
     /// Small frames that go out before anything else, and how many bytes of them are gone.
     package private(set) var control: [UInt8] = []

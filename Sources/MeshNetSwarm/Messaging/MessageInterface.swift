@@ -223,6 +223,9 @@ public struct ChannelStatus: Sendable, Equatable {
     /// Waiting, unacknowledged ones included: by lane, messages and bytes.
     public var queuedMessages = [0, 0, 0]
     public var queuedBytes = [0, 0, 0]
+    /// Of a large message that is being sent: bytes handed to the connection, and its size; zeros without one. The least important lane's.
+    public var sendingBytes = 0
+    public var sendingTotal = 0
     /// Received and not settled.
     public var unsettledMessages = 0
     public var unsettledBytes = 0

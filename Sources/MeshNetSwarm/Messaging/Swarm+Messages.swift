@@ -178,6 +178,9 @@ extension Swarm {
         status.incarnation = channel.known.incarnation
         status.queuedMessages = channel.out.map(\.sender.messageCount)
         status.queuedBytes = channel.out.map(\.sender.byteCount)
+        for lane in channel.out {
+            if let sending = lane.sender.sending { (status.sendingBytes, status.sendingTotal) = (sending.done, sending.total) }
+        }
         status.unsettledMessages = channel.into.reduce(0) { $0 + $1.unsettledMessages }
         status.unsettledBytes = channel.into.reduce(0) { $0 + $1.unsettledBytes }
         status.delivered = channel.delivered

@@ -14,38 +14,19 @@ extension Engine {
     /// reactor thread and must not block. A refusal of the call itself comes the same way, on the caller's thread.
     @discardableResult
     package func send(
-        _ message: OutboundMessage, _ bytes: [UInt8], accepted: SendCall.Completion?, ended: SendCall.Completion?
+        _ message: OutboundMessage, _ body: OutgoingBody, accepted: SendCall.Completion?, ended: SendCall.Completion?
     ) -> SendCall {
-        var bodies = SendCall.Bodies.owned(bytes), refusal = check(bytes.count)
-        if refusal == nil, bytes.count > spoolThreshold {
-            do throws(CallError) { bodies = .file(try bytes.withView { view throws(CallError) in try spooled(view) }) } catch { refusal = error }
+        let content: SendCall.Bodies = switch body {
+        case .bytes(let bytes): .owned(bytes)
+        case .file(let file): .file(file)
         }
-        return post(SendCall(message, bodies, firstTicket: mailbox.makeTicket(), accepted: accepted, ended: ended), refusal)
-    }
-
-    /// As `send`, with the content of a file that `spoolFolder` made and the caller filled.
-    @discardableResult
-    package func send(
-        _ message: OutboundMessage, _ file: OutgoingFile, accepted: SendCall.Completion?, ended: SendCall.Completion?
-    ) -> SendCall {
-        post(SendCall(message, .file(file), firstTicket: mailbox.makeTicket(), accepted: accepted, ended: ended), check(file.byteCount))
-    }
-
-    private func post(_ call: SendCall, _ refusal: CallError?) -> SendCall {
-        if let error = refusal ?? mailbox.post(.send(call)) { call.refuse(error) }
+        let call = SendCall(message, content, firstTicket: mailbox.makeTicket(), accepted: accepted, ended: ended)
+        if let error = mailbox.post(.send(call)) { call.refuse(error) }
         return call
     }
 
-    /// Blocks for the disk.
-    private func spooled(_ bytes: UnsafeRawBufferPointer) throws(CallError) -> OutgoingFile {
-        do throws(StorageProblem) {
-            let file = try spoolFolder.makeFile()
-            try file.append(bytes)
-            return file
-        } catch {
-            throw .storage(error)
-        }
-    }
+    /// The bytes, in a file where they are many: then this blocks for the disk. Throws `.messageTooLarge` and `.storage`.
+    package func body(_ bytes: [UInt8]) throws(CallError) -> OutgoingBody { try bodies.body(bytes) }
 
     /// Takes back what the peer has not acknowledged: it ends with `error`, and the reply of a request is not awaited any longer.
     package func cancel(_ call: SendCall, as error: CallError = .cancelled) { _ = mailbox.post(.cancelSend(call, error)) }
@@ -53,24 +34,19 @@ extension Engine {
     /// Sends in order, and blocks until all came as far as `point`, or the first failed, or the time is up: then those that did not come so far are
     /// taken back, and the failure is `.timedOut`. The memory is free when this returns.
     package func sendBlocking(
-        _ message: OutboundMessage, _ bodies: [UnsafeRawBufferPointer], until point: SendPoint, timeout: Duration?
+        _ message: OutboundMessage, _ views: [UnsafeRawBufferPointer], until point: SendPoint, timeout: Duration?
     ) -> SendReport {
         let deadline = Instant.deadline(after: timeout)
         // Where one message cannot end without those behind it, the last speaks for all.
         let isWhole = timeout == nil && message.options.whenFull == .wait && message.options.deadline == nil && message.kind == .message
         var total = SendReport(), start = 0
-        while start < bodies.count {
-            var end = start, bytes = 0
-            while end < bodies.count, end == start || isFit(bodies[end], behind: bodies[start], count: end - start, bytes) {
-                if let error = check(bodies[end].count) {
-                    guard end == start else { break }
-                    total.failure = error
-                    return total
-                }
-                bytes += bodies[end].count
-                end += 1
+        while start < views.count {
+            let content: SendCall.Bodies, end: Int
+            do throws(CallError) { (content, end) = try piece(views, from: start) } catch {
+                total.failure = error
+                return total
             }
-            let report = block(message, Array(bodies[start..<end]), isWhole ? .last : .each, until: point, deadline)
+            let report = block(message, content, end - start, isWhole ? .last : .each, until: point, deadline)
             total.count += report.count
             total.failure = report.failure
             total.reply = report.reply
@@ -80,23 +56,35 @@ extension Engine {
         return total
     }
 
-    /// Whether it goes with those before it. A large one goes alone, in its file.
-    private func isFit(_ body: UnsafeRawBufferPointer, behind first: UnsafeRawBufferPointer, count: Int, _ byteCount: Int) -> Bool {
-        count < Self.pieceCount && byteCount + body.count <= Self.pieceByteCount && max(first.count, body.count) <= spoolThreshold
+    /// The same for a body that is made already.
+    package func sendBlocking(_ message: OutboundMessage, _ body: OutgoingBody, until point: SendPoint, timeout: Duration?) -> SendReport {
+        switch body {
+        case .bytes(let bytes): bytes.withUnsafeBytes { sendBlocking(message, [$0], until: point, timeout: timeout) }
+        case .file(let file): block(message, .file(file), 1, .each, until: point, .deadline(after: timeout))
+        }
+    }
+
+    /// What goes to the reactor at once, and where it ends: a large message goes alone.
+    private func piece(_ views: [UnsafeRawBufferPointer], from start: Int) throws(CallError) -> (SendCall.Bodies, end: Int) {
+        if let file = try bodies.file(views[start]) { return (.file(file), start + 1) }
+        var end = start, bytes = 0
+        while end < views.count, end - start < Self.pieceCount, views[end].count <= bodies.threshold {
+            guard end == start || bytes + views[end].count <= Self.pieceByteCount else { break }
+            bytes += views[end].count
+            end += 1
+        }
+        return (.lent(Array(views[start..<end])), end)
     }
 
     private func block(
-        _ message: OutboundMessage, _ bodies: [UnsafeRawBufferPointer], _ tracking: SendCall.Tracking, until point: SendPoint, _ deadline: Instant?
+        _ message: OutboundMessage, _ content: SendCall.Bodies, _ count: Int, _ tracking: SendCall.Tracking, until point: SendPoint,
+        _ deadline: Instant?
     ) -> SendReport {
         guard !mailbox.ownerProcessIsGone else { return SendReport(failure: .closed) }
         precondition(!thread.isCurrent, "a completion must not block the reactor thread")
         let waiter = Waiter<SendReport>()
         let completion: SendCall.Completion = { waiter.fulfil(.success($0)) }
-        let tickets = mailbox.makeTickets(tracking == .each ? bodies.count : 1)
-        var content = SendCall.Bodies.lent(bodies)
-        if let large = bodies.first, large.count > spoolThreshold {
-            do throws(CallError) { content = .file(try spooled(large)) } catch { return SendReport(failure: error) }
-        }
+        let tickets = mailbox.makeTickets(tracking == .each ? count : 1)
         let call = SendCall(
             message, content, tracking: tracking, firstTicket: tickets, accepted: point == .accepted ? completion : nil,
             ended: point == .delivered ? completion : nil)
@@ -111,9 +99,5 @@ extension Engine {
         case .failure(let error): return SendReport(failure: error)
         case nil: return SendReport(failure: .timedOut)
         }
-    }
-
-    private func check(_ byteCount: Int) -> CallError? {
-        byteCount > messageSizeLimit ? .messageTooLarge(size: byteCount, limit: messageSizeLimit) : nil
     }
 }

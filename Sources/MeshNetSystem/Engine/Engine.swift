@@ -15,17 +15,13 @@ package final class Engine: Sendable {
     package let inbox: Inbox
     let mailbox: Mailbox
     let thread: ReactorThread
-    package let messageSizeLimit: Int
-    /// A larger message lies in a file, which its sender fills.
-    let spoolThreshold: Int
-    /// Where `makeFile` makes one for a large message.
-    package let spoolFolder: SpoolFolder
+    package let bodies: BodyMaker
     /// The environment as it was at the start; nil: not looked at.
     private let settings: Settings?
 
     /// Binds, starts the reactor thread, and returns when it listens. Throws `.listenFailed`, `.invalidAddress`, `.invalidSetting`, `.invalidNetwork`,
-    /// `.storage` when the state directory cannot be used, and `.limitReached` when the kernel has no descriptor, memory or thread left. A passphrase takes about 0.2 s and 64 MiB, before the thread
-    /// starts.
+    /// `.storage` when the state directory cannot be used, and `.limitReached` when the kernel has no descriptor, memory or thread left. A passphrase
+    /// takes about 0.2 s and 64 MiB, before the thread starts; a state directory with much in it is read and checked before that, too.
     package convenience init(_ configuration: Configuration) throws(CallError) {
         try self.init(configuration, system: .kernel, nameServers: nil)
     }
@@ -41,10 +37,8 @@ package final class Engine: Sendable {
         if configuration.preSharedKey == nil, let forced = getenv("LIBP2P_FORCE_PNET"), String(cString: forced) == "1" { throw .privateNetworkRequired }
         let listeners = try Listeners.open(configuration, system: system)
         localPeer = configuration.identity.peerID
-        messageSizeLimit = configuration.messages.maximumMessageSize
-        spoolThreshold = configuration.messages.spoolThreshold
         let storage = try Self.openStorage(configuration.messages)
-        spoolFolder = storage.spool.folder
+        bodies = BodyMaker(configuration.messages, storage.spool.folder)
         do throws(SystemError) {
             let queue = try EventQueue(limits: configuration.limits), mailbox = try Mailbox()
             let inbox = try Inbox(settlements: Settlements(wakeup: mailbox.wakeup))

@@ -10,56 +10,51 @@ extension Loop {
     }
 
     func send(_ call: SendCall) {
-        for index in 0..<call.count {
-            let ticket = call.ticket(of: index)
-            if let ticket { sends[ticket] = TrackedSend(call: call) }
-            if let file = call.file {
-                send(call.message, file, ticket)
-            } else {
-                call.withBody(index) { swarm.send(call.message, .view($0), ticket: ticket, now: now) }
+        switch call.bodies {
+        case .owned(let bytes): bytes.withUnsafeBytes { send(call, 0, .view($0)) }
+        case .lent(let views): for (index, view) in views.enumerated() { send(call, index, .view(view)) }
+        case .file(let file):
+            do throws(StorageProblem) {
+                let spool = try storage.spool.adopt(file)
+                send(call, 0, .spooled(spool, byteCount: file.byteCount))
+            } catch {
+                mailbox.sendAccepted(call.heldByteCount)
+                call.refuse(.storage(error))
             }
-            drain()
         }
     }
 
-    private func send(_ message: OutboundMessage, _ file: OutgoingFile, _ ticket: Ticket?) {
-        do throws(StorageProblem) {
-            let spool = try storage.spool.adopt(file)
-            swarm.send(message, .spooled(spool, byteCount: file.byteCount), ticket: ticket, now: now)
-        } catch {
-            announce(.storage(error))
-            if let ticket { completed(ticket, .failure(.storage(error))) }
-        }
+    private func send(_ call: SendCall, _ index: Int, _ body: MessageBody) {
+        let ticket = call.ticket(of: index)
+        if let ticket { sends[ticket] = TrackedSend(call: call) }
+        swarm.send(call.message, body, ticket: ticket, now: now)
+        drain()
     }
 
     func accepted(_ ticket: Ticket) {
         guard let send = sends[ticket], !send.isAccepted else { return }
         if send.call.wantsEnds { sends[ticket]?.isAccepted = true } else { sends[ticket] = nil }
-        if send.call.oneAccepted() { mailbox.sendAccepted(send.call.byteCount) }
+        if send.call.oneAccepted() { mailbox.sendAccepted(send.call.heldByteCount) }
     }
 
     /// False when the ticket is of no message.
     func sendEnded(_ ticket: Ticket, _ result: Result<Outcome, CallError>) -> Bool {
         guard !sends.isEmpty, let send = sends.removeValue(forKey: ticket) else { return false }
-        if send.call.oneEnded(result.map(replyBody), wasAccepted: send.isAccepted) { mailbox.sendAccepted(send.call.byteCount) }
+        if send.call.oneEnded(result.flatMap(reply), wasAccepted: send.isAccepted) { mailbox.sendAccepted(send.call.heldByteCount) }
         return true
     }
 
-    private func replyBody(_ outcome: Outcome) -> Delivery.Body? {
-        switch outcome {
-        case .reply(.bytes(let bytes)): .bytes(bytes)
-        case .reply(.spooled(let spool, let byteCount)): .file(reader(byteCount) { () throws(StorageProblem) in
-            try storage.spool.release(spool, byteCount: byteCount)
-        })
-        default: nil
-        }
-    }
-
-    /// A file that cannot be opened is one that cannot be read: who reads learns it, and the message is not lost without a word.
-    private func reader(_ byteCount: Int, _ open: () throws(StorageProblem) -> SpoolReader) -> SpoolReader {
-        do throws(StorageProblem) { return try open() } catch {
-            announce(.storage(error))
-            return SpoolReader(path: "", byteCount: byteCount)
+    /// The swarm has forgotten the file of a large reply.
+    private func reply(_ outcome: Outcome) -> Result<Delivery.Body?, CallError> {
+        guard case .reply(let body) = outcome else { return .success(nil) }
+        switch body {
+        case .bytes(let bytes): return .success(.bytes(bytes))
+        case .spooled(let spool, let byteCount):
+            do throws(StorageProblem) {
+                return .success(.file(try storage.spool.release(spool, byteCount: byteCount)))
+            } catch {
+                return .failure(.storage(error))
+            }
         }
     }
 
@@ -75,7 +70,12 @@ extension Loop {
     func deliver(_ message: InboundMessage, _ bytes: UnsafeRawBufferPointer) { arrived.append(message, bytes) }
 
     func deliver(_ message: InboundMessage, _ spool: SpoolID, _ byteCount: Int) {
-        arrived.append(message, .file(reader(byteCount) { () throws(StorageProblem) in try storage.spool.reader(of: spool, byteCount: byteCount) }))
+        do throws(StorageProblem) {
+            arrived.append(message, .file(try storage.spool.reader(of: spool, byteCount: byteCount)))
+        } catch {
+            // It stays unsettled, and with a state directory comes again after a restart.
+            announce(.storage(error))
+        }
     }
 
     /// Tells the swarm what the application is done with.

@@ -100,7 +100,7 @@ extension Loop {
     private func refuse(_ request: Request) {
         guard request.isAnswered else { return }
         if case .send(let call) = request {
-            mailbox.sendAccepted(call.byteCount)
+            mailbox.sendAccepted(call.heldByteCount)
             return call.refuse(.closed)
         }
         mailbox.answered()

@@ -319,8 +319,8 @@ final class Loop {
         for id in connections.keys.sorted() { close(id) }
         endSends()
         inbox.put(&arrived)
-        settle(inbox.settlements.close())
         inbox.close(keeping: keepsInbox)
+        settle(inbox.settlements.close())
         drain()
         storage.close(wallClock: WallClock.sinceEpoch())
         queue.close()

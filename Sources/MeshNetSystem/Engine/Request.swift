@@ -23,7 +23,7 @@ enum Request: Sendable {
 
     /// Bytes of messages to peers, until they are accepted.
     var sendByteCount: Int {
-        if case .send(let call) = self { call.byteCount } else { 0 }
+        if case .send(let call) = self { call.heldByteCount } else { 0 }
     }
 
     /// Whether a completion answers it.

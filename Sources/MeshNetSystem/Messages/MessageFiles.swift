@@ -6,27 +6,20 @@ package enum MessageFiles {
     /// Bytes that are copied at once.
     private static let pieceByteCount = 262_144
 
-    /// The bytes of a file as it is now. nil: it has more than `limit`.
-    package static func read(_ path: String, limit: Int) throws(SystemError) -> [UInt8]? {
-        let descriptor = try open(path, O_RDONLY | O_CLOEXEC)
-        var status = stat()
-        guard fstat(descriptor.number, &status) == 0 else { throw .failed(call: "fstat", errno: errno) }
-        guard status.st_mode & S_IFMT != S_IFDIR else { throw .failed(call: "open", errno: EISDIR) }
-        if status.st_size > limit { return nil }
+    /// The next bytes of a file or a pipe, at most `limit`; fewer at its end only.
+    static func read(_ source: Descriptor, upTo limit: Int) throws(SystemError) -> [UInt8] {
         var bytes: [UInt8] = []
-        bytes.reserveCapacity(Int(status.st_size))
-        // A pipe or a file that grows has more than it said.
-        while true {
-            let before = bytes.count
-            bytes.append(contentsOf: repeatElement(0, count: pieceByteCount))
-            let count = bytes.withUnsafeMutableBytes { Glibc.read(descriptor.number, $0.baseAddress! + before, pieceByteCount) }
+        while bytes.count < limit {
+            let before = bytes.count, wanted = min(pieceByteCount, limit - before)
+            bytes.append(contentsOf: repeatElement(0, count: wanted))
+            let count = bytes.withUnsafeMutableBytes { Glibc.read(source.number, $0.baseAddress! + before, wanted) }
             let code = errno
-            bytes.removeLast(pieceByteCount - max(0, count))
+            bytes.removeLast(wanted - max(0, count))
             if count < 0, code == EINTR { continue }
             guard count >= 0 else { throw .failed(call: "read", errno: code) }
-            if count == 0 { return bytes }
-            if bytes.count > limit { return nil }
+            if count == 0 { break }
         }
+        return bytes
     }
 
     /// Writes a message into a file with mode 0600 that is complete or not there; one that exists is replaced. `progress` is told how many bytes
@@ -67,7 +60,7 @@ package enum MessageFiles {
         }
     }
 
-    private static func open(_ path: String, _ flags: Int32) throws(SystemError) -> Descriptor {
+    static func open(_ path: String, _ flags: Int32) throws(SystemError) -> Descriptor {
         // The kernel would take a NUL for the end of the name.
         guard !path.utf8.contains(0) else { throw .failed(call: "open", errno: EINVAL) }
         while true {

@@ -19,7 +19,6 @@ package final class SendCall: @unchecked Sendable {
     enum Bodies {
         case owned([UInt8])
         case lent([UnsafeRawBufferPointer])
-        /// One large message.
         case file(OutgoingFile)
     }
 
@@ -54,10 +53,12 @@ package final class SendCall: @unchecked Sendable {
         switch bodies {
         case .owned(let bytes): (count, byteCount) = (1, bytes.count)
         case .lent(let views): (count, byteCount) = (views.count, views.reduce(0) { $0 + $1.count })
-        // Its bytes are not in memory.
-        case .file: (count, byteCount) = (1, 0)
+        case .file(let file): (count, byteCount) = (1, file.byteCount)
         }
     }
+
+    /// Of the bytes those that wait in memory.
+    var heldByteCount: Int { if case .file = bodies { 0 } else { byteCount } }
 
     var trackedCount: Int { tracking == .each ? count : 1 }
 
@@ -70,18 +71,6 @@ package final class SendCall: @unchecked Sendable {
         case .each: Ticket(rawValue: firstTicket.rawValue + UInt64(index))
         case .last: index == count - 1 ? firstTicket : nil
         }
-    }
-
-    func withBody(_ index: Int, _ use: (UnsafeRawBufferPointer) -> Void) {
-        switch bodies {
-        case .owned(let bytes): bytes.withUnsafeBytes(use)
-        case .lent(let views): use(views[index])
-        case .file: break
-        }
-    }
-
-    var file: OutgoingFile? {
-        if case .file(let file) = bodies { file } else { nil }
     }
 
     // MARK: What becomes of them

@@ -3,17 +3,18 @@ import Glibc
 
 /// The body of a message that lies in a file.
 package final class SpoolReader: Sendable {
-    private enum Source: Sendable {
-        /// Readable as long as this lives.
+    private enum Source {
+        /// As long as this lives the bytes can be read, whatever becomes of the file's name.
         case descriptor(Descriptor)
-        /// Readable until the message is settled. Thousands may wait in an inbox: they hold no descriptors.
+        /// Opened for each read: as many messages may wait as there is room on the disk, and descriptors are few. The name stays until the message is
+        /// settled.
         case path(String)
     }
 
     package let byteCount: Int
     private let source: Source
 
-    package init(_ descriptor: Descriptor, byteCount: Int) {
+    init(_ descriptor: Descriptor, byteCount: Int) {
         source = .descriptor(descriptor)
         self.byteCount = byteCount
     }
@@ -23,21 +24,13 @@ package final class SpoolReader: Sendable {
         self.byteCount = byteCount
     }
 
-    private func open() throws(SystemError) -> Descriptor {
-        switch source {
-        case .descriptor(let descriptor): return descriptor
-        case .path(let path):
-            let number = Glibc.open(path, O_RDONLY | O_CLOEXEC)
-            guard number >= 0 else { throw .failed(call: "open", errno: errno) }
-            return Descriptor(owning: number)
-        }
-    }
-
     /// Fewer bytes than asked for at the end only. Blocks for the file. Precondition: 0 ≤ offset.
     package func read(offset: Int, into memory: UnsafeMutableRawBufferPointer) throws(SystemError) -> Int {
+        let descriptor = switch source {
+        case .descriptor(let descriptor): descriptor
+        case .path(let path): try MessageFiles.open(path, O_RDONLY | O_CLOEXEC)
+        }
         let wanted = min(memory.count, max(0, byteCount - offset))
-        guard wanted > 0 else { return 0 }
-        let descriptor = try open()
         var done = 0
         while done < wanted {
             let count = pread(descriptor.number, memory.baseAddress! + done, wanted - done, off_t(offset + done))

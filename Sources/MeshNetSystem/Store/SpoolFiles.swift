@@ -136,14 +136,14 @@ package final class SpoolFiles {
         return descriptor
     }
 
-    /// To read a message from. Where files have names it holds no descriptor, and the file must stay. Throws as `descriptor`.
-    package func reader(of spool: SpoolID, byteCount: Int) throws(StorageProblem) -> SpoolReader {
-        guard folder.directory != nil else { return SpoolReader(try descriptor(of: spool), byteCount: byteCount) }
-        return SpoolReader(path: folder.name(of: spool), byteCount: byteCount)
+    /// For the application: what it takes its time with holds no descriptor where the file has a name.
+    func reader(of spool: SpoolID, byteCount: Int) throws(StorageProblem) -> SpoolReader {
+        if folder.directory != nil, holds(spool) { return SpoolReader(path: folder.name(of: spool), byteCount: byteCount) }
+        return SpoolReader(try descriptor(of: spool), byteCount: byteCount)
     }
 
     /// Gives a file away: it is readable as long as the reader lives, and vanishes with it. Throws as `descriptor`; then it is discarded as well.
-    package func release(_ spool: SpoolID, byteCount: Int) throws(StorageProblem) -> SpoolReader {
+    func release(_ spool: SpoolID, byteCount: Int) throws(StorageProblem) -> SpoolReader {
         defer { discard(spool) }
         return SpoolReader(try descriptor(of: spool), byteCount: byteCount)
     }

@@ -4,7 +4,8 @@
  *
  * Once `peers` others follow the topic it publishes `count` messages "hello K", and answers "hello K" of peer P by "echo K P", so that the round trip
  * of each hello is known. It prints {"event":"done"} when it has `count` hellos and echoes of each of the others, keeps answering until its
- * standard input ends, and exits with 0 if it was done, else with 1. One thread, one poll: nothing here blocks.
+ * standard input ends, and exits with 0 if it was done, else with 1. The line "send COUNT PEER…" of its standard input makes it send so many numbered
+ * messages to each of these peers, one each 5 ms. One thread, one poll: nothing here blocks.
  */
 #include <meshnet.h>
 
@@ -20,12 +21,14 @@
 #define MAX_OTHERS 64
 #define MAX_HELLOS 10000
 #define BATCH 64
+#define ITEM_INTERVAL 0.005 /* seconds */
 
 typedef struct other {
     char peer_id[MESHNET_PEER_ID_TEXT_SIZE];
     bool follows;
     int hellos;
     int echoes;
+    bool gets_items;
 } other_t;
 
 static struct {
@@ -42,6 +45,10 @@ static struct {
     int other_count;
     int said;
     double said_at[MAX_HELLOS];
+    int items, items_sent;
+    double next_item;
+    char line[1024];
+    size_t line_length;
     double started;
     bool done;
 } state;
@@ -153,6 +160,66 @@ static void hear(const meshnet_event_t *event) {
     tell_when_done();
 }
 
+/* ---- Messages to one peer ---- */
+
+/* Whether the peer is connected or not: it gets them all, once and in order. */
+static void send_items(void) {
+    for (; state.items_sent < state.items && now() >= state.next_item; state.items_sent++, state.next_item += ITEM_INTERVAL) {
+        char text[64];
+        size_t length = (size_t)snprintf(text, sizeof text, "item %d", state.items_sent);
+        for (int index = 0; index < state.other_count; index++) {
+            meshnet_ticket_t ticket;
+            if (!state.others[index].gets_items) continue;
+            check(meshnet_send_start(state.node, state.others[index].peer_id, (const uint8_t *)text, length, NULL, &ticket), "send");
+        }
+    }
+}
+
+static void take_items(void) {
+    meshnet_message_t *messages[BATCH];
+    size_t count;
+    while (meshnet_receive_many(state.node, 0, messages, BATCH, &count) == MESHNET_OK) {
+        for (size_t index = 0; index < count; index++) {
+            int number;
+            if (messages[index]->data != NULL && sscanf((const char *)messages[index]->data, "item %d", &number) == 1) {
+                begin("item");
+                field("from", messages[index]->peer_id);
+                printf(",\"number\":%d,\"again\":%s", number, messages[index]->is_redelivered ? "true" : "false");
+                end();
+            }
+            meshnet_message_free(messages[index]); /* done with it */
+        }
+    }
+}
+
+static void obey(char *line) {
+    char *word = strtok(line, " ");
+    if (word == NULL || strcmp(word, "send") != 0 || (word = strtok(NULL, " ")) == NULL) return;
+    state.items = atoi(word);
+    state.next_item = now();
+    while ((word = strtok(NULL, " ")) != NULL) {
+        other_t *peer = other(word);
+        if (peer != NULL) peer->gets_items = true;
+    }
+}
+
+/* False at the end of the standard input. */
+static bool read_lines(void) {
+    ssize_t count = read(STDIN_FILENO, state.line + state.line_length, sizeof state.line - 1 - state.line_length);
+    if (count <= 0) return false;
+    state.line_length += (size_t)count;
+    state.line[state.line_length] = 0;
+    for (char *newline; (newline = strchr(state.line, '\n')) != NULL;) {
+        size_t rest = state.line_length - (size_t)(newline + 1 - state.line);
+        *newline = 0;
+        obey(state.line);
+        memmove(state.line, newline + 1, rest + 1);
+        state.line_length = rest;
+    }
+    if (state.line_length == sizeof state.line - 1) state.line_length = 0; /* nobody means such a line */
+    return true;
+}
+
 /* ---- Events ---- */
 
 static void handle(const meshnet_event_t *event) {
@@ -179,6 +246,10 @@ static void handle(const meshnet_event_t *event) {
     if (event->type == MESHNET_EVENT_SUBSCRIPTION) printf(",\"subscribed\":%s", event->subscribed ? "true" : "false");
     if (event->source != 0) field("source", meshnet_discovery_source_name(event->source));
     if (event->type == MESHNET_EVENT_DISCOVERY_SOURCE) field("state", meshnet_source_state_name(event->source_state));
+    if (event->type == MESHNET_EVENT_CHANNEL) {
+        field("change", meshnet_channel_change_name(event->channel_change));
+        printf(",\"message_count\":%llu", (unsigned long long)event->message_count);
+    }
     field("topic", event->topic);
     field("agent", event->agent_version);
     field("detail", event->detail);
@@ -240,13 +311,19 @@ int main(int count, char **arguments) {
     field("peer", state.peer_id);
     end();
 
-    struct pollfd waits[] = {{.fd = meshnet_event_fd(state.node), .events = POLLIN}, {.fd = STDIN_FILENO, .events = POLLIN}};
+    struct pollfd waits[] = {
+        {.fd = meshnet_event_fd(state.node), .events = POLLIN},
+        {.fd = meshnet_message_fd(state.node), .events = POLLIN},
+        {.fd = STDIN_FILENO, .events = POLLIN},
+    };
     double deadline = state.started + options.seconds;
     while (now() < deadline) {
-        char ignored[256];
-        if (poll(waits, 2, (int)((deadline - now()) * 1e3) + 1) < 0) break;
+        double until = state.items_sent < state.items && state.next_item < deadline ? state.next_item : deadline, wait = until - now();
+        if (poll(waits, 3, wait > 0 ? (int)(wait * 1e3) + 1 : 0) < 0) break;
         if (waits[0].revents != 0 && !drain()) break;
-        if (waits[1].revents != 0 && read(STDIN_FILENO, ignored, sizeof ignored) <= 0) break;
+        if (waits[1].revents != 0) take_items();
+        if (waits[2].revents != 0 && !read_lines()) break;
+        send_items();
     }
     meshnet_node_free(state.node);
     return state.done ? 0 : 1;

@@ -11,9 +11,9 @@ work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 passed=0 failed=0 skipped=0
 warnings=(-Wall -Wextra -Wpedantic -Werror)
-programs=(errors keys node discovery messages streams started threads)
+programs=(errors keys node discovery messages channel streams started threads)
 # Under valgrind all but the test that starts 65,536 calls and those of time, which `threads` holds.
-checked=(errors keys node discovery messages streams)
+checked=(errors keys node discovery messages channel streams)
 seconds_max=180
 
 report() { # STATUS NAME
@@ -72,6 +72,7 @@ sed -n '/^enum meshnet_error {/,/^};/s/^ *\(MESHNET_[A-Z_]*\) = .*/CODE(\1)/p' i
 awk 'BEGIN {
         names = "event_type EVENT disconnect_cause DISCONNECT dial_cause DIAL discovery_source SOURCE source_state SOURCE_STATE"
         names = names " source_failure SOURCE_FAILURE discovery_filter FILTER entry_state ENTRY diagnosis_cause CAUSE"
+        names = names " lane LANE channel_change CHANNEL channel_state CHANNEL_STATE storage_problem STORAGE"
         count = split(names, pairs, " ")
         for (i = 1; i < count; i += 2) prefix[pairs[i]] = "MESHNET_" pairs[i + 1] "_"
     }
@@ -88,10 +89,16 @@ for program in "${programs[@]}"; do
 done
 
 # ---- The examples ----
-for example in hello node discover; do build "bindings/c/examples/$example.c" "$work/example-$example"; done
+for example in hello node discover channel; do build "bindings/c/examples/$example.c" "$work/example-$example"; done
 [ "$(timeout 30 "$work/example-hello")" = "news: hello" ]; report $? "examples: hello says hello"
 "$work/example-discover" 1 /ip4/127.0.0.1/tcp/1 > "$work/log" 2>&1 && grep -q '^refused: ' "$work/log"
 report $? "examples: discover says why nobody answers"; show "$work/log"
+"$work/example-channel" > "$work/listening" 2>&1 & listener=$!
+for _ in $(seq 100); do [ -s "$work/listening" ] && break; sleep 0.05; done
+read -r peer address < "$work/listening"
+[ "$(timeout 30 "$work/example-channel" "$peer" "$address" "how long?" 2> "$work/log")" = "9 bytes" ] && grep -q '^how long?$' "$work/listening"
+report $? "examples: channel sends, and gets a reply"; show "$work/log"
+kill "$listener"; wait "$listener" 2> /dev/null
 mkfifo "$work/until"
 sleep 60 > "$work/until" & holder=$!
 "$work/example-node" --name one --count 5 --peers 1 < "$work/until" > "$work/one" 2>&1 & one=$!

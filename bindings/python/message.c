@@ -1,0 +1,231 @@
+/*
+ * Message: one that arrived, or a reply. It owns what the library gave, until free() or until nobody refers to it; both tell the node that the
+ * application is done with it. What is read often lies in members, and stays readable afterwards.
+ */
+#include "module.h"
+
+#include <stddef.h>
+#include <string.h>
+#include <structmember.h>
+
+/* A text that equals that of the message before is the same object: most messages of a batch come from one peer. */
+static PyObject *shared_text(const char *text, const char *before, PyObject *object_before) {
+    if (before != NULL && object_before != NULL && strcmp(text, before) == 0) {
+        Py_INCREF(object_before);
+        return object_before;
+    }
+    return text_or_none(text);
+}
+
+static message_object *message_make(module_state *state, const meshnet_message_t *source, const message_object *before) {
+    allocfunc allocate = (allocfunc)PyType_GetSlot(state->message_type, Py_tp_alloc);
+    message_object *self = (message_object *)allocate(state->message_type, 0);
+    if (self == NULL) {
+        return NULL;
+    }
+    const meshnet_message_t *earlier = before == NULL ? NULL : before->message;
+    self->peer_id = shared_text(source->peer_id, earlier == NULL ? NULL : earlier->peer_id, before == NULL ? NULL : before->peer_id);
+    self->incarnation = shared_text(source->incarnation, earlier == NULL ? NULL : earlier->incarnation,
+                                    before == NULL ? NULL : before->incarnation);
+    self->lane = source->lane;
+    self->is_request = (char)source->is_request;
+    self->is_redelivered = (char)source->is_redelivered;
+    self->sequence = source->sequence;
+    self->size = (Py_ssize_t)source->data_length;
+    if (source->data != NULL) {
+        self->data = PyBytes_FromStringAndSize((const char *)source->data, (Py_ssize_t)source->data_length);
+    }
+    if (self->peer_id == NULL || self->incarnation == NULL || (source->data != NULL && self->data == NULL)) {
+        Py_DECREF(self);
+        return NULL;
+    }
+    return self;
+}
+
+PyObject *message_of(module_state *state, meshnet_message_t *source, PyObject *before) {
+    message_object *self = message_make(state, source, (message_object *)before);
+    if (self != NULL) {
+        self->message = source;
+    }
+    return (PyObject *)self;
+}
+
+PyObject *reply_of(module_state *state, meshnet_event_t *event, bool *kept) {
+    message_object *self = message_make(state, event->reply, NULL);
+    if (self != NULL) {
+        self->message = (meshnet_message_t *)event->reply;
+        self->event = event;
+        *kept = true;
+    }
+    return (PyObject *)self;
+}
+
+meshnet_message_t *message_use(message_object *self) {
+    if (self->message == NULL || self->freed) {
+        raise_detail(state_of((PyObject *)self), MESHNET_ERROR_INVALID_ARGUMENT, "the message was freed");
+        return NULL;
+    }
+    self->users++;
+    return self->message;
+}
+
+static void release(message_object *self) {
+    meshnet_message_t *message = self->message;
+    meshnet_event_t *event = self->event;
+    self->message = NULL;
+    self->event = NULL;
+    if (event != NULL) {
+        meshnet_event_free(event);
+    } else {
+        meshnet_message_free(message);
+    }
+}
+
+void message_unuse(message_object *self) {
+    self->users--;
+    if (self->freed && self->users == 0) {
+        release(self);
+    }
+}
+
+static void message_dealloc(PyObject *object) {
+    PyTypeObject *type = Py_TYPE(object);
+    message_object *self = (message_object *)object;
+    release(self);
+    Py_XDECREF(self->peer_id);
+    Py_XDECREF(self->incarnation);
+    Py_XDECREF(self->data);
+    ((freefunc)PyType_GetSlot(type, Py_tp_free))(object);
+    Py_DECREF(type);
+}
+
+static PyObject *message_free(PyObject *object, PyObject *Py_UNUSED(nothing)) {
+    message_object *self = (message_object *)object;
+    self->freed = true;
+    if (self->users == 0) {
+        release(self);
+    }
+    Py_RETURN_NONE;
+}
+
+static PyObject *message_read(PyObject *object, PyObject *arguments) {
+    message_object *self = (message_object *)object;
+    unsigned long long offset;
+    Py_buffer buffer;
+    size_t count = 0;
+    if (!PyArg_ParseTuple(arguments, "Kw*:read", &offset, &buffer)) {
+        return NULL;
+    }
+    meshnet_message_t *message = message_use(self);
+    int32_t code = MESHNET_OK;
+    if (message != NULL && buffer.len > 0) {
+        Py_BEGIN_ALLOW_THREADS
+        code = meshnet_message_read(message, offset, buffer.buf, (size_t)buffer.len, &count);
+        Py_END_ALLOW_THREADS
+    }
+    PyBuffer_Release(&buffer);
+    if (message == NULL) {
+        return NULL;
+    }
+    message_unuse(self);
+    return code == MESHNET_OK ? PyLong_FromSize_t(count) : raise_code(state_of(object), code);
+}
+
+static PyObject *message_save(PyObject *object, PyObject *path_object) {
+    message_object *self = (message_object *)object;
+    const char *path;
+    if (text_argument(path_object, "path", &path) < 0) {
+        return NULL;
+    }
+    meshnet_message_t *message = message_use(self);
+    if (message == NULL) {
+        return NULL;
+    }
+    int32_t code;
+    Py_BEGIN_ALLOW_THREADS
+    code = meshnet_message_save(message, path);
+    Py_END_ALLOW_THREADS
+    message_unuse(self);
+    if (code != MESHNET_OK) {
+        return raise_code(state_of(object), code);
+    }
+    Py_RETURN_NONE;
+}
+
+static PyMethodDef methods[] = {
+    {"read", message_read, METH_VARARGS, "read($self, offset, buffer, /)\n--\n\nCopies bytes from `offset` on; less than fit at the end only."},
+    {"save", message_save, METH_O, "save($self, path, /)\n--\n\nWrites the message into a file, which is complete or not there."},
+    {"free", message_free, METH_NOARGS, "free($self)\n--\n\nTells the node that the application is done with the message."},
+    {NULL, NULL, 0, NULL},
+};
+
+static PyMemberDef members[] = {
+    {"peer_id", T_OBJECT_EX, offsetof(message_object, peer_id), READONLY, "Who sent it."},
+    {"data", T_OBJECT, offsetof(message_object, data), READONLY, "The bytes; None when the message lies in a file."},
+    {"data_length", T_PYSSIZET, offsetof(message_object, size), READONLY, "In bytes, also where data is None."},
+    {"lane", T_INT, offsetof(message_object, lane), READONLY, "LANE_CONTROL, LANE_NORMAL or LANE_BULK."},
+    {"is_request", T_BOOL, offsetof(message_object, is_request), READONLY, "The peer waits for a reply."},
+    {"is_redelivered", T_BOOL, offsetof(message_object, is_redelivered), READONLY, "It was given before the process ended, and not freed."},
+    {"sequence", T_ULONGLONG, offsetof(message_object, sequence), READONLY, "From 1; 0 in a reply."},
+    {"incarnation", T_OBJECT_EX, offsetof(message_object, incarnation), READONLY, "Of the peer, 32 digits; empty in a reply."},
+    {NULL, 0, 0, 0, NULL},
+};
+
+static PyType_Slot slots[] = {
+    {Py_tp_doc, "A message that arrived, or a reply."},
+    {Py_tp_dealloc, message_dealloc},
+    {Py_tp_methods, methods},
+    {Py_tp_members, members},
+    {0, NULL},
+};
+
+static PyType_Spec spec = {
+    .name = "meshnet._meshnet.Message",
+    .basicsize = sizeof(message_object),
+    .flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_DISALLOW_INSTANTIATION,
+    .slots = slots,
+};
+
+int add_message_type(PyObject *module, module_state *state) {
+    state->message_type = (PyTypeObject *)PyType_FromModuleAndSpec(module, &spec, NULL);
+    return state->message_type == NULL ? -1 : PyModule_AddType(module, state->message_type);
+}
+
+/* ---- Channels ---- */
+
+static PyObject *failure_to_tuple(const meshnet_dial_failure_t *failure) {
+    return Py_BuildValue("iN", (int)failure->cause, text_or_none(failure->detail));
+}
+
+static PyObject *by_lane(const uint64_t counts[3]) {
+    return Py_BuildValue("KKK", (unsigned long long)counts[0], (unsigned long long)counts[1], (unsigned long long)counts[2]);
+}
+
+static PyObject *channel_to_tuple(const meshnet_channel_t *channel) {
+    PyObject *failures = PyList_New((Py_ssize_t)channel->failure_count);
+    for (size_t index = 0; failures != NULL && index < channel->failure_count; index++) {
+        PyObject *failure = failure_to_tuple(channel->failures[index]);
+        if (failure == NULL || PyList_SetItem(failures, (Py_ssize_t)index, failure) < 0) {
+            Py_CLEAR(failures);
+        }
+    }
+    return Py_BuildValue("NiLNNNNNKKKKKKKKKNLL", text_or_none(channel->peer_id), (int)channel->state, (long long)channel->retry_after_ms,
+                         PyBool_FromLong(channel->closed_by_us), text_or_none(channel->closed_reason), text_or_none(channel->incarnation),
+                         by_lane(channel->queued_messages), by_lane(channel->queued_bytes), (unsigned long long)channel->unsettled_messages,
+                         (unsigned long long)channel->unsettled_bytes, (unsigned long long)channel->delivered,
+                         (unsigned long long)channel->received, (unsigned long long)channel->expired, (unsigned long long)channel->displaced,
+                         (unsigned long long)channel->failed, (unsigned long long)channel->duplicates, (unsigned long long)channel->attempts,
+                         failures, (long long)channel->silence_ms, (long long)channel->round_trip_ns);
+}
+
+PyObject *channels_to_list(const meshnet_channel_list_t *channels) {
+    size_t count = channels == NULL ? 0 : channels->count;
+    PyObject *list = PyList_New((Py_ssize_t)count);
+    for (size_t index = 0; list != NULL && index < count; index++) {
+        PyObject *channel = channel_to_tuple(channels->items[index]);
+        if (channel == NULL || PyList_SetItem(list, (Py_ssize_t)index, channel) < 0) {
+            Py_CLEAR(list);
+        }
+    }
+    return list;
+}

@@ -1,0 +1,218 @@
+"""Messages to one peer, for threads: the names of the asyncio face."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable
+
+from . import _meshnet
+from ._core import Completion
+from ._loop_messages import Data
+from ._sync_driver import SyncDriver
+from .errors import ClosedError, TimeoutError
+from .messages import Channel, Content, Lane, LaneArgument, Received, WhenFull, channel_of, filter_of, options_of
+
+__all__ = ["SyncMessages", "SyncReceivedMessage", "SyncReply", "SyncTicket"]
+
+
+class SyncTicket:
+    """A message on its way: `wait` returns when the peer has it, and raises what kept it from that.
+
+    Raises `ExpiredError`, `QueueFullError`, `DisplacedError`, `PeerRestartedError`, `PeerClosedError`, `GaveUpError`, `StorageError`,
+    `CallCancelledError`, `ClosedError`.
+    """
+
+    __slots__ = ("_driver", "_number", "_completion")
+
+    def __init__(self, driver: SyncDriver, number: int, completion: Completion) -> None:
+        self._driver = driver
+        self._number = number
+        self._completion = completion
+
+    @property
+    def ended(self) -> bool:
+        """Whether a wait would return at once."""
+        return self._completion.done or self._driver.wait_for(lambda: self._completion.done, 0)
+
+    def wait(self, *, timeout: float | None = None) -> None:
+        """Waits for so many seconds at most: then `TimeoutError`, and the message stays on its way."""
+        if not self._driver.wait_for(lambda: self._completion.done, timeout):
+            raise TimeoutError(f"the peer acknowledged nothing in {timeout:g} s")
+        self._completion.result()
+
+    def cancel(self) -> None:
+        """Takes the message back, unless the peer has acknowledged it: the ticket ends with `CallCancelledError`."""
+        if not self._completion.done:
+            self._driver.core.quietly(self._driver.core.native.cancel, self._number)
+
+    def __repr__(self) -> str:
+        completion = self._completion
+        return f"<SyncTicket {self._number} {'on its way' if not completion.done else 'delivered' if completion.succeeded else 'failed'}>"
+
+
+class _Saving(Content):
+    __slots__ = ()
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Writes the bytes into a file, which is complete or not there; one that exists is replaced."""
+        self._native.save(os.fspath(path))
+
+
+class SyncReply(_Saving):
+    """What a peer answered to a request."""
+
+    __slots__ = ()
+
+
+class SyncReceivedMessage(_Saving, Received):
+    """A message that arrived. Who is done with it says so by `done`, by `reply`, by asking an iterator for the next, or by forgetting it."""
+
+    __slots__ = ("_driver",)
+
+    def __init__(self, driver: SyncDriver, native: _meshnet.Message) -> None:
+        super().__init__(native)
+        self._driver = driver
+
+    def reply(self, data: Data = b"") -> SyncTicket:
+        """Answers a request, once, and is done with it. The reply is on its way at once; who waits for the ticket knows that the peer has it."""
+        ticket = SyncTicket(self._driver, *self._driver.start(self._driver.core.native.reply_start, self._native, data))
+        self.done()
+        return ticket
+
+
+class SyncMessages:
+    """The messages that arrive, each given to one consumer: `for message in node.messages()`.
+
+    A message is done with when the next one is asked for; a request when it is answered. Nothing is dropped: what nobody takes holds its sender back.
+    """
+
+    def __init__(self, driver: SyncDriver, peer: str | None, lane: LaneArgument | None) -> None:
+        self._driver = driver
+        self._peer, self._lane = filter_of(peer, lane)
+        self._given: SyncReceivedMessage | None = None
+
+    def __iter__(self) -> SyncMessages:
+        return self
+
+    def next(self, *, timeout: float | None = None) -> SyncReceivedMessage:
+        """The next message. Raises `TimeoutError`, and `ClosedError` after the last one."""
+        given, self._given = self._given, None
+        if given is not None:
+            given.passed()
+        message = self._given = SyncReceivedMessage(self._driver, self._driver.messages.next(self._peer, self._lane, timeout))
+        return message
+
+    def __next__(self) -> SyncReceivedMessage:
+        try:
+            return self.next()
+        except ClosedError:
+            raise StopIteration from None
+
+
+class SyncNodeMessages:
+    """What a node does with messages to one peer. A channel to a peer exists whether or not there is a connection."""
+
+    @property
+    def _running(self) -> SyncDriver:
+        raise NotImplementedError
+
+    def send(
+        self,
+        peer_id: str,
+        data: Data,
+        *,
+        lane: LaneArgument = Lane.NORMAL,
+        deadline: float | None = None,
+        when_full: WhenFull = "wait",
+        timeout: float | None = None,
+    ) -> SyncTicket:
+        """Queues a message; returns when it is in its queue, and on disk where there is a state directory. `wait` for the ticket for its delivery.
+
+        deadline: seconds after which it ends with `ExpiredError`; None: it is tried for ever. timeout: of this call; then the message is taken back.
+        """
+        driver = self._running
+        started = driver.start(driver.core.native.send_start, peer_id, data, *options_of(lane, deadline, when_full), True)
+        driver.wait_accepted(started, timeout)
+        return SyncTicket(driver, *started)
+
+    def send_nowait(
+        self,
+        peer_id: str,
+        data: Data,
+        *,
+        lane: LaneArgument = Lane.NORMAL,
+        deadline: float | None = None,
+        when_full: WhenFull = "fail",
+    ) -> SyncTicket:
+        """As `send`, without waiting for anything: also a full queue is told by the ticket alone."""
+        driver = self._running
+        started = driver.start(driver.core.native.send_start, peer_id, data, *options_of(lane, deadline, when_full), False)
+        return SyncTicket(driver, *started)
+
+    def send_many(
+        self,
+        peer_id: str,
+        messages: Iterable[Data],
+        *,
+        lane: LaneArgument = Lane.NORMAL,
+        deadline: float | None = None,
+        when_full: WhenFull = "wait",
+    ) -> int:
+        """Queues messages in order at the cost of one call; returns their number when all are in the queue. There are no tickets.
+
+        After an error a part may have been queued.
+        """
+        native = self._running.core.native
+        return native.send_many(peer_id, tuple(messages), *options_of(lane, deadline, when_full), False, _meshnet.FOREVER)
+
+    def send_file(
+        self,
+        peer_id: str,
+        path: str | os.PathLike[str],
+        *,
+        lane: LaneArgument = Lane.BULK,
+        deadline: float | None = None,
+        when_full: WhenFull = "wait",
+        timeout: float | None = None,
+    ) -> SyncTicket:
+        """As `send`, with the content of a file as it is now."""
+        driver = self._running
+        options = options_of(lane, deadline, when_full)
+        started = driver.start_unlocked(driver.core.native.send_file_start, peer_id, os.fspath(path), *options, True)
+        driver.wait_accepted(started, timeout)
+        return SyncTicket(driver, *started)
+
+    def request(
+        self, peer_id: str, data: Data, *, timeout: float | None = None, lane: LaneArgument = Lane.NORMAL, when_full: WhenFull = "wait"
+    ) -> SyncReply:
+        """Sends a request and waits for its reply. timeout: seconds that it has; None: `MessageOptions.request_timeout`. Raises as `SyncTicket` does."""
+        driver = self._running
+        return SyncReply(driver.call(driver.core.native.request_start, peer_id, data, *options_of(lane, timeout, when_full)))
+
+    def messages(self, peer: str | None = None, lane: LaneArgument | None = None) -> SyncMessages:
+        """The messages that arrive, those of one peer or one lane alone if given, for `for`. Each goes to one consumer."""
+        return SyncMessages(self._running, peer, lane)
+
+    def receive(self, *, timeout: float | None = None, peer: str | None = None, lane: LaneArgument | None = None) -> SyncReceivedMessage:
+        """The next message; say `done()` when you are. Raises `TimeoutError`, and `ClosedError` after the last one."""
+        return SyncReceivedMessage(self._running, self._running.messages.next(*filter_of(peer, lane), timeout))
+
+    def reconnect(self, peer_id: str, addresses: Iterable[str] = ()) -> None:
+        """Wants the channel to a peer, whatever closed it here or gave it up: the peer is dialled now, and again until it is there.
+
+        addresses: where it may be found, beside those that are known. A channel that the peer closed stays so until the peer reconnects.
+        """
+        self._running.call(self._running.core.native.reconnect_start, peer_id, tuple(addresses))
+
+    def close_peer(self, peer_id: str, reason: str | None = None) -> None:
+        """Tells the peer goodbye, for this reason, and keeps apart from it until `reconnect` here: messages to it end with `PeerClosedError`."""
+        self._running.call(self._running.core.native.close_peer_start, peer_id, reason)
+
+    def channel(self, peer_id: str) -> Channel | None:
+        """The channel to a peer; None when there is none."""
+        channels = self._running.call(self._running.core.native.channels_start, peer_id)
+        return channel_of(channels[0]) if channels else None
+
+    def channels(self) -> list[Channel]:
+        """The channels, ordered by peer id."""
+        return [channel_of(native) for native in self._running.call(self._running.core.native.channels_start, None)]
