@@ -62,8 +62,9 @@ static void sink(void) {
         size_t count, index;
         check(meshnet_receive_many(node, MESHNET_FOREVER, messages, BATCH, &count), "receive");
         for (index = 0; index < count; index++) {
-            if (messages[index]->is_request) check(meshnet_reply(node, messages[index], messages[index]->data, messages[index]->data_length, TIMEOUT_MS), "reply");
-            meshnet_message_free(messages[index]);
+            meshnet_message_t *message = messages[index];
+            if (message->is_request) check(meshnet_reply(node, message, message->data, message->data_length, TIMEOUT_MS), "reply");
+            meshnet_message_free(message);
         }
     }
 }

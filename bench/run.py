@@ -11,50 +11,18 @@ import json
 import os
 import platform
 import resource
-import statistics
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parents[1]
-BUILT = ROOT / ".build" / "bench"
-LIBRARY = ROOT / ".build" / "lib"
+import messages
+from table import BUILT, LIBRARY, ROOT, Row, output, table
+
 MIB = 1 << 20
-
-
-@dataclass(frozen=True)
-class Row:
-    what: str
-    unit: str
-    ours: list[float]
-    limit: list[float]
-    more_is_better: bool = True
-
-    @property
-    def ratio(self) -> float | None:
-        """Of the medians, so that 1 is the limit and less is worse."""
-        if not self.limit:
-            return None
-        ours, limit = statistics.median(self.ours), statistics.median(self.limit)
-        return ours / limit if self.more_is_better else limit / ours
-
-
-def spread(samples: list[float]) -> str:
-    if not samples:
-        return ""
-    middle = f"{statistics.median(samples):,.4g}"
-    return middle if len(samples) == 1 else f"{middle} ({min(samples):,.4g} to {max(samples):,.4g})"
-
-
-def output(*command: str) -> str:
-    done = subprocess.run(command, cwd=ROOT, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True)
-    if done.returncode != 0:
-        sys.exit(f"bench: {' '.join(command)} ended with {done.returncode}")
-    return done.stdout
 
 
 def build() -> None:
@@ -193,17 +161,6 @@ def discovery(runs: int) -> list[Row]:
     return rows
 
 
-def table(rows: list[Row]) -> str:
-    head = ("what", "unit", "ours", "limit", "ratio")
-    lines = [(row.what, row.unit, spread(row.ours), spread(row.limit), "" if row.ratio is None else f"{row.ratio:.2f}") for row in rows]
-    widths = [max(len(line[column]) for line in [head, *lines]) for column in range(len(head))]
-
-    def form(line: tuple[str, ...]) -> str:
-        return "| " + " | ".join(text.ljust(width) for text, width in zip(line, widths)) + " |"
-
-    return "\n".join([form(head), "|" + "|".join("-" * (width + 2) for width in widths) + "|", *map(form, lines)])
-
-
 def machine() -> str:
     cpu = next((line.split(":")[1].strip() for line in Path("/proc/cpuinfo").read_text().splitlines() if line.startswith("model name")), "")
     return f"{cpu or platform.machine()}, {os.cpu_count()} cores, Linux {platform.release()}, load {os.getloadavg()[0]:.2f} at the start"
@@ -213,7 +170,7 @@ def main() -> None:
     # What is measured is between the nodes at hand; the measurement of discovery says itself which modes it wants.
     os.environ["MESHNET_DISCOVERY_MODE"] = "none"
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("only", nargs="*", help="throughput round-trip handshakes memory import size discovery; all when none is named")
+    parser.add_argument("only", nargs="*", help="throughput round-trip handshakes memory import size discovery messages; all when none is named")
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--runs", type=int, default=20, help="of discovery")
     parser.add_argument("--bytes", type=int, default=1 << 30, help="of one transfer")
@@ -227,6 +184,7 @@ def main() -> None:
         "import": lambda: import_time(2 * options.rounds),
         "size": library_size,
         "discovery": lambda: discovery(options.runs),
+        "messages": lambda: messages.measure(options.rounds),
     }
     unknown = set(options.only) - set(measurements)
     if unknown:

@@ -2,7 +2,7 @@ import MeshNet
 
 /// Prints the identity, or gives this machine another one: what to do when a machine was cloned with its key.
 func printIdentity(_ options: Options) throws {
-    let identity: KeyPair, path = options.isEphemeral ? nil : options.keyPath
+    let identity: KeyPair, path = options.isEphemeral && options.keyFile == nil ? nil : options.keyPath
     var fields: [(String, Report.Value)] = []
     if options.isNew {
         guard let path else { throw Failure("there is no file for the new key", remedy: "Name one by --key FILE.") }

@@ -87,7 +87,7 @@ struct Options {
     }
 
     private func identity() throws -> KeyPair {
-        if isEphemeral { return KeyPair.generate() }
+        if isEphemeral, keyFile == nil { return KeyPair.generate() }
         guard keyFile != nil || settings.text(.stateDirectory) != nil, let path = keyPath else { return DefaultKey.take() ?? KeyPair.generate() }
         // The folder of a named key is the user's to make, a state directory is ours.
         if keyFile == nil { _ = DefaultKey.makeFolder(of: path) }

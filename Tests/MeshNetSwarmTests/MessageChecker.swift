@@ -53,6 +53,7 @@ final class MessageChecker {
     private(set) var memories: [Int]
     /// By sender and receiver: tickets may end with `storage`, `peerClosed`, `closed`.
     var mayFailToStore: Set<Int> = []
+    /// By one side or the other: both orders are in it.
     var mayBeClosed: Set<[Int]> = []
     var areEnding: Set<Int> = []
     /// By sender, life and receiver: memories of the receiver that the sender had met when they went.
@@ -251,6 +252,21 @@ final class MessageChecker {
         return "#\(number) (\(message.isRequest ? "request " : message.isReply ? "reply " : "")\(way), life \(message.life), at \(milliseconds) ms)"
     }
 
+    private static func word(_ error: CallError) -> String {
+        switch error {
+        case .expired: "expired"
+        case .displaced: "displaced"
+        case .queueFull: "queueFull"
+        case .timedOut: "timedOut"
+        case .peerRestarted: "peerRestarted"
+        case .peerClosed: "peerClosed"
+        case .storage: "storage"
+        case .cancelled: "cancelled"
+        case .messageTooLarge: "messageTooLarge"
+        default: "\(error)"
+        }
+    }
+
     /// How the tickets ended, for a glance at what a scenario covers.
     var tally: [String: Int] {
         var tally: [String: Int] = [:]
@@ -258,7 +274,7 @@ final class MessageChecker {
             let end: String = switch message.end {
             case nil: "none"
             case .success: "success"
-            case .failure(let error): String("\(error)".prefix { $0 != "(" })
+            case .failure(let error): Self.word(error)
             }
             tally[end, default: 0] += 1
         }

@@ -26,9 +26,11 @@ final class MessageScenario {
     var random: RandomSource
     private var bounds: [Bounds] = []
     private var isDurable: [Bool] = []
+    /// Dead, and its disk with it.
+    private var isWiped: Set<Int> = []
     private let troubleTime: Duration
     private var troubleEnds = Instant.zero
-    /// Requests that wait for their answer.
+    /// What went wrong, for who looks into a failure.
     private(set) var faults: [String] = []
 
     init(seed: UInt64) {
@@ -138,7 +140,7 @@ final class MessageScenario {
         let ticket = send(from, to, isRequest ? .request : .message, options, count: drawSize(bounds[from]))
         guard let ticket, chance(4) else { return }
         network.at(network.now + .milliseconds(Int64.random(in: 0...2_000, using: &random))) { [unowned self] in
-            guard network.nodes[from].swarm != nil, !network.nodes[from].isAsleep, checker.sent[ticket].life == network.nodes[from].life else { return }
+            guard isUp(from), checker.sent[ticket].life == network.nodes[from].life else { return }
             checker.cancels(ticket)
             if let known = checker.sent[ticket].ticket { network.with(from) { $0.cancelMessage(known, now: $1) } }
         }
@@ -147,7 +149,7 @@ final class MessageScenario {
     /// The message's number, nil if nobody is there to send it.
     @discardableResult
     func send(_ from: Int, _ to: Int, _ kind: MessageKind, _ options: SendOptions, count: Int) -> Int? {
-        guard network.nodes[from].swarm != nil, !network.nodes[from].isAsleep else { return nil }
+        guard isUp(from) else { return nil }
         let size = kind == .message ? count : max(8, count)
         return send(from, to, kind, options, MessageChecker.body(number: checker.nextNumber, count: size))
     }
@@ -167,7 +169,7 @@ final class MessageScenario {
         if chance(10) { return }
         let life = network.nodes[node].life
         network.at(network.now + .milliseconds(Int64.random(in: 0...1_000, using: &random))) { [unowned self] in
-            guard network.nodes[node].life == life, network.nodes[node].swarm != nil, !network.nodes[node].isAsleep else { return }
+            guard isUp(node), network.nodes[node].life == life else { return }
             _ = send(node, requester, .reply(request), SendOptions(lane: lane), MessageChecker.reply(to: body))
         }
     }
@@ -184,13 +186,13 @@ final class MessageScenario {
 
     private func causeTrouble() {
         let a = Int.random(in: 0..<count, using: &random), b = (a + Int.random(in: 1..<count, using: &random)) % count
-        let pause = drawPause(), kind = Int.random(in: 0..<12, using: &random)
+        let pause = drawPause(), kind = Int.random(in: 0..<13, using: &random)
         faults.append("\(network.now.nanoseconds / 1_000_000) ms: \(kind) at \(a) \(b) for \(pause)")
         switch kind {
-        case 0: network.cut(a, b, .reset)
-        case 1:
-            network.cut(a, b, .silent)
-            if chance(70) { network.noticeSilence(a, b, after: .milliseconds(2_500)) }
+        case 0:
+            // What was on its way is lost, or arrives first.
+            if chance(50) { network.cut(a, b, .reset) } else { lose(a, b, noticedAfter: .microseconds(1)) }
+        case 1: lose(a, b, noticedAfter: chance(70) ? .milliseconds(2_500) : nil)
         case 2: part(for: pause)
         case 3: die(a, for: pause, forgets: false)
         case 4: die(a, for: pause, forgets: true)
@@ -199,9 +201,15 @@ final class MessageScenario {
         case 7: network.sleep(a, for: pause, tells: chance(60))
         case 8: readSlowly(a, for: pause)
         case 9: for (from, to) in [(a, b), (b, a)] { connect(from, to) }
-        case 10: network.conditions.delay = Self.drawDelays(&random)
+        case 10: close(a, b, for: pause)
+        case 11: network.conditions.delay = Self.drawDelays(&random)
         default: for _ in 0..<3 { network.cut(a, b, .reset) }
         }
+    }
+
+    private func lose(_ a: Int, _ b: Int, noticedAfter patience: Duration?) {
+        network.cut(a, b, .silent)
+        if let patience { network.noticeSilence(a, b, after: patience) }
     }
 
     private func part(for pause: Duration) {
@@ -212,14 +220,14 @@ final class MessageScenario {
     private func die(_ node: Int, for pause: Duration, forgets: Bool) {
         guard network.nodes[node].swarm != nil else { return }
         network.kill(node, keepingStore: !forgets)
-        network.at(network.now + pause) { [unowned self] in start(node, forgets: forgets) }
+        if forgets { isWiped.insert(node) }
+        network.at(network.now + pause) { [unowned self] in start(node) }
     }
 
     /// Starts a node that is dead; without a disk it has forgotten everything anyway.
-    private func start(_ node: Int, forgets: Bool) {
+    private func start(_ node: Int) {
         guard network.nodes[node].swarm == nil else { return }
-        let keeps = isDurable[node] && !forgets
-        if !keeps { checker.forgets(node, met: whoMet(node)) }
+        if !isDurable[node] || isWiped.remove(node) != nil { checker.forgets(node, met: whoMet(node)) }
         network.restart(node)
     }
 
@@ -237,7 +245,7 @@ final class MessageScenario {
         // It may have died by then.
         network.at(network.now + pause) { [unowned self] in
             network.nodes[node].store?.diesAtCommit = nil
-            start(node, forgets: false)
+            start(node)
         }
     }
 
@@ -253,6 +261,21 @@ final class MessageScenario {
         network.nodes[node].inbox.fileProblem = full ? .full(path: "spool") : nil
     }
 
+    /// Closed on purpose, and opened again by the one who closed.
+    private func close(_ a: Int, _ b: Int, for pause: Duration) {
+        guard isUp(a) else { return }
+        checker.mayBeClosed.formUnion([[a, b], [b, a]])
+        network.perform(.close(network.nodes[b].peer, reason: "enough"), at: a)
+        network.at(network.now + pause) { [unowned self] in reopen(a, b) }
+    }
+
+    private func reopen(_ a: Int, _ b: Int) {
+        guard isUp(a) else { return }
+        network.perform(.reconnect(network.nodes[b].peer, [network.nodes[b].address.multiaddr]), at: a)
+    }
+
+    private func isUp(_ node: Int) -> Bool { network.nodes[node].swarm != nil && !network.nodes[node].isAsleep }
+
     private func readSlowly(_ node: Int, for pause: Duration) {
         network.nodes[node].inbox.policy = .never
         network.at(network.now + pause) { [unowned self] in takeAll(node) }
@@ -264,7 +287,7 @@ final class MessageScenario {
     }
 
     private func connect(_ from: Int, _ to: Int) {
-        guard network.nodes[from].swarm != nil, !network.nodes[from].isAsleep, let address = try? Multiaddr(network.nodes[to].multiaddr) else { return }
+        guard isUp(from), let address = try? Multiaddr(network.nodes[to].multiaddr) else { return }
         network.perform(.connect(address), at: from)
     }
 
@@ -311,9 +334,10 @@ final class MessageScenario {
         // Sleepers wake and the dead come back by the plans made for them, at most 16 s from now.
         network.run(for: .seconds(17))
         for node in 0..<count {
-            start(node, forgets: false)
+            start(node)
             takeAll(node)
         }
+        for pair in checker.mayBeClosed.sorted(by: { $0.lexicographicallyPrecedes($1) }) { reopen(pair[0], pair[1]) }
         var isOver = false
         for _ in 0..<30 where !isOver {
             network.run(for: .seconds(10))

@@ -24,13 +24,20 @@ import Testing
 
     /// In order and exactly once, every ticket ends once, bounds hold, nothing is left over.
     @Test(arguments: 0..<batches) func promisesHoldInEveryNetwork(batch: Int) {
-        for seed in Self.seeds where Int(seed % UInt64(Self.batches)) == batch {
+        var ends: [String: Int] = [:]
+        let seeds = Self.seeds.filter { Int($0 % UInt64(Self.batches)) == batch }
+        for seed in seeds {
             let scenario = MessageScenario(seed: seed)
             let broken = scenario.run()
+            ends.merge(scenario.checker.tally) { $0 + $1 }
             guard !broken.isEmpty else { continue }
             let again = "MESHNET_SEED=\(seed) swift test --filter MessageSimulationTests"
             Issue.record("seed \(seed): \(broken.joined(separator: "; "))\nfaults: \(scenario.faults.joined(separator: "; "))\nagain: \(again)")
         }
+        // A hundred networks see every way in which a message can end.
+        guard seeds.count >= 100 else { return }
+        let all = ["success", "expired", "displaced", "queueFull", "timedOut", "peerRestarted", "peerClosed", "storage", "cancelled", "messageTooLarge"]
+        for end in all { #expect(ends[end, default: 0] > 0, "\(ends)") }
     }
 
     @Test(arguments: [1, 2, 3, 4, 5] as [UInt64]) func sameSeedSameTrace(seed: UInt64) {

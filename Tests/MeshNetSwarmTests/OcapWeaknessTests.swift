@@ -73,8 +73,12 @@ import Testing
     /// 6. There nothing is sent again when a connection comes back, until the timer of 10 s runs out.
     @Test func ocapWeakness06WhatWasNotAcknowledgedIsSentAsSoonAsTheConnectionIsBack() throws {
         let network = Simulation.pair(seed: 6)
+        let first = network.send(100, from: 1, to: 0)
+        #expect(network.run(atMost: .seconds(2)) { $0.isDelivered(first, at: 1) })
         let tickets = (0..<100).map { network.send($0, count: 1_000, from: 1, to: 0) }
-        network.cut(0, 1, .reset)
+        // All of it was on its way.
+        network.cut(0, 1, .silent)
+        network.noticeSilence(0, 1, after: .milliseconds(20))
         #expect(network.run(atMost: .seconds(30)) { $0.areDelivered(tickets, at: 1) })
         let back = try #require(network.lastConnected(1)), last = try #require(network.nodes[0].inbox.deliveries.last)
         #expect(last.at - back < .milliseconds(100))
@@ -155,7 +159,10 @@ import Testing
         let body = try #require(network.nodes[0].inbox.deliveries.first { $0.body.count == 12 << 20 })
         #expect(body.message.lane == .bulk)
 
+        // What is on its way cannot be taken back.
         network.partition([0, 1])
+        network.cut(0, 1, .reset)
+        network.run(for: .milliseconds(50))
         let brief = network.send(4, from: 1, to: 0, deadline: .seconds(3)), patient = network.send(5, from: 1, to: 0)
         network.run(for: .seconds(4))
         #expect(network.ending(of: brief, at: 1) == .expired)

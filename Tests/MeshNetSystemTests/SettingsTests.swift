@@ -50,6 +50,22 @@ import Testing
         #expect(found.policy == .offer)
     }
 
+    @Test func messagesHaveTheirVariables() throws {
+        let variables = [
+            "MESHNET_STATE_DIR": "/var/lib/x", "MESHNET_QUEUE_MESSAGES": "200", "MESHNET_QUEUE_BYTES": "1000", "MESHNET_RECEIVE_BYTES": "2000",
+            "MESHNET_MAXIMUM_MESSAGE_SIZE": "3000", "MESHNET_RECONNECT_ATTEMPTS": "4",
+        ]
+        var found = Configuration(identity: .generate(), bootstrapPeers: [], listenPort: 0)
+        found.messages.queueBytes = 5
+        try found.apply(Settings { variables[$0] })
+        #expect(found.messages.stateDirectory == "/var/lib/x" && found.messages.queueMessages == 200 && found.messages.queueBytes == 5)
+        #expect(found.messages.receiveBytes == 2_000 && found.messages.maximumMessageSize == 3_000 && found.messages.reconnect.maximumAttempts == 4)
+        for text in ["0", "-1", "many", "9223372036854775807"] {
+            var refused = Configuration(identity: .generate(), bootstrapPeers: [], listenPort: 0)
+            #expect(throws: CallError.self, "\(text)") { try refused.apply(Settings { $0 == "MESHNET_QUEUE_MESSAGES" ? text : nil }) }
+        }
+    }
+
     @Test func whatTheProgramChoseStands() throws {
         var chosen = DiscoveryConfiguration()
         chosen.modes = []

@@ -33,8 +33,10 @@ def run(*arguments: str, stdin: str = "", **environment: str) -> subprocess.Comp
 class Node:
     """A `meshnet` that goes on running, its lines read as JSON."""
 
-    def __init__(self, *arguments: str) -> None:
-        self.process = subprocess.Popen([COMMAND, *arguments, "--json"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    def __init__(self, *arguments: str, environment: dict[str, str] | None = None) -> None:
+        self.process = subprocess.Popen(
+            [COMMAND, *arguments, "--json"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=environment
+        )
 
     def wait_for(self, event: str, **fields: object) -> dict[str, object]:
         assert self.process.stdout is not None
@@ -68,7 +70,7 @@ def server() -> Iterator[tuple[Node, str]]:
 def test_help_names_every_command_and_each_has_its_own() -> None:
     overview = run("--help")
     assert overview.returncode == 0
-    for command in ["id", "run", "discover", "doctor", "ping", "pub", "sub", "chat", "perf", "talk"]:
+    for command in ["id", "run", "discover", "doctor", "ping", "send", "listen", "pub", "sub", "chat", "perf", "talk"]:
         assert f"meshnet {command}" in overview.stdout
         text = run(command, "--help")
         assert text.returncode == 0 and text.stdout.startswith(f"meshnet {command}")
@@ -80,8 +82,96 @@ def test_an_identity_is_made_once(tmp_path: Path) -> None:
     again = json.loads(run("id", "--json", MESHNET_KEY_FILE=str(key)).stdout)
     assert first["peer"] == again["peer"] and first["peer"].startswith("12D3KooW")
     assert key.stat().st_mode & 0o777 == 0o600
-    refused = run("id", "--key", str(key), "--new")
-    assert refused.returncode == 1 and str(key) in refused.stderr
+
+
+def test_a_new_identity_keeps_the_old_key_aside(tmp_path: Path) -> None:
+    key = tmp_path / "node.key"
+    old = json.loads(run("id", "--key", str(key), "--json").stdout)
+    new = json.loads(run("id", "--key", str(key), "--new", "--json").stdout)
+    assert new["peer"] != old["peer"] and new["old_key"] == f"{key}.old-1"
+    assert json.loads(run("id", "--key", str(key), "--json").stdout)["peer"] == new["peer"]
+    assert json.loads(run("id", "--key", f"{key}.old-1", "--json").stdout)["peer"] == old["peer"]
+    assert {file.name: file.stat().st_mode & 0o777 for file in tmp_path.iterdir()} == {"node.key": 0o600, "node.key.old-1": 0o600}
+
+
+def test_the_identity_of_a_user_stays_and_is_used_by_one_node_at_a_time(tmp_path: Path) -> None:
+    home = {"MESHNET_EPHEMERAL": "", "XDG_STATE_HOME": str(tmp_path / "state")}
+    first = json.loads(run("id", "--json", **home).stdout)
+    assert first["key"] == f"{tmp_path}/state/meshnet/key" and (tmp_path / "state/meshnet").stat().st_mode & 0o777 == 0o700
+    environment = {**os.environ, **home}
+    node = Node("run", environment=environment)
+    assert node.wait_for("started")["peer"] == first["peer"]
+    other = run("run", "--seconds", "0", "--json", **home)
+    assert json.loads(other.stdout.splitlines()[0])["peer"] != first["peer"] and "another meshnet" in other.stderr
+    assert node.end() == 0
+    again = run("run", "--seconds", "0", "--json", **home)
+    assert json.loads(again.stdout.splitlines()[0])["peer"] == first["peer"] and again.stderr == ""
+    ephemeral = run("run", "--seconds", "0", "--json", "--ephemeral", **home)
+    assert json.loads(ephemeral.stdout.splitlines()[0])["peer"] != first["peer"]
+    in_home = json.loads(run("id", "--json", MESHNET_EPHEMERAL="", XDG_STATE_HOME="relative", HOME=str(tmp_path)).stdout)
+    assert in_home["key"] == f"{tmp_path}/.local/state/meshnet/key"
+
+
+@pytest.fixture
+def listener() -> Iterator[tuple[Node, str]]:
+    node = Node("listen", "--reply", "pong", "--listen-port", "0")
+    address = str(node.wait_for("listening")["address"])
+    while "/ip4/127.0.0.1/" not in address:
+        address = str(node.wait_for("listening")["address"])
+    yield node, address
+    assert node.end() == 0
+
+
+def test_send_waits_until_the_message_is_there(listener: tuple[Node, str]) -> None:
+    node, address = listener
+    sent = run("send", address, "hello", "world", "--lane", "control", "--json")
+    assert [json.loads(line)["event"] for line in sent.stdout.splitlines()] == ["accepted", "delivered"]
+    message = node.wait_for("message")
+    assert message["data"] == "hello world" and message["lane"] == "control" and message["sequence"] == 1
+    assert run("send", address, "-", stdin="from a pipe").returncode == 0
+    assert node.wait_for("message")["data"] == "from a pipe"
+
+
+def test_a_request_prints_its_reply(listener: tuple[Node, str]) -> None:
+    node, address = listener
+    reply = json.loads(run("send", address, "ping", "--request", "--json").stdout.splitlines()[-1])
+    assert reply["event"] == "reply" and reply["data"] == "pong"
+    assert node.wait_for("request")["data"] == "ping"
+
+
+def test_a_large_file_arrives_with_progress(tmp_path: Path) -> None:
+    content = os.urandom(8 << 20)
+    (tmp_path / "large").write_bytes(content)
+    node = Node("listen", "--save", str(tmp_path / "in"), "--count", "1", "--listen-port", "0")
+    address = str(node.wait_for("listening")["address"])
+    sent = run("send", address, "--file", str(tmp_path / "large"), "--json")
+    assert sent.returncode == 0, sent.stderr
+    progress = [json.loads(line) for line in sent.stdout.splitlines() if json.loads(line)["event"] == "progress"]
+    assert progress and progress[-1]["percent"] == 100 and progress[-1]["bytes"] == len(content)
+    saved = node.wait_for("message")
+    assert saved["bytes"] == len(content) and Path(str(saved["file"])).read_bytes() == content
+    assert node.wait() == 0
+
+
+def test_a_message_outlives_both_nodes(tmp_path: Path) -> None:
+    """Sent while the other is away and the sender ends; both come back with their state."""
+    away = json.loads(run("id", "--key", str(tmp_path / "there/key"), "--json").stdout)["peer"]
+    sender = ["--state-dir", str(tmp_path / "here"), "--json"]
+    gone = run("send", str(away), "waits", "--deadline", "1", *sender, MESHNET_EPHEMERAL="")
+    assert gone.returncode == 1 and "deadline" in gone.stderr
+    port = free_port()
+    node = Node("listen", "--state-dir", str(tmp_path / "there"), "--listen-port", str(port), environment={**os.environ, "MESHNET_EPHEMERAL": ""})
+    assert node.wait_for("started")["peer"] == away
+    address = f"/ip4/127.0.0.1/tcp/{port}/p2p/{away}"
+    first = run("send", address, "first", *sender, MESHNET_EPHEMERAL="")
+    assert first.returncode == 0, first.stderr
+    assert node.wait_for("message")["data"] == "first"
+    again = run("send", address, "second", *sender, MESHNET_EPHEMERAL="")
+    assert again.returncode == 0, again.stderr
+    second = node.wait_for("message")
+    # Another process, the same channel: the numbers go on.
+    assert second["data"] == "second" and int(str(second["sequence"])) > 1
+    assert node.end() == 0
 
 
 def test_ping_measures_round_trips(server: tuple[Node, str]) -> None:
@@ -170,6 +260,15 @@ def test_chat_shows_what_others_type() -> None:
         (["doctor", "one", "two"], 2, "one peer or address"),
         (["run", "--key", "/nonexistent/node.key"], 1, "/nonexistent/node.key"),
         (["run", "--psk", "/nonexistent/swarm.key"], 1, "/nonexistent/swarm.key"),
+        (["send"], 2, "a peer or an address is missing"),
+        (["send", "/ip4/127.0.0.1/tcp/1"], 2, "a text"),
+        (["send", "/ip4/127.0.0.1/tcp/1", "x"], 1, "refused"),
+        (["send", "nobody", "x"], 2, "nobody"),
+        (["send", "/ip4/127.0.0.1/tcp/1", "x", "--lane", "slow"], 2, "slow"),
+        (["send", "/ip4/127.0.0.1/tcp/1", "x", "--deadline", "never"], 2, "never"),
+        (["listen", "--state-dir", "/proc/nothing"], 1, "/proc/nothing"),
+        (["listen", "--save", "/proc/nothing/here"], 1, "/proc/nothing/here"),
+        (["run", "--queue-messages", "0"], 2, "--queue-messages"),
         (["pub", "nobody-follows", "x", "--seconds", "1"], 1, "--bootstrap-peers"),
     ],
 )

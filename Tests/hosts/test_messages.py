@@ -26,7 +26,8 @@ Pair = Callable[..., tuple[Side, Side]]
 KILLS = int(os.environ.get("MESHNET_KILLS", "6"))
 MESSAGES = int(os.environ.get("MESHNET_MESSAGES", "600"))
 SEED = int(os.environ.get("MESHNET_SEED", "0")) or random.SystemRandom().randrange(1 << 32)
-#: Seconds.
+#: Seconds. Between two messages of a flow in which a process is killed, so that it dies in the middle.
+PAUSE = 0.004
 SUSPENDED = 30.0 if LONG else 5.0
 CUT = 60.0 if LONG else 6.0
 #: Bytes of the large message, and what a process may grow by for it.
@@ -71,7 +72,7 @@ def test_kills_of_a_random_side_lose_nothing_and_double_nothing(pair: Pair) -> N
     share = MESSAGES // (2 * KILLS)
     for cycle in range(KILLS):
         flows = [
-            side.running.start("flow", peer=other.peer, prefix=f"{side.host.name}-{cycle}", first=0, count=share)
+            side.running.start("flow", peer=other.peer, prefix=f"{side.host.name}-{cycle}", first=0, count=share, pause=PAUSE)
             for side, other in ((a, b), (b, a))
         ]
         victim, other = chance.choice([(a, b), (b, a)])

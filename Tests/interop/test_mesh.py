@@ -10,6 +10,7 @@ import pytest
 from conftest import need
 from harness.peer import Peer
 from harness.waiting import eventually
+from harness.worker_peer import OurPeer
 
 MESSAGES = 1_000
 
@@ -65,3 +66,33 @@ def test_every_node_receives_every_message_once(kinds: tuple[str, ...], start: C
         got = node.received(topic)
         assert sorted(m.data for m in got) == sorted(data for data, author in published.items() if author is not node)
         assert all(m.origin == published[m.data].peer_id for m in got)
+
+
+def test_retained_values_are_plain_messages_to_others(start: Callable[[str], Peer]) -> None:
+    """Go and py see messages and nothing else; one of ours that comes late gets the last value from another one, through them or not."""
+    need("ours", "go", "py")
+    nodes = [start(kind) for kind in ("ours", "go", "ours", "py")]
+    topic = f"kept-{os.urandom(4).hex()}"
+    for node in nodes[1:]:
+        nodes[0].connect(node.address)
+    for node in nodes[1:]:
+        eventually(lambda: nodes[0].peer_id in node.connected(), f"{node.kind} is connected", 20, node.connected)
+    subscribe_all(nodes, topic)
+    author = nodes[0]
+    assert isinstance(author, OurPeer)
+    values = [b"%d" % number for number in range(20)]
+    for number, value in enumerate(values):
+        author.publish_retained(topic, value)
+        for node in nodes[1:]:
+            eventually(lambda: len(node.received(topic)) > number, f"{node.kind} has value {number}", 20, lambda: node.received(topic))
+    late = start("ours")
+    late.connect(nodes[2].address)
+    late.subscribe(topic)
+    eventually(lambda: len(late.received(topic)) > 0, "the late one has the last value", 20, lambda: late.received(topic))
+    nodes[1].publish(topic, b"from go")
+    for node in [author, nodes[2], nodes[3]]:
+        eventually(lambda: [m.data for m in node.received(topic)][-1:] == [b"from go"], f"{node.kind} hears go", 20, lambda: node.received(topic))
+    for node in nodes[1:]:
+        assert [message.data for message in node.received(topic) if message.origin == author.peer_id] == values
+        assert author.peer_id in node.connected()
+    assert [(message.data, message.origin) for message in late.received(topic)][0] == (values[-1], author.peer_id)

@@ -20,8 +20,8 @@ package final class Engine: Sendable {
     private let settings: Settings?
 
     /// Binds, starts the reactor thread, and returns when it listens. Throws `.listenFailed`, `.invalidAddress`, `.invalidSetting`, `.invalidNetwork`,
-    /// `.storage` when the state directory cannot be used, and `.limitReached` when the kernel has no descriptor, memory or thread left. A passphrase takes about 0.2 s and 64 MiB, before the thread
-    /// starts.
+    /// `.storage` when the state directory cannot be used, and `.limitReached` when the kernel has no descriptor, memory or thread left. A passphrase
+    /// takes about 0.2 s and 64 MiB, before the thread starts; a state directory with much in it is read and checked before that, too.
     package convenience init(_ configuration: Configuration) throws(CallError) {
         try self.init(configuration, system: .kernel, nameServers: nil)
     }

@@ -24,7 +24,12 @@ final class Mailbox: Sendable {
     private let lastTicket = Atomic<UInt64>(0)
     let wakeup: Wakeup
 
-    init() throws(SystemError) { wakeup = try Wakeup() }
+    private let unacceptedLimit: Int
+
+    init(unacceptedLimit: Int = maximumUnacceptedBytes) throws(SystemError) {
+        wakeup = try Wakeup()
+        self.unacceptedLimit = unacceptedLimit
+    }
 
     /// True in a child after `fork`: nothing here may be locked then.
     var ownerProcessIsGone: Bool { state.ownerProcessIsGone }
@@ -51,8 +56,8 @@ final class Mailbox: Sendable {
                     return .limitReached("bytes waiting to be published: \(Self.maximumWaitingBytes)")
                 }
                 let sendBytes = request.sendByteCount, unaccepted = unacceptedBytes.load(ordering: .relaxed)
-                if unaccepted > 0, unaccepted + sendBytes > Self.maximumUnacceptedBytes {
-                    return .limitReached("bytes of messages waiting to be accepted: \(Self.maximumUnacceptedBytes)")
+                if unaccepted > 0, unaccepted + sendBytes > unacceptedLimit {
+                    return .limitReached("bytes of messages waiting to be accepted: \(unacceptedLimit)")
                 }
                 outstanding.wrappingAdd(1, ordering: .relaxed)
                 unacceptedBytes.wrappingAdd(sendBytes, ordering: .relaxed)

@@ -110,8 +110,8 @@ class Worker:
             known.add(name)
             ledger.write(*name, message.data[:64].decode(errors="replace").split("|")[0], "again" if message.is_redelivered else "first")
 
-    async def flow(self, peer: str, prefix: str, first: int, count: int, size: int = 64, lanes: int = 3) -> int:
-        """Sends messages `<prefix>-<number>`, from `first` on, and writes down which were accepted; how many."""
+    async def flow(self, peer: str, prefix: str, first: int, count: int, size: int = 64, lanes: int = 3, pause: float = 0) -> int:
+        """Sends messages `<prefix>-<number>`, from `first` on, with pauses between them, and writes down which were accepted; how many."""
         ledger = Ledger(self.folder / "accepted") if self.folder else None
         window = asyncio.Semaphore(WINDOW)
 
@@ -130,6 +130,8 @@ class Worker:
         for number in range(first, first + count):
             await window.acquire()
             self.spawn(one(number))
+            if pause:
+                await asyncio.sleep(pause)
         for _ in range(WINDOW):
             await window.acquire()
         return count

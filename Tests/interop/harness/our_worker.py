@@ -74,6 +74,9 @@ class Worker:
     async def publish(self, topic: str, data: str) -> None:
         await self.node.publish(topic, bytes.fromhex(data))
 
+    async def publish_retained(self, topic: str, data: str) -> None:
+        await self.node.publish_retained(topic, bytes.fromhex(data))
+
     async def topic_peers(self, topic: str) -> list[str]:
         return [peer.peer_id for peer in await self.node.topic_peers(topic)]
 

@@ -144,3 +144,6 @@ class OurPeer(WorkerPeer):
 
     kind = "ours"
     script = "our_worker.py"
+
+    def publish_retained(self, topic: str, data: bytes) -> None:
+        self._call("publish_retained", topic=topic, data=data.hex())
