@@ -91,6 +91,7 @@ static void arguments_are_checked(void) {
     REQUIRE_CODE(MESHNET_ERROR_INVALID_ARGUMENT, meshnet_send_many(node, peer, &bytes, 0, NULL, 0, &count));
     REQUIRE(count == 0);
     REQUIRE_CODE(MESHNET_ERROR_INVALID_ARGUMENT, meshnet_send_many(node, peer, NULL, 1, NULL, 0, NULL));
+    REQUIRE_CODE(MESHNET_ERROR_INVALID_ARGUMENT, meshnet_send_many(node, peer, &bytes, (1 << 24) + 1, NULL, 0, NULL));
     REQUIRE_CODE(MESHNET_ERROR_SYSTEM, meshnet_send_file(node, peer, "/nonexistent/file", NULL, 0));
     REQUIRE_CODE(MESHNET_ERROR_SYSTEM, meshnet_send_file_start(node, peer, "/", NULL, &ticket));
     REQUIRE_CODE(MESHNET_ERROR_INVALID_ARGUMENT, meshnet_request(node, peer, NULL, 0, NULL, 0, NULL));
