@@ -130,8 +130,8 @@ def test_an_address_that_changes_in_mid_conversation(pair: Pair) -> None:
     b.call("flow", peer=a.peer, prefix="before", first=0, count=50)
     flow = b.running.start("flow", peer=a.peer, prefix="meanwhile", first=0, count=500)
     # b knows where a is; a knows b by its connection only.
-    b.host.add_addresses("10.77.0.99/24")
     b.host.remove_addresses("10.77.0.2/24")
+    b.host.add_addresses("10.77.0.99/24")
     flow.result(SOON)
     a.call("flow", peer=b.peer, prefix="back", first=0, count=50)
     settled(a, b)
