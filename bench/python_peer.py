@@ -39,7 +39,8 @@ def timed(send: Callable[[], None]) -> int:
 def node(ip: str = "127.0.0.1") -> Any:
     import meshnet
 
-    return meshnet.SyncNode(listen_addresses=[f"/ip4/{ip}/tcp/0"])
+    identity = meshnet.Keypair.generate()
+    return meshnet.SyncNode(identity=identity, bootstrap_peers=[], listen_port=0, listen_addresses=[f"/ip4/{ip}/tcp/0"])
 
 
 def meshnet_sink(ip: str = "127.0.0.1") -> None:

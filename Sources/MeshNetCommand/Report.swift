@@ -56,7 +56,8 @@ struct Report: Sendable {
         case .addressProblem(let problem): line("address problem", [("text", .text(problem.text)), ("reason", .text(problem.reason))])
         case .discovered(let discovery): line("discovered", Self.fields(discovery))
         case .discoverySource(let source, let state): line("discovery source", Self.fields(source, state))
-        case .duplicateIdentity(let duplicate): line("duplicate identity", [("address", .text(duplicate.address.description)), ("hint", .text(DuplicateIdentity.hint))])
+        case .duplicateIdentity(let duplicate):
+            line("duplicate identity", [("address", .text(duplicate.address.description)), ("hint", .text(DuplicateIdentity.hint))])
         case .channel(let peer, let change): line("channel", [("peer", .text(peer.description)), ("change", .text("\(change)"))])
         case .members(let topic, let peers): line("members", [("topic", .text(topic)), ("peers", .list(peers.map(\.description)))])
         case .woke(let pause): line("woke", [("after", .number(pause.seconds, digits: 1))])

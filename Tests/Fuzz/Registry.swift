@@ -10,7 +10,7 @@ struct FuzzTarget: Sendable {
 
 let everyTarget: [FuzzTarget] =
     wireTargets + identityTargets + addressTargets + handshakeTargets + muxerTargets + gossipsubTargets + mdnsTargets + peerExchangeTargets
-    + retainedTargets
+    + retainedTargets + messageTargets
 
 /// Crashes on purpose, to show that crashes are seen. Not in the list.
 private let canary = FuzzTarget(name: "canary") { bytes in

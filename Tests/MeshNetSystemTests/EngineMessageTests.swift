@@ -102,8 +102,12 @@ extension SystemTests {
             }
             let report = send(a, OutboundMessage(peer: b.engine.localPeer, kind: .request), [large], until: .delivered, timeout: patience)
             #expect(report.failure == nil)
-            guard case .file = report.reply else { return #expect(Bool(false), "the reply came as \(String(describing: report.reply))") }
-            #expect(try report.reply?.bytes() == large.reversed())
+            guard let reply = report.reply, case .file = reply else {
+                Issue.record("the reply came as \(String(describing: report.reply))")
+                return
+            }
+            let bytes = try reply.bytes()
+            #expect(bytes == large.reversed())
             server.join()
         }
 
@@ -128,7 +132,10 @@ extension SystemTests {
                 _ = try a.engine.bodies.content(of: path)
                 Issue.record("a file above the limit was taken")
             } catch {
-                guard case .call(.messageTooLarge(_, 100_000)) = error else { return Issue.record("\(error)") }
+                guard case .call(.messageTooLarge(_, 100_000)) = error else {
+                    Issue.record("\(error)")
+                    return
+                }
             }
         }
 

@@ -137,6 +137,34 @@ extension SystemTests {
             sender.engine.close()
         }
 
+        @Test(.enabled(if: NetworkNamespace.isAvailable, NetworkNamespace.reason))
+        func aFullDiskIsAnErrorOfTheSenderUntilThereIsRoom() throws {
+            let path = folder.path
+            try NetworkNamespace.run {
+                try NetworkNamespace.separateFiles()
+                try NetworkNamespace.shell("ip link set lo up && mount -t tmpfs -o size=2M none \(path) && head -c 1M /dev/zero >\(path)/ballast")
+                let node = try TestNode { $0.messages.stateDirectory = path + "/state" }, peer = Sample.peers[0]
+                let body = [UInt8](repeating: 1, count: 30_000)
+                func send() -> CallError? {
+                    body.withUnsafeBytes {
+                        node.engine.sendBlocking(OutboundMessage(peer: peer), [$0], until: .accepted, timeout: TestNode.patience).failure
+                    }
+                }
+                var accepted = 0, failure: CallError?
+                while failure == nil, accepted < 200 {
+                    failure = send()
+                    if failure == nil { accepted += 1 }
+                }
+                let problem = StorageProblem.full(path: path + "/state/messages.db")
+                #expect(failure == .storage(problem))
+                #expect(try node.event { if case .storage(let told) = $0 { told } else { nil } } == problem)
+                try FileManager.default.removeItem(atPath: path + "/ballast")
+                for _ in 0..<3 { #expect(send() == nil) }
+                node.engine.close()
+                #expect(try TestStore.state(path + "/state").channel(peer).outbound.map(\.sequence) == Array(1...UInt64(accepted + 3)))
+            }
+        }
+
         func spooled(_ name: String) -> [String] { (try? FileManager.default.contentsOfDirectory(atPath: folder.file(name + "/spool"))) ?? [] }
 
         func bytes(_ delivery: Delivery) -> [UInt8]? {

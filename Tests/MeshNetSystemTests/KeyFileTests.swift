@@ -40,15 +40,15 @@ extension SystemTests {
         @Test func aReplacedKeyIsKeptAside() throws {
             try inFolder { folder in
                 let keys = (0..<3).map { _ in KeyPair.generate() }, path = folder + "/key"
-                #expect(try KeyFile.replace(keys[0], path) == nil)
-                #expect(try KeyFile.replace(keys[1], path) == path + ".old-1")
-                #expect(try KeyFile.replace(keys[2], path) == path + ".old-2")
-                #expect(try KeyFile.load(path).peerID == keys[2].peerID)
-                #expect(try KeyFile.load(path + ".old-1").peerID == keys[0].peerID)
-                #expect(try KeyFile.load(path + ".old-2").peerID == keys[1].peerID)
-                #expect(try FileManager.default.contentsOfDirectory(atPath: folder).sorted() == ["key", "key.old-1", "key.old-2"])
+                var asides: [String?] = []
+                for key in keys { asides.append(try KeyFile.replace(key, path)) }
+                #expect(asides == [nil, path + ".old-1", path + ".old-2"])
+                let found = [try KeyFile.load(path).peerID, try KeyFile.load(path + ".old-1").peerID, try KeyFile.load(path + ".old-2").peerID]
+                #expect(found == [keys[2].peerID, keys[0].peerID, keys[1].peerID])
+                let names = try FileManager.default.contentsOfDirectory(atPath: folder).sorted()
+                #expect(names == ["key", "key.old-1", "key.old-2"])
                 #expect(!KeyFile.isExposed(path))
-                #expect(throws: KeyFileError.self) { try KeyFile.replace(.generate(), folder + "/none/key") }
+                #expect(throws: KeyFileError.failed(call: "open", errno: ENOENT)) { _ = try KeyFile.replace(.generate(), folder + "/none/key") }
             }
         }
 
@@ -57,7 +57,7 @@ extension SystemTests {
                 let path = folder + "/key"
                 try KeyFile.save(.generate(), path)
                 for number in 1...KeyFile.maximumAside { _ = FileManager.default.createFile(atPath: "\(path).old-\(number)", contents: nil) }
-                #expect(throws: KeyFileError.failed(call: "link", errno: EEXIST)) { try KeyFile.replace(.generate(), path) }
+                #expect(throws: KeyFileError.failed(call: "link", errno: EEXIST)) { _ = try KeyFile.replace(.generate(), path) }
             }
         }
 

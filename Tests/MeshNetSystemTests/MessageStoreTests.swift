@@ -44,6 +44,13 @@ extension SystemTests {
             #expect(try TestStore.state(folder.path).channel(peer).known == known)
         }
 
+        @Test func onlySoManyAddressesOfAPeerComeBack() throws {
+            var known = StoredPeer()
+            known.addresses = try (1...StoreReader.maximumAddresses + 6).map { try Multiaddr("/ip4/10.0.0.1/tcp/\($0)") }
+            do { try TestStore(folder.path).commit([.peer(peer, known)]) }
+            #expect(try TestStore.state(folder.path).channel(peer).known.addresses == Array(known.addresses[..<StoreReader.maximumAddresses]))
+        }
+
         @Test func outboundMessagesComeBackInOrderWithTheirNumbers() throws {
             let request = StoredOutbound(lane: .control, sequence: 1, kind: .request, request: 77, deadline: 12_345, body: .bytes([]))
             let reply = Sample.outbound(1, .bulk, [UInt8](repeating: 7, count: 100_000), kind: .reply(.max))

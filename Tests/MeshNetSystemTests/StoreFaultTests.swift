@@ -75,6 +75,18 @@ extension SystemTests {
             #expect(state.channels.count == 2)
         }
 
+        @Test func onlySoManyChangesWaitForBetterTimes() throws {
+            let test = try TestStore(folder.path)
+            try test.commit([.inbound(Sample.inbound(1)), .inbound(Sample.inbound(2))])
+            test.store.refuse(.failed(path: "here", reason: "broken"))
+            test.store.apply(.settled(peer, Sample.theirs, .normal, sequence: 1))
+            for _ in 1..<MessageStore.maximumWaiting { test.store.apply(.settled(peer, Sample.theirs, .control, sequence: 9)) }
+            test.store.apply(.settled(peer, Sample.theirs, .normal, sequence: 2))
+            #expect(throws: StorageProblem.self) { try test.store.commit(now: TestStore.now) }
+            #expect(test.store.waiting.count == MessageStore.maximumWaiting)
+            guard case .settled(_, _, .normal, 2) = test.store.waiting.last else { Issue.record("the newest is not there"); return }
+        }
+
         @Test(.enabled(if: NetworkNamespace.isAvailable, NetworkNamespace.reason))
         func aFileSystemWithoutRoomIsToldAndWorksAgainWhenThereIsSome() throws {
             let path = folder.path

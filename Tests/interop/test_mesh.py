@@ -91,7 +91,7 @@ def test_retained_values_are_plain_messages_to_others(start: Callable[[str], Pee
     eventually(lambda: len(late.received(topic)) > 0, "the late one has the last value", 20, lambda: late.received(topic))
     nodes[1].publish(topic, b"from go")
     for node in [author, nodes[2], nodes[3]]:
-        eventually(lambda: node.received(topic)[-1].data == b"from go", f"{node.kind} hears go", 20, lambda: node.received(topic))
+        eventually(lambda: [m.data for m in node.received(topic)][-1:] == [b"from go"], f"{node.kind} hears go", 20, lambda: node.received(topic))
     for node in nodes[1:]:
         assert [message.data for message in node.received(topic) if message.origin == author.peer_id] == values
         assert author.peer_id in node.connected()

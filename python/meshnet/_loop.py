@@ -13,6 +13,7 @@ from ._core import Acceptor, Completion, Consumer, Core
 from ._stream import StreamBase
 from .errors import ClosedError, MeshnetError, TimeoutError
 from .events import Event
+from .messages import BATCH as MESSAGES_IN_A_ROW
 from .messages import Inbox
 
 if TYPE_CHECKING:
@@ -89,21 +90,43 @@ class LoopInbox:
         self._descriptor = native.message_fd()
         self._waiters = Waiters()
         self._loop: asyncio.AbstractEventLoop | None = None
+        self._in_a_row = 0
+        self._passed: list[_meshnet.Message] = []
+
+    def pass_by(self, message: _meshnet.Message) -> None:
+        """Is done with a message, together with the others of this turn of the loop: so they wake the node once."""
+        if not self._passed:
+            asyncio.get_running_loop().call_soon(self.settle)
+        self._passed.append(message)
+
+    def settle(self) -> None:
+        """Is done with what was passed by."""
+        passed, self._passed = self._passed, []
+        for message in passed:
+            message.free()
+
+    def ready(self, peer: str | None, lane: int | None) -> _meshnet.Message | None:
+        """The next message, if one lies here and it is not time to let other tasks run."""
+        self._in_a_row += 1
+        return self.inbox.take(peer, lane) if self._in_a_row < MESSAGES_IN_A_ROW else None
 
     async def next(self, loop: asyncio.AbstractEventLoop, peer: str | None, lane: int | None, timeout: float | None) -> _meshnet.Message:
         """The next message. Raises `TimeoutError`, and `ClosedError` after the last one."""
         deadline = None if timeout is None else loop.time() + timeout
+        if self._in_a_row >= MESSAGES_IN_A_ROW:
+            await asyncio.sleep(0)
+        self._in_a_row = 0
         while True:
             message = self.inbox.take(peer, lane)
             if message is not None:
                 return message
             if self.inbox.finished:
                 raise ClosedError("the node is closed, and every message was given out")
-            remaining = None if deadline is None else deadline - loop.time()
-            if remaining is not None and remaining <= 0:
-                raise TimeoutError(f"no message came in {timeout:g} s")
             self._watch(loop)
-            await self._waiters.wait(remaining)
+            try:
+                await self._waiters.wait(None if deadline is None else max(0, deadline - loop.time()))
+            except TimeoutError:
+                raise TimeoutError(f"no message came in {timeout:g} s") from None
 
     def _watch(self, loop: asyncio.AbstractEventLoop) -> None:
         if self._loop is not loop:
@@ -266,6 +289,7 @@ class LoopDriver:
         await asyncio.shield(self._closing)
 
     async def _shut_down(self) -> None:
+        self.messages.settle()
         try:
             # Up to a second: the loop has other things to do meanwhile.
             await asyncio.to_thread(_close_quietly, self.core.native)
@@ -277,6 +301,7 @@ class LoopDriver:
         if self._freed:
             return
         self._freed = True
+        self.messages.settle()
         _close_quietly(self.core.native)
         while self.core.turn():
             pass

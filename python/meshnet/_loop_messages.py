@@ -98,7 +98,8 @@ class ReceivedMessage(_Saving, Received):
     __slots__ = ("_driver",)
 
     def __init__(self, driver: LoopDriver, native: _meshnet.Message) -> None:
-        super().__init__(native)
+        self._native = native
+        self._read = None
         self._driver = driver
 
     def reply(self, data: Data = b"") -> Ticket:
@@ -125,8 +126,8 @@ class Messages:
     async def next(self, *, timeout: float | None = None) -> ReceivedMessage:
         """The next message. Raises `TimeoutError`, and `ClosedError` after the last one."""
         given, self._given = self._given, None
-        if given is not None:
-            given.passed()
+        if given is not None and not given.is_request:
+            self._driver.messages.pass_by(given._native)
         self._given = await receive(self._driver, self._peer, self._lane, timeout)
         return self._given
 
@@ -139,7 +140,8 @@ class Messages:
 
 async def receive(driver: LoopDriver, peer: str | None, lane: int | None, timeout: float | None) -> ReceivedMessage:
     """The next message of a peer and lane, or of any."""
-    return ReceivedMessage(driver, await driver.messages.next(driver.attach(), peer, lane, timeout))
+    loop = driver.attach()
+    return ReceivedMessage(driver, driver.messages.ready(peer, lane) or await driver.messages.next(loop, peer, lane, timeout))
 
 
 class NodeMessages:

@@ -70,7 +70,8 @@ class SyncReceivedMessage(_Saving, Received):
     __slots__ = ("_driver",)
 
     def __init__(self, driver: SyncDriver, native: _meshnet.Message) -> None:
-        super().__init__(native)
+        self._native = native
+        self._read = None
         self._driver = driver
 
     def reply(self, data: Data = b"") -> SyncTicket:
@@ -97,8 +98,8 @@ class SyncMessages:
     def next(self, *, timeout: float | None = None) -> SyncReceivedMessage:
         """The next message. Raises `TimeoutError`, and `ClosedError` after the last one."""
         given, self._given = self._given, None
-        if given is not None:
-            given.passed()
+        if given is not None and not given.is_request:
+            given.done()
         message = self._given = SyncReceivedMessage(self._driver, self._driver.messages.next(self._peer, self._lane, timeout))
         return message
 

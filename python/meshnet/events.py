@@ -296,7 +296,7 @@ class MessagesDropped:
 
 @dataclass(frozen=True, slots=True)
 class ChannelResumed:
-    """Messages flow to and from a peer, for the first time or again. `resent`: so many had been sent before and were not acknowledged."""
+    """Messages flow again after the connection was lost. `resent`: so many had been sent before and were not acknowledged."""
 
     peer_id: str
     resent: int
@@ -312,7 +312,7 @@ class ChannelPeerRestarted:
 
 @dataclass(frozen=True, slots=True)
 class ChannelClosed:
-    """A channel was closed on purpose: nobody dials until the side that closed it calls `reconnect`."""
+    """A channel was closed on purpose, and `reconnect` of the side that closed it alone opens it again. Who closed it is not told."""
 
     peer_id: str
     by_us: bool

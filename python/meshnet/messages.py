@@ -214,11 +214,6 @@ class Received(Content):
         """Makes room for others of its peer; with a state directory it does not come again after a restart. Twice does nothing."""
         self._native.free()
 
-    def passed(self) -> None:
-        """The next message was asked for. A request is done with when it is answered."""
-        if not self._native.is_request:
-            self._native.free()
-
 
 class Inbox:
     """Messages that were fetched and not given out, by lane and peer. Peers take turns; each keeps its order. Not thread-safe: its owner is.

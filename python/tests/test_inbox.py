@@ -11,21 +11,16 @@ import pytest
 import meshnet
 from meshnet import _meshnet, messages
 from meshnet._core import Core
-from meshnet.messages import Inbox, Received
+from meshnet.messages import Inbox
 
 
 @dataclass
 class Letter:
-    """What `Inbox` and `Received` need of a message of the extension module."""
+    """What `Inbox` needs of a message of the extension module."""
 
     peer_id: str
     lane: int
     number: int
-    is_request: bool = False
-    freed: bool = False
-
-    def free(self) -> None:
-        self.freed = True
 
 
 class Source:
@@ -109,15 +104,6 @@ def test_it_finishes_after_the_last_message(source: Source) -> None:
     assert inbox.take(None, None) is None and inbox.finished
     fetches = source.fetches
     assert inbox.take(None, None) is None and source.fetches == fetches
-
-
-def test_a_request_is_not_done_with_until_it_is_answered() -> None:
-    message, request = Letter("a", NORMAL, 1), Letter("a", NORMAL, 2, is_request=True)
-    for letter in (message, request):
-        Received(letter).passed()  # type: ignore[arg-type]
-    assert message.freed and not request.freed
-    Received(request).done()  # type: ignore[arg-type]
-    assert request.freed
 
 
 class Calls:

@@ -117,21 +117,23 @@ package struct LaneReceiver {
     /// Adds to the frame in hand. nil when it is not whole yet, or its CHUNK has begun.
     private mutating func gather(_ bytes: inout UnsafeRawBufferPointer) throws(MessageError) -> UnsafeRawBufferPointer? {
         guard let buffer = partial else { return nil }
-        guard let (length, start) = try Self.length(of: UnsafeRawBufferPointer(rebasing: buffer.bytes[..<partialCount])), partialCount > start else {
+        while true {
+            if let (length, start) = try Self.length(of: UnsafeRawBufferPointer(rebasing: buffer.bytes[..<partialCount])), partialCount > start {
+                if buffer.bytes[start] == MessageFrame.FrameType.chunk.rawValue {
+                    partialCount = 0
+                    try beginChunk(length - 1)
+                    return nil
+                }
+                keep(&bytes, min(bytes.count, start + length - partialCount))
+                guard partialCount == start + length else { return nil }
+                retired.append(buffer)
+                partial = nil
+                partialCount = 0
+                return UnsafeRawBufferPointer(rebasing: buffer.bytes[start..<start + length])
+            }
+            guard !bytes.isEmpty else { return nil }
             keep(&bytes, 1)
-            return nil
         }
-        if buffer.bytes[start] == MessageFrame.FrameType.chunk.rawValue {
-            partialCount = 0
-            try beginChunk(length - 1)
-            return nil
-        }
-        keep(&bytes, min(bytes.count, start + length - partialCount))
-        guard partialCount == start + length else { return nil }
-        retired.append(buffer)
-        partial = nil
-        partialCount = 0
-        return UnsafeRawBufferPointer(rebasing: buffer.bytes[start..<start + length])
     }
 
     private mutating func keep(_ bytes: inout UnsafeRawBufferPointer, _ count: Int) {

@@ -87,6 +87,9 @@ package struct LaneSender {
     /// Messages that were sent before, and that the receiver may or may not have.
     package var hasSent: Bool { everSent > firstSequence }
 
+    /// Places of messages, the withdrawn ones that are not passed included.
+    package var placeCount: Int { entries.count }
+
     /// Bytes of memory that the queue holds.
     package var memory: Int { log.byteCount }
 

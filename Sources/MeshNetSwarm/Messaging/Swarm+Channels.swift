@@ -17,7 +17,7 @@ extension Swarm {
             messages.last = (peer, at)
             return at
         }
-        guard peer != localPeer else { throw .notConnected(peer) }
+        guard peer != localPeer else { throw .dial(.selfDial, address: .peer(peer)) }
         if messages.index.count >= configuration.messages.channels { try forgetOne() }
         let channel = Channel(peer: peer, pool: pool, now: now)
         let at: Int

@@ -191,7 +191,8 @@ extension Swarm {
 }
 
 extension Multiaddr {
-    fileprivate static func peer(_ peer: PeerID) -> Multiaddr {
+    /// The address of a peer wherever it is: `/p2p/<peer id>`.
+    static func peer(_ peer: PeerID) -> Multiaddr {
         guard let address = Multiaddr([.p2p(peer)]) else { preconditionFailure("there is a component") }
         return address
     }

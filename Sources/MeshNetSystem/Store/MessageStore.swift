@@ -20,7 +20,7 @@ package final class MessageStore {
     private var failure: DatabaseFailure?
     /// Those of the open transaction, and those of failed ones, that are said once only.
     private var lasting: [StoreChange] = []
-    private var waiting: [StoreChange] = []
+    private(set) var waiting: [StoreChange] = []
     private var isOpen = false
     private var lastActive: Int64?
 
