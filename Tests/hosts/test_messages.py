@@ -11,14 +11,11 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
 
-import meshnet
 import pytest
 from conftest import LONG
 from harness.lab import Lab
 from harness.messages import Side, doubled, lost
 from harness.waiting import eventually
-
-pytestmark = pytest.mark.skipif(not hasattr(meshnet.Node, "send"), reason="this package has no messages yet")
 
 Pair = Callable[..., tuple[Side, Side]]
 
@@ -69,7 +66,8 @@ def test_kills_of_a_random_side_lose_nothing_and_double_nothing(pair: Pair) -> N
     a, b = pair()
     chance = random.Random(SEED)
     meet(a, b)
-    share = MESSAGES // (2 * KILLS)
+    # About a quarter of the flows dies with its process.
+    share = 7 * MESSAGES // (10 * KILLS)
     for cycle in range(KILLS):
         flows = [
             side.running.start("flow", peer=other.peer, prefix=f"{side.host.name}-{cycle}", first=0, count=share, pause=PAUSE)
@@ -88,7 +86,7 @@ def test_kills_of_a_random_side_lose_nothing_and_double_nothing(pair: Pair) -> N
     total = len(a.accepted()) + len(b.accepted())
     print(f"seed {SEED}: {KILLS} kills, {total} messages accepted, {len(a.texts()) + len(b.texts())} received")
     assert not doubled(a) and not doubled(b), f"MESHNET_SEED={SEED}"
-    assert total >= MESSAGES // 2
+    assert total >= MESSAGES * 3 // 4
 
 
 def test_a_process_that_stands_still_loses_nothing(pair: Pair) -> None:
