@@ -22,8 +22,15 @@ package struct SimulatedStore {
     var pending: [StoreChange] = []
     /// Commits so far.
     package internal(set) var commits = 0
-    /// Commits fail while it is set.
-    package var problem: StorageProblem?
+    /// Commits fail while it is set. What only takes away, or replaces what was known, is made up for afterwards, since nobody says it again.
+    package var problem: StorageProblem? {
+        didSet {
+            guard problem == nil else { return }
+            for change in waiting { apply(change) }
+            waiting = []
+        }
+    }
+    private var waiting: [StoreChange] = []
     /// The process dies in place of the commit of this number.
     package var diesAtCommit: Int?
     /// It dies only when that commit is done, before anybody hears of it.
@@ -40,6 +47,22 @@ package struct SimulatedStore {
         pending = []
         commits += 1
         lastWritten = wall
+    }
+
+    mutating func fail() {
+        for change in pending {
+            switch change {
+            case .outbound, .inbound, .expected: break
+            // Of numbers that the failed transaction would have given there is nothing to take away.
+            case .acknowledged(let peer, let lane, let below):
+                guard let next = peers[peer]?.next[Int(lane.rawValue)] else { continue }
+                waiting.append(.acknowledged(peer, lane, below: min(below, next)))
+            case .withdrawn(let peer, let lane, let sequence):
+                if let next = peers[peer]?.next[Int(lane.rawValue)], sequence < next { waiting.append(change) }
+            case .incarnation, .peer, .forget, .settled, .reset: waiting.append(change)
+            }
+        }
+        pending = []
     }
 
     private mutating func apply(_ change: StoreChange) {

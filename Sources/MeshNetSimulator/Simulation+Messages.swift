@@ -158,7 +158,7 @@ extension Simulation {
             return false
         }
         if let problem = store.problem {
-            nodes[index].store?.pending = []
+            nodes[index].store?.fail()
             nodes[index].swarm?.commitFailed(problem, now: now)
         } else {
             nodes[index].store?.commit(wall: wall)

@@ -17,8 +17,6 @@ final class MessageChecker {
         let options: SendOptions
         let bytes: [UInt8]
         let at: Instant
-        /// Incarnations that the receiver had had by then.
-        let receiverMemory: Int
         var ticket: Ticket?
         /// How many had been accepted before it, of all.
         var acceptance: Int?
@@ -94,8 +92,7 @@ final class MessageChecker {
     func willSend(from: Int, to: Int, life: Int, kind: MessageKind, options: SendOptions, bytes: [UInt8], at: Instant) -> Int {
         let number = sent.count
         sent.append(Sent(
-            number: number, from: from, to: to, life: life, memory: memories[from], kind: kind, options: options, bytes: bytes, at: at,
-            receiverMemory: memories[to]))
+            number: number, from: from, to: to, life: life, memory: memories[from], kind: kind, options: options, bytes: bytes, at: at))
         if bytes.count < 8, kind == .message { anonymous[[from, to, Int(options.lane.rawValue), bytes.count], default: (0, 0)].sent += 1 }
         return number
     }
@@ -240,7 +237,7 @@ final class MessageChecker {
     func checkNothingLost(isDurable: (Int) -> Bool) {
         for message in sent where message.kind == .message && message.bytes.count >= 8 {
             let isKept = isDurable(message.from) && message.memory == memories[message.from] && message.isAccepted
-            guard message.end == nil, isKept, message.options.deadline == nil, message.receiverMemory == memories[message.to] else { continue }
+            guard message.end == nil, isKept, message.options.deadline == nil, memories[message.to] == 1 else { continue }
             guard !message.isCancelled, !displacers(of: message), !mayBeClosed.contains([message.from, message.to]) else { continue }
             if message.arrivals.isEmpty { fail("\(name(message.number)) was accepted, its sender has a disk, and it is lost") }
         }

@@ -12,7 +12,7 @@ import Testing
     private static func number(_ variable: String) -> UInt64? { ProcessInfo.processInfo.environment[variable].flatMap { UInt64($0) } }
 
     #if DEBUG
-    private static let defaultSeeds: UInt64 = 30
+    private static let defaultSeeds: UInt64 = 10
     #else
     private static let defaultSeeds: UInt64 = 1_000
     #endif
@@ -40,7 +40,7 @@ import Testing
         for end in all { #expect(ends[end, default: 0] > 0, "\(ends)") }
     }
 
-    @Test(arguments: [1, 2, 3, 4, 5] as [UInt64]) func sameSeedSameTrace(seed: UInt64) {
+    @Test(arguments: [1, 2, 3] as [UInt64]) func sameSeedSameTrace(seed: UInt64) {
         let first = MessageScenario(seed: seed), second = MessageScenario(seed: seed)
         #expect(first.run() == second.run())
         #expect(first.network.trace == second.network.trace)

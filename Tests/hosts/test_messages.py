@@ -11,14 +11,11 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
 
-import meshnet
 import pytest
 from conftest import LONG
 from harness.lab import Lab
 from harness.messages import Side, doubled, lost
 from harness.waiting import eventually
-
-pytestmark = pytest.mark.skipif(not hasattr(meshnet.Node, "send"), reason="this package has no messages yet")
 
 Pair = Callable[..., tuple[Side, Side]]
 
@@ -69,7 +66,8 @@ def test_kills_of_a_random_side_lose_nothing_and_double_nothing(pair: Pair) -> N
     a, b = pair()
     chance = random.Random(SEED)
     meet(a, b)
-    share = MESSAGES // (2 * KILLS)
+    # About a quarter of the flows dies with its process.
+    share = 7 * MESSAGES // (10 * KILLS)
     for cycle in range(KILLS):
         flows = [
             side.running.start("flow", peer=other.peer, prefix=f"{side.host.name}-{cycle}", first=0, count=share, pause=PAUSE)
@@ -88,7 +86,7 @@ def test_kills_of_a_random_side_lose_nothing_and_double_nothing(pair: Pair) -> N
     total = len(a.accepted()) + len(b.accepted())
     print(f"seed {SEED}: {KILLS} kills, {total} messages accepted, {len(a.texts()) + len(b.texts())} received")
     assert not doubled(a) and not doubled(b), f"MESHNET_SEED={SEED}"
-    assert total >= MESSAGES // 2
+    assert total >= MESSAGES * 3 // 4
 
 
 def test_a_process_that_stands_still_loses_nothing(pair: Pair) -> None:
@@ -130,8 +128,8 @@ def test_an_address_that_changes_in_mid_conversation(pair: Pair) -> None:
     b.call("flow", peer=a.peer, prefix="before", first=0, count=50)
     flow = b.running.start("flow", peer=a.peer, prefix="meanwhile", first=0, count=500)
     # b knows where a is; a knows b by its connection only.
-    b.host.add_addresses("10.77.0.99/24")
     b.host.remove_addresses("10.77.0.2/24")
+    b.host.add_addresses("10.77.0.99/24")
     flow.result(SOON)
     a.call("flow", peer=b.peer, prefix="back", first=0, count=50)
     settled(a, b)
