@@ -53,7 +53,7 @@ import Testing
     }
 
     /// Optimised, a message costs one allocation: the action that hands it to the driver is larger than others, and lies on the heap so that all others stay
-    /// small. What is a frame's, a turn's or a timer's comes in addition and is shared by the messages of a turn: a quarter of one at most.
+    /// small. What is a frame's, a turn's or a timer's is shared by the messages of a turn, about a hundred: 1.1 in all when a thousand share it.
     /// Unoptimised code allocates for its coroutines; the bound there keeps anything from growing with the queue.
     @Test(arguments: [false, true]) func messagesCostOneAllocation(hasTickets: Bool) throws {
         guard allocation_count() >= 0 else { return }
@@ -64,7 +64,7 @@ import Testing
         network.nodes[1].swarm = nil
         let body = [UInt8](repeating: 7, count: 16), message = OutboundMessage(peer: peers[1], kind: .message, options: SendOptions())
         var now = network.now, sent: UInt64 = 0
-        let messagesOfATurn = 200
+        let messagesOfATurn = 1_000, rounds = 10
         func round() {
             now = now + .milliseconds(60)
             for _ in 0..<messagesOfATurn {
@@ -77,14 +77,14 @@ import Testing
             receiver.turn(now: now)
             receiver.transmit(to: &sender, now: now)
         }
-        for _ in 0..<50 { round() }
+        for _ in 0..<rounds { round() }
         sent = 0
         let ended = sender.ended, before = allocation_count()
-        for _ in 0..<50 { round() }
+        for _ in 0..<rounds { round() }
         let allocations = allocation_count() - before
         let at = try #require(receiver.swarm.channel(of: peers[0]))
-        #expect(receiver.swarm.messages.channels[at].received == 100 * UInt64(messagesOfATurn), "messages did not flow")
-        if hasTickets { #expect(sender.ended - ended >= 45 * messagesOfATurn) }
+        #expect(receiver.swarm.messages.channels[at].received == 2 * UInt64(rounds * messagesOfATurn), "messages did not flow")
+        if hasTickets { #expect(sender.ended - ended >= (rounds - 1) * messagesOfATurn) }
         let perMessage = Double(allocations) / Double(sent)
         #if DEBUG
         #expect(perMessage <= 60, "\(perMessage) for each message")
