@@ -155,17 +155,20 @@ class Timeline:
                 node.round_trips.append(event["milliseconds"])
                 self.show(node, f"got its hello {event['number']} answered by {who}, round trip {event['milliseconds']:.2f} ms")
             case "item":
-                if event["again"]:
+                items = node.items[event["from"]]
+                # Of one that it was killed with in its hands it may have told nothing.
+                if event["again"] and event["number"] in items:
                     node.given_again += 1
                 else:
-                    node.items[event["from"]][event["number"]] += 1
+                    items[event["number"]] += 1
                 if (event["number"] + 1) % 50 == 0:
                     self.show(node, f"has message {event['number'] + 1} of {ITEMS} of {who}")
             case "queued":
                 node.queued = True
                 self.show(node, f"has put {event['count']} messages into its queues")
             case "channel":
-                self.show(node, f"channel with {who} {event['change']}, {event.get('message_count', 0)} messages sent again")
+                again = f", messages sent again: {event['message_count']}" if "message_count" in event else ""
+                self.show(node, f"channel with {who} {event['change']}{again}")
             case "done":
                 node.done = True
                 self.show(node, "has heard everybody")
@@ -253,7 +256,7 @@ def items_summary(nodes: list[Program]) -> bool:
                     print(f"{node.name:6}  {missing} missing and {twice} twice of {ITEMS} of {other.name}{'' if in_order else ', not in order'}")
     killed = next((node for node in nodes if node.killed), None)
     if killed is not None:
-        print(f"{killed.name} was killed in the middle, and was given {killed.given_again} messages again that it had not been done with")
+        print(f"{killed.name} was killed in the middle; messages given to it again, since it had not been done with them: {killed.given_again}")
     print(f"all {len(nodes) * (len(nodes) - 1) * ITEMS} messages to one peer are there, once" if good else "some messages to one peer are not there, or twice")
     return good
 

@@ -17,7 +17,7 @@ def test_three_nodes_in_three_languages_hear_each_other() -> None:
     # One was killed with -9 and started again in the middle.
     assert "is killed with -9" in done.stdout and "messages to one peer are there, once" in done.stdout
     # Without any address: one found another, and nothing was started again.
-    assert " by mdns" in done.stdout and "started again" not in done.stdout
+    assert " by mdns" in done.stdout and "started again, with addresses" not in done.stdout
 
 
 def test_where_they_cannot_find_each_other_it_says_why_and_uses_addresses() -> None:

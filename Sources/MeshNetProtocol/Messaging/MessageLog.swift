@@ -46,7 +46,9 @@ struct MessageLog {
     /// The bytes from one position to another, as far as they lie together. Valid until the log changes.
     func view(from: Int, to: Int) -> UnsafeRawBufferPointer {
         let at = from / Self.segmentByteCount - firstSegment, within = from % Self.segmentByteCount
-        guard from >= base, to <= end, from < to, at >= 0, at < segments.count, let buffer = segments[at].buffer else { return UnsafeRawBufferPointer(start: nil, count: 0) }
+        guard from >= base, to <= end, from < to, at >= 0, at < segments.count, let buffer = segments[at].buffer else {
+            return UnsafeRawBufferPointer(start: nil, count: 0)
+        }
         return UnsafeRawBufferPointer(rebasing: buffer.bytes[within..<min(within + to - from, Self.segmentByteCount)])
     }
 

@@ -14,16 +14,19 @@ struct InboundRate {
         let limited = sources.filter { $0.perSecond > 0 && $0.perSecond.isFinite }
         for (source, perSecond, burst) in limited {
             guard let until = usedUntil[source] else { continue }
-            if until - now > Self.interval(perSecond) * max(0, burst - 1) { return false }
+            if until - now > Self.interval(perSecond, times: max(1, burst) - 1) { return false }
         }
         for (source, perSecond, _) in limited {
             if usedUntil[source] == nil { makeRoom(now) }
-            usedUntil[source] = max(usedUntil[source] ?? now, now) + Self.interval(perSecond)
+            usedUntil[source] = max(usedUntil[source] ?? now, now) + Self.interval(perSecond, times: 1)
         }
         return true
     }
 
-    private static func interval(_ perSecond: Double) -> Duration { .nanoseconds(Int64(min(1e18, max(1, 1e9 / perSecond)))) }
+    private static func interval(_ perSecond: Double, times: Int) -> Duration {
+        let (total, overflow) = Int64(min(1e18, max(1, 1e9 / perSecond))).multipliedReportingOverflow(by: Int64(times))
+        return .nanoseconds(overflow ? .max : total)
+    }
 
     private mutating func makeRoom(_ now: Instant) {
         guard usedUntil.count >= Self.maximumSources else { return }
