@@ -104,8 +104,8 @@ RELEASE_TEST = [*("swift", "test", "-c", "release", "-Xswiftc", "-enable-testing
 SUITES = [
     # One test at a time: some count the descriptors and threads of the process.
     Suite("swift", ["swift", "test", "--no-parallel"], swift_counts),
-    # Optimised as it is shipped: the count of allocations for each frame is 0 there only.
-    Suite("release", [*RELEASE_TEST, "PipelineTransferTests"], swift_counts),
+    # Optimised as it is shipped: allocations for each frame and each message are few there only.
+    Suite("release", [*RELEASE_TEST, "PipelineTransferTests|MessageAllocationTests"], swift_counts),
     # A thousand networks in trouble, on all processors; MESHNET_SEEDS=n or MESHNET_SEED=x for others.
     Suite("simulation", [*RELEASE_TEST, "MessageSimulationTests"], swift_counts),
     Suite("checks", pytest("Tests/checks"), pytest_counts, needs=("library",)),

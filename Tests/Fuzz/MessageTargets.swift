@@ -129,6 +129,9 @@ private func move(_ sender: inout LaneSender, _ receiver: inout LaneReceiver, _ 
         var piece: [UInt8] = []
         switch sender.next() {
         case .nothing: return
+        case .gate:
+            while sender.admit() != nil {}
+            continue
         case .read(let spool, let offset, let count):
             [UInt8](repeating: UInt8(truncatingIfNeeded: spool), count: count).withView { sender.read(spool, offset: offset, $0) }
             continue

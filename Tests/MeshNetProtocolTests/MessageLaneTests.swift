@@ -29,7 +29,7 @@ private struct LanePair {
         while written.count < limit {
             let room = limit - written.count
             switch sender.next() {
-            case .nothing, .read: return written
+            case .nothing, .read, .gate: return written
             case .control:
                 let piece = sender.control[sender.controlSent...].prefix(room)
                 written += piece

@@ -34,6 +34,8 @@ package struct LaneSender {
         var offset: Int
         var isAsked = false
         var isAbandoned = false
+        /// The next piece was admitted.
+        var isAdmitted = false
     }
 
     package enum Output {
@@ -42,10 +44,14 @@ package struct LaneSender {
         case bytes(UnsafeRawBufferPointer)
         /// Answer with `read`.
         case read(SpoolNumber, offset: Int, count: Int)
+        /// A rate decides whether so much may follow: answer with `admit`, or wait.
+        case gate(messages: Int, bytes: Int)
         case nothing
     }
 
     private let pool: BufferPool
+    /// Each message, and each piece of a body in a file, is asked for with `gate`.
+    private let isPaced: Bool
     private var log = MessageLog()
     private var entries = Fifo<Entry>()
     private var spooled = Fifo<Spooled>()
@@ -80,7 +86,10 @@ package struct LaneSender {
     /// Files of bodies that the receiver has; taken out by the owner.
     package var finishedSpools: [SpoolNumber] = []
 
-    package init(pool: BufferPool) { self.pool = pool }
+    package init(pool: BufferPool, isPaced: Bool = false) {
+        self.pool = pool
+        self.isPaced = isPaced
+    }
 
     package var isEmpty: Bool { firstSequence == nextSequence }
 
@@ -412,13 +421,16 @@ package struct LaneSender {
                 return .nothing
             }
             switch entries[scan].state {
-            case .waiting: extendRun()
+            case .waiting:
+                if isPaced { return .gate(messages: 1, bytes: endPosition(scan) - entries[scan].start) }
+                extendRun()
             case .withdrawn: passWithdrawn()
             case .spooled:
                 guard let first = spooledEntry(entries[scan].sequence) else {
                     entries[scan].state = .withdrawn
                     continue
                 }
+                if isPaced { return .gate(messages: 1, bytes: 0) }
                 begin(first, at: 0)
             }
         }
@@ -451,11 +463,33 @@ package struct LaneSender {
         reading = now
     }
 
-    private mutating func extendRun() {
-        while scan < entries.count, runEnd - cursor < Self.runByteCount, entries[scan].sequence < committed, entries[scan].state == .waiting {
-            scan += 1
-            runEnd = scan < entries.count ? entries[scan].start : log.end
+    /// What the latest `gate` asked for may go. Gives the bytes of the next message if that may follow within the same run; nil: see `next`.
+    package mutating func admit() -> Int? {
+        if reading != nil {
+            reading?.isAdmitted = true
+            return nil
         }
+        if scan < entries.count, entries[scan].state == .spooled, let first = spooledEntry(entries[scan].sequence) {
+            begin(first, at: 0)
+            return nil
+        }
+        guard mayExtendRun else { return nil }
+        extendRunByOne()
+        everSent = max(everSent, sentNext)
+        return mayExtendRun ? endPosition(scan) - entries[scan].start : nil
+    }
+
+    private var mayExtendRun: Bool {
+        scan < entries.count && runEnd - cursor < Self.runByteCount && entries[scan].sequence < committed && entries[scan].state == .waiting
+    }
+
+    private mutating func extendRunByOne() {
+        scan += 1
+        runEnd = scan < entries.count ? entries[scan].start : log.end
+    }
+
+    private mutating func extendRun() {
+        while mayExtendRun { extendRunByOne() }
         everSent = max(everSent, sentNext)
     }
 
@@ -490,8 +524,11 @@ package struct LaneSender {
             runEnd = cursor
             return nil
         }
+        let count = min(Self.readByteCount, now.spooled.byteCount - now.offset)
+        if isPaced, !now.isAdmitted { return .gate(messages: 0, bytes: count) }
+        reading?.isAdmitted = false
         reading?.isAsked = true
-        return .read(now.spooled.spool, offset: now.offset, count: min(Self.readByteCount, now.spooled.byteCount - now.offset))
+        return .read(now.spooled.spool, offset: now.offset, count: count)
     }
 
     // MARK: - Places

@@ -37,8 +37,10 @@ struct OutboundLane {
     var opensAt: Instant?
     /// By so much numbers grew since the channel began: what is remembered of a message elsewhere is its number less this.
     var shift: UInt64 = 0
+    /// Its next message is not admitted yet: lanes of less importance wait behind it.
+    var waitsForRate = false
 
-    init(pool: BufferPool) { sender = LaneSender(pool: pool) }
+    init(pool: BufferPool, isPaced: Bool) { sender = LaneSender(pool: pool, isPaced: isPaced) }
 
     /// There may be something to write: where nothing but numbers to pass is left, no stream is opened for it.
     var hasOutput: Bool { sender.messageCount > 0 || place != nil }
@@ -67,6 +69,8 @@ struct InboundLane {
     var assembly: Assembly?
     /// A large body waits for room among the files.
     var waitsForSpool: Int?
+    /// What is held waits for the rate: lanes of less importance wait behind it.
+    var waitsForRate = false
 
     init(pool: BufferPool) { receiver = LaneReceiver(pool: pool) }
 }
@@ -143,6 +147,9 @@ struct Channel {
     static let maximumPast = 8
 
     let peer: PeerID
+    /// Over all lanes and connections, whatever incarnation the peer has.
+    var sendPace: Pace
+    var receivePace: Pace
     var out: [OutboundLane]
     var into: [InboundLane]
     var known = StoredPeer()
@@ -172,10 +179,13 @@ struct Channel {
     var failed: UInt64 = 0
     var duplicates: UInt64 = 0
 
-    init(peer: PeerID, pool: BufferPool, now: Instant) {
+    init(peer: PeerID, pool: BufferPool, options: MessageConfiguration, now: Instant) {
         self.peer = peer
         lastUse = now
-        out = Lane.allCases.map { _ in OutboundLane(pool: pool) }
+        sendPace = Pace(options.sendRate)
+        receivePace = Pace(options.receiveRate)
+        let isPaced = sendPace.isLimited
+        out = Lane.allCases.map { _ in OutboundLane(pool: pool, isPaced: isPaced) }
         into = Lane.allCases.map { _ in InboundLane(pool: pool) }
     }
 
@@ -190,7 +200,7 @@ struct Channel {
     var isIdle: Bool { !isBusy && uncommitted == 0 && into.allSatisfy { $0.unsettledMessages == 0 && $0.place == nil } }
 
     var deadline: Instant? {
-        var next = deadlines.deadline
+        var next = earlier(earlier(deadlines.deadline, sendPace.opensAt), receivePace.opensAt)
         for lane in 0..<3 {
             next = earlier(next, into[lane].acknowledgesAt)
             if out[lane].hasOutput { next = earlier(next, out[lane].opensAt) }

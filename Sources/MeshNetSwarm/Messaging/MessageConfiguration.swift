@@ -26,7 +26,8 @@ public struct MessageConfiguration: Sendable, Equatable {
     public var requestTimeout: Duration = .seconds(30)
     /// Requests of ours to one peer without reply.
     public var requestsPerPeer = 4_096
-    /// What one peer may be sent, and may send; what is more waits. ocap-kernel: 100 messages a second sent.
+    /// What one peer may be sent, and may send, over all lanes and connections, in messages and in bytes with their frames; what is more waits, control
+    /// before normal before bulk. ocap-kernel: 100 messages a second sent.
     public var sendRate = RateLimit()
     public var receiveRate = RateLimit()
     /// Peers with which messages are or were exchanged; beyond it the one idle for longest, with nothing waiting, is forgotten.

@@ -236,6 +236,9 @@ public struct ChannelStatus: Sendable, Equatable {
     public var failed: UInt64 = 0
     /// Arrived again and dropped.
     public var duplicates: UInt64 = 0
+    /// A rate holds messages back now: `sendRate`, `receiveRate`.
+    public var isSendingLimited = false
+    public var isReceivingLimited = false
     /// Failed rounds of dialling in a row, and the latest failures, newest last, at most 5.
     public var attempts = 0
     public var failures: [DialError] = []
@@ -256,6 +259,6 @@ public enum ChannelChange: Sendable, Equatable {
     case closed(Closing)
     /// Failures look permanent, or the attempts are used up. The latest last.
     case gaveUp(attempts: Int, failures: [DialError], retryAfter: Duration?)
-    /// A rate limit holds messages back: ours, or the peer's.
+    /// `sendRate` begins to hold messages of ours back, or `receiveRate` those of the peer: told once a minute at most, for each direction.
     case limited(inbound: Bool, limit: String)
 }

@@ -19,7 +19,7 @@ extension Swarm {
         }
         guard peer != localPeer else { throw .dial(.selfDial, address: .peer(peer)) }
         if messages.index.count >= configuration.messages.channels { try forgetOne() }
-        let channel = Channel(peer: peer, pool: pool, now: now)
+        let channel = Channel(peer: peer, pool: pool, options: configuration.messages, now: now)
         let at: Int
         if let free = messages.free.popLast() {
             at = free
@@ -83,7 +83,7 @@ extension Swarm {
         }
     }
 
-    private mutating func setTimer(of at: Int) {
+    mutating func setTimer(of at: Int) {
         guard let deadline = messages.channels[at].deadline else { return }
         if let set = messages.channels[at].timerSetFor, set <= deadline { return }
         messages.channels[at].timerSetFor = deadline
@@ -100,6 +100,7 @@ extension Swarm {
             case .waiting(let id): dropWaiting(id, .expired, at)
             }
         }
+        ratesOpen(at)
         for lane in Lane.allCases {
             if let due = messages.channels[at].into[lane].acknowledgesAt, due <= now {
                 messages.channels[at].into[lane].acknowledgesAt = nil

@@ -189,6 +189,8 @@ extension Swarm {
         status.displaced = channel.displaced
         status.failed = channel.failed
         status.duplicates = channel.duplicates
+        status.isSendingLimited = channel.out.contains { $0.waitsForRate }
+        status.isReceivingLimited = channel.into.contains { $0.waitsForRate }
         fillReachability(&status)
         return status
     }

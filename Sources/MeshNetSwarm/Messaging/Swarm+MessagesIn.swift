@@ -112,6 +112,7 @@ extension Swarm {
         messages.channels[at].into[lane].unacknowledgedBytes = 0
         messages.channels[at].into[lane].receiver.detach()
         takeRetired(lane, at)
+        messages.channels[at].into[lane].waitsForRate = false
         while let held = messages.channels[at].into[lane].held.popFirst() { messages.retiredBuffers.append(held.buffer) }
     }
 
@@ -153,11 +154,14 @@ extension Swarm {
             connections[id]?.pipeline?.consumed(stream, bytes.count - rest.count, now: now)
         }
         // Not consumed: the window of the stream stays closed.
-        if !rest.isEmpty, messages.channels[at].into[lane].place != nil { hold(rest, lane, at) }
+        if !rest.isEmpty, messages.channels[at].into[lane].place != nil {
+            hold(rest, lane, at)
+            awaitRate(lane, at)
+        }
         touchChannel(at)
     }
 
-    private func isFull(_ lane: Lane, _ at: Int) -> Bool {
+    func isFull(_ lane: Lane, _ at: Int) -> Bool {
         messages.channels[at].into[lane].unsettledBytes >= configuration.messages.receiveBytes || messages.channels[at].into[lane].waitsForSpool != nil
     }
 
@@ -178,10 +182,12 @@ extension Swarm {
         }
     }
 
-    /// The application caught up: what was held is read.
+    /// The application caught up, or the rate admits more: what was held is read.
     mutating func readHeld(_ lane: Lane, _ at: Int) {
         recycleRetired()
-        while let held = messages.channels[at].into[lane].held.first, let place = messages.channels[at].into[lane].place, !isFull(lane, at) {
+        messages.channels[at].into[lane].waitsForRate = false
+        while let held = messages.channels[at].into[lane].held.first, let place = messages.channels[at].into[lane].place, !isFull(lane, at),
+            !isHeldByRate(lane, at) {
             var rest = UnsafeRawBufferPointer(rebasing: held.buffer.bytes[held.head..<held.tail])
             let before = rest.count
             read(&rest, lane, at)
@@ -194,6 +200,7 @@ extension Swarm {
                 messages.channels[at].into[lane].held[0].head = held.tail - rest.count
             }
         }
+        awaitRate(lane, at)
         touchChannel(at)
     }
 
@@ -211,9 +218,15 @@ extension Swarm {
     }
 
     private mutating func read(_ bytes: inout UnsafeRawBufferPointer, _ lane: Lane, _ at: Int) {
-        let place = messages.channels[at].into[lane].place
+        let place = messages.channels[at].into[lane].place, isPaced = messages.channels[at].receivePace.isLimited
         do throws(MessageError) {
-            while !isFull(lane, at), let item = try messages.channels[at].into[lane].receiver.next(&bytes) {
+            while !isFull(lane, at) {
+                // Without bytes only the end of a body can follow, which is paid for.
+                if isPaced, !bytes.isEmpty, isHeldByRate(lane, at) { break }
+                let before = bytes.count
+                let item = try messages.channels[at].into[lane].receiver.next(&bytes)
+                if isPaced { pay(item, before - bytes.count, at) }
+                guard let item else { break }
                 take(item, lane, at)
                 // What came may have ended the stream.
                 if messages.channels[at].into[lane].place != place { break }

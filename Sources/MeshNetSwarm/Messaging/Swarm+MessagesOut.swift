@@ -254,6 +254,7 @@ extension Swarm {
     mutating func closeOutbound(_ lane: Lane, _ at: Int) {
         messages.channels[at].out[lane].sender.detach()
         messages.channels[at].out[lane].awaitsWelcome = false
+        messages.channels[at].out[lane].waitsForRate = false
         guard let place = messages.channels[at].out[lane].place else { return }
         messages.channels[at].out[lane].place = nil
         connections[place.connection]?.streams[place.stream] = nil
@@ -267,29 +268,40 @@ extension Swarm {
         touchChannel(at)
     }
 
-    /// Writes what waits as far as the stream takes it. Whether it took anything.
+    /// Writes what waits as far as the stream takes it and the rate admits it. Whether the stream took anything.
     @discardableResult
     mutating func write(_ lane: Lane, _ at: Int) -> Bool {
         guard let place = messages.channels[at].out[lane].place ?? openOutbound(lane, at) else { return false }
-        let (wrote, read) = Self.write(&messages.channels[at].out[lane].sender, to: place, &connections, lane)
-        if wrote { touch(place.connection) }
-        if let read {
-            messages.readers[read.spool] = (at, lane)
-            actions.append(.spool(read.spool, .read(offset: read.offset, count: read.count)))
-        }
-        return wrote
-    }
-
-    private typealias FileRead = (spool: SpoolID, offset: Int, count: Int)
-
-    private static func write(
-        _ sender: inout LaneSender, to place: StreamPlace, _ connections: inout ConnectionTable, _ lane: Lane
-    ) -> (wrote: Bool, read: FileRead?) {
+        messages.channels[at].out[lane].waitsForRate = false
         var wrote = false
         while true {
+            let end = Self.write(&messages.channels[at].out[lane].sender, to: place, &connections, lane, &wrote)
+            if case .gate(let count, let bytes) = end, admit(count, bytes, lane, at) { continue }
+            if wrote { touch(place.connection) }
+            if case .read(let spool, let offset, let count) = end {
+                messages.readers[spool] = (at, lane)
+                actions.append(.spool(spool, .read(offset: offset, count: count)))
+            }
+            return wrote
+        }
+    }
+
+    /// Why nothing more is written now.
+    private enum WriteEnd {
+        /// The lane is empty, or the stream is full.
+        case done
+        case read(SpoolID, offset: Int, count: Int)
+        case gate(messages: Int, bytes: Int)
+    }
+
+    private static func write(
+        _ sender: inout LaneSender, to place: StreamPlace, _ connections: inout ConnectionTable, _ lane: Lane, _ wrote: inout Bool
+    ) -> WriteEnd {
+        while true {
             switch sender.next() {
-            case .nothing: return (wrote, nil)
-            case .read(let spool, let offset, let count): return (wrote, (SpoolID(rawValue: spool), offset, count))
+            case .nothing: return .done
+            case .gate(let messages, let bytes): return .gate(messages: messages, bytes: bytes)
+            case .read(let spool, let offset, let count): return .read(SpoolID(rawValue: spool), offset: offset, count: count)
             case .control:
                 let from = sender.controlSent
                 let (taken, given) = sender.control.withUnsafeBytes { bytes in
@@ -298,12 +310,12 @@ extension Swarm {
                 }
                 sender.wroteControl(taken)
                 if taken > 0 { wrote = true }
-                if taken < given { return (wrote, nil) }
+                if taken < given { return .done }
             case .bytes(let bytes):
                 let taken = Self.write(bytes, to: place, &connections, lane)
                 sender.wrote(taken)
                 if taken > 0 { wrote = true }
-                if taken < bytes.count { return (wrote, nil) }
+                if taken < bytes.count { return .done }
             }
         }
     }
@@ -333,6 +345,7 @@ extension Swarm {
         else { return }
         messages.channels[at].out[lane].place = nil
         messages.channels[at].out[lane].awaitsWelcome = false
+        messages.channels[at].out[lane].waitsForRate = false
         messages.channels[at].out[lane].sender.detach()
         if pause { messages.channels[at].out[lane].opensAt = pauseAfterFailure(lane, at).map { now + $0 } }
         touchChannel(at)

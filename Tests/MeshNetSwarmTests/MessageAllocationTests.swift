@@ -1,0 +1,95 @@
+import CAllocationCounter
+import MeshNetSimulator
+import Testing
+
+@testable import MeshNetProtocol
+@testable import MeshNetSwarm
+
+/// What a message costs from `send` to `settled`, between two swarms that are connected and warm.
+@Suite struct MessageAllocationTests {
+    private struct End {
+        var swarm: Swarm
+        let connection: ConnectionID
+        var inbox: [(message: InboundMessage, byteCount: Int)] = []
+        var ended = 0
+
+        init(_ swarm: Swarm, to peer: PeerID) throws {
+            self.swarm = swarm
+            connection = try #require(swarm.peers[peer]?.primary)
+            inbox.reserveCapacity(10_000)
+        }
+
+        mutating func turn(now: Instant) {
+            if let deadline = swarm.deadline, deadline <= now { swarm.handleTimeout(now: now) }
+            for _ in 0..<2 {
+                while let action = swarm.poll() {
+                    if case .deliver(let message, let view) = action { inbox.append((message, view.count)) }
+                    if case .complete = action { ended += 1 }
+                }
+                for (message, byteCount) in inbox { swarm.settled(message, byteCount: byteCount, now: now) }
+                inbox.removeAll(keepingCapacity: true)
+                swarm.flush(now: now)
+            }
+        }
+
+        /// Everything there is to send.
+        mutating func transmit(to other: inout End, now: Instant) {
+            while swarm.hasOutput(connection), let space = other.swarm.receiveSpace(other.connection), !space.isEmpty {
+                var count = 0
+                swarm.withTransmitBuffers(connection, { list in
+                    for buffer in list {
+                        let size = min(buffer.count, space.count - count)
+                        UnsafeMutableRawBufferPointer(rebasing: space[count..<count + size])
+                            .copyMemory(from: UnsafeRawBufferPointer(rebasing: buffer[..<size]))
+                        count += size
+                    }
+                    return count
+                }, now: now)
+                other.swarm.received(other.connection, count: count, now: now)
+                other.turn(now: now)
+                turn(now: now)
+            }
+        }
+    }
+
+    /// Optimised, a message costs one allocation: the action that hands it to the driver is larger than others, and lies on the heap so that all others stay
+    /// small. What is a frame's, a turn's or a timer's comes in addition and is shared by the messages of a turn: a quarter of one at most.
+    /// Unoptimised code allocates for its coroutines; the bound there keeps anything from growing with the queue.
+    @Test(arguments: [false, true]) func messagesCostOneAllocation(hasTickets: Bool) throws {
+        guard allocation_count() >= 0 else { return }
+        let network = messagePair(21)
+        let peers = network.nodes.map(\.peer)
+        var sender = try End(#require(network.nodes[0].swarm), to: peers[1]), receiver = try End(#require(network.nodes[1].swarm), to: peers[0])
+        network.nodes[0].swarm = nil
+        network.nodes[1].swarm = nil
+        let body = [UInt8](repeating: 7, count: 16), message = OutboundMessage(peer: peers[1], kind: .message, options: SendOptions())
+        var now = network.now, sent: UInt64 = 0
+        let messagesOfATurn = 200
+        func round() {
+            now = now + .milliseconds(60)
+            for _ in 0..<messagesOfATurn {
+                sent += 1
+                let ticket = hasTickets ? Ticket(rawValue: 1_000_000 + sent) : nil
+                body.withUnsafeBytes { sender.swarm.send(message, .view($0), ticket: ticket, now: now) }
+            }
+            sender.turn(now: now)
+            sender.transmit(to: &receiver, now: now)
+            receiver.turn(now: now)
+            receiver.transmit(to: &sender, now: now)
+        }
+        for _ in 0..<50 { round() }
+        sent = 0
+        let ended = sender.ended, before = allocation_count()
+        for _ in 0..<50 { round() }
+        let allocations = allocation_count() - before
+        let at = try #require(receiver.swarm.channel(of: peers[0]))
+        #expect(receiver.swarm.messages.channels[at].received == 100 * UInt64(messagesOfATurn), "messages did not flow")
+        if hasTickets { #expect(sender.ended - ended >= 45 * messagesOfATurn) }
+        let perMessage = Double(allocations) / Double(sent)
+        #if DEBUG
+        #expect(perMessage <= 60, "\(perMessage) for each message")
+        #else
+        #expect(perMessage <= 1.25, "\(perMessage) for each message")
+        #endif
+    }
+}
