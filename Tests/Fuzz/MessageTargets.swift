@@ -90,7 +90,7 @@ private func replies(_ bytes: UnsafeRawBufferPointer, cut: Int) -> Replies {
 /// A sender that is told anything, against a receiver that gets what it wrote: every byte of each step is an operation and its figure.
 private func lane(_ bytes: UnsafeRawBufferPointer) {
     let pool = BufferPool()
-    var sender = LaneSender(pool: pool), receiver = LaneReceiver(pool: pool), reader = ByteReader(bytes)
+    var sender = LaneSender(pool: pool, isPaced: bytes.count % 2 == 0), receiver = LaneReceiver(pool: pool), reader = ByteReader(bytes)
     guard let own = Incarnation([UInt8](repeating: 7, count: 16)) else { return }
     var isAttached = false, nextSpool: UInt64 = 0, delivered: UInt64 = 0
     while let step = try? reader.readByte() {

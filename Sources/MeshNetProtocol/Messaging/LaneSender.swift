@@ -582,25 +582,3 @@ package struct LaneSender {
 
 /// A file that holds a body, in the numbers of who keeps it.
 package typealias SpoolNumber = UInt64
-
-extension Varint {
-    /// Writes it at an offset and gives its length. Precondition: below 2^63, and there is room.
-    static func write(_ value: UInt64, to space: UnsafeMutableRawBufferPointer, at offset: Int) -> Int {
-        var rest = value, at = offset
-        while rest >= 0x80 {
-            space[at] = UInt8(truncatingIfNeeded: rest) | 0x80
-            rest >>= 7
-            at += 1
-        }
-        space[at] = UInt8(truncatingIfNeeded: rest)
-        return at + 1 - offset
-    }
-}
-
-extension Array where Element == UInt8 {
-    /// What stands before the bytes of a CHUNK.
-    mutating func appendChunkHead(_ count: Int) {
-        Varint.append(UInt64(1 + count), to: &self)
-        append(MessageFrame.FrameType.chunk.rawValue)
-    }
-}
