@@ -12,7 +12,7 @@ soname=libmeshnet.so.$abi
 swift build -c release --product meshnet \
     -Xswiftc -static-stdlib -Xswiftc -use-ld=lld -Xlinker -z -Xlinker pack-relative-relocs -Xlinker -O2 \
     -Xlinker --version-script=Sources/MeshNetExports/meshnet.map \
-    -Xlinker --gc-sections -Xlinker --icf=safe -Xlinker -s -Xlinker -z -Xlinker nodelete -Xlinker -soname="$soname"
+    -Xlinker --gc-sections -Xlinker --icf=all -Xlinker -s -Xlinker -z -Xlinker nodelete -Xlinker -soname="$soname"
 
 mkdir -p .build/lib
 # Replaced in one step: a program that runs with the old one keeps it.

@@ -99,15 +99,18 @@ STEPS: dict[str, list[str]] = {
     ],
 }
 
-RELEASE_TEST = [*("swift", "test", "-c", "release", "-Xswiftc", "-enable-testing", "--build-path", ".build/release-tests"), "--filter"]
+# Optimised as it is shipped: the counts of allocations hold there only. The suite `threads` runs the same code as it is debugged.
+SWIFT_TEST = [*("swift", "test", "-c", "release", "-Xswiftc", "-enable-testing", "--build-path", ".build/release-tests")]
+DRIVERS = "^MeshNetTests|^MeshNetSystemTests"
+SIMULATION = "MessageSimulationTests"
 
 SUITES = [
-    # One test at a time: some count the descriptors and threads of the process.
-    Suite("swift", ["swift", "test", "--no-parallel"], swift_counts),
-    # Optimised as it is shipped: allocations for each frame and each message are few there only.
-    Suite("release", [*RELEASE_TEST, "PipelineTransferTests|MessageAllocationTests"], swift_counts),
-    # A thousand networks in trouble, on all processors; MESHNET_SEEDS=n or MESHNET_SEED=x for others.
-    Suite("simulation", [*RELEASE_TEST, "MessageSimulationTests"], swift_counts),
+    # What computes only: protocols and the swarm in virtual networks, on all processors.
+    Suite("swift", [*SWIFT_TEST, "--skip", f"{DRIVERS}|{SIMULATION}"], swift_counts),
+    # A thousand networks in trouble; MESHNET_SEEDS=n or MESHNET_SEED=x for others.
+    Suite("simulation", [*SWIFT_TEST, "--filter", SIMULATION], swift_counts),
+    # With sockets, files and threads. One test at a time: some count the descriptors and threads of the process.
+    Suite("system", [*SWIFT_TEST, "--no-parallel", "--filter", DRIVERS], swift_counts),
     Suite("checks", pytest("Tests/checks"), pytest_counts, needs=("library",)),
     Suite("c", ["bash", "bindings/c/tests/run.sh"], plain_counts, lambda: holds_files("bindings/c"), ("library",)),
     Suite("command", pytest("Tests/command"), pytest_counts, needs=("command",)),
@@ -120,7 +123,7 @@ SUITES = [
     Suite("fuzz", ["scripts/fuzz.sh", "smoke"], plain_counts),
     Suite(
         "threads",
-        ["swift", "test", "--sanitize=thread", "--build-path", ".build/tsan", "--no-parallel", "--filter", "^MeshNetTests|^MeshNetSystemTests"],
+        ["swift", "test", "--sanitize=thread", "--build-path", ".build/tsan", "--no-parallel", "--filter", DRIVERS],
         swift_counts,
         lambda: holds_swift_tests("Tests/MeshNetTests"),
     ),

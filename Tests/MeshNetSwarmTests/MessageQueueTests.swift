@@ -30,6 +30,19 @@ import Testing
         #expect(network.holds((0..<200).map { [UInt8($0)] } + [[2]], at: 1))
     }
 
+    /// A small message has room where a large one waits, and must not pass it.
+    @Test func aSendThatFailsAtOnceDoesNotOvertakeOneThatWaits() {
+        let network = apart(12) { $0.messages.queueBytes = 10_000 }
+        network.send([UInt8](repeating: 1, count: 9_000), from: 0, to: 1)
+        let waiting = network.send([UInt8](repeating: 2, count: 5_000), from: 0, to: 1)
+        let small = network.send([3], from: 0, to: 1, options: SendOptions(whenFull: .fail))
+        guard case .queueFull? = network.failure(small, at: 0) else { return #expect(Bool(false), "it was taken before one that waits") }
+        let other = network.send([4], from: 0, to: 1, options: SendOptions(lane: .control, whenFull: .fail))
+        network.heal()
+        network.run(for: .seconds(30))
+        #expect(network.isDone(waiting, at: 0) && network.isDone(other, at: 0))
+    }
+
     @Test func theBoundInBytesHoldsForThePeerAndForTheNode() {
         let network = apart(2) {
             $0.messages.queueBytes = 10_000

@@ -35,10 +35,13 @@ import Testing
         ]
         func isLocal(_ ip: [UInt8]) -> Bool { Keepalive.isLocal(SocketAddress(ip: ip, port: 1), interfaces) }
         let prefix: [UInt8] = [0, 0, 0, 0, 0, 0, 0, 0, 0, 0]
-        for ip: [UInt8] in [[10, 1, 9, 9], [127, 0, 0, 1], [169, 254, 1, 1], [0xfe, 0x80] + prefix + [0, 0, 0, 9], prefix + [0, 0, 0, 0, 0, 1], prefix + [255, 255, 10, 1, 0, 1]] {
-            #expect(isLocal(ip), "\(ip)")
-        }
-        for ip: [UInt8] in [[10, 2, 0, 1], [100, 64, 0, 2], [0x20, 1] + prefix + [0, 0, 0, 1], prefix + [255, 255, 10, 2, 0, 1]] { #expect(!isLocal(ip), "\(ip)") }
+        let near: [[UInt8]] = [
+            [10, 1, 9, 9], [127, 0, 0, 1], [169, 254, 1, 1], [0xfe, 0x80] + prefix + [0, 0, 0, 9], prefix + [0, 0, 0, 0, 0, 1],
+            prefix + [255, 255, 10, 1, 0, 1],
+        ]
+        let far: [[UInt8]] = [[10, 2, 0, 1], [100, 64, 0, 2], [0x20, 1] + prefix + [0, 0, 0, 1], prefix + [255, 255, 10, 2, 0, 1]]
+        for ip in near { #expect(isLocal(ip), "\(ip)") }
+        for ip in far { #expect(!isLocal(ip), "\(ip)") }
     }
 
     private func progress(_ packets: Int, _ retransmissions: Int, _ probes: Int, _ silence: Duration, bytes: Int = 100) -> Keepalive.Progress {

@@ -171,6 +171,8 @@ extension SystemTests {
                         "ip link add a\(number) type veth peer name b\(number) && ip addr add 10.0.\(number).1/24 dev a\(number) "
                             + "&& ip link set a\(number) up && ip link set b\(number) up")
                 }
+                // The kernel gives them their carrier a moment later.
+                try NetworkNamespace.shell("timeout 10 sh -c 'until [ $(ip -o link | grep -c \" a[0-9]*@.* state UP\") = 25 ]; do :; done'")
                 let multicast = Multicast(DiscoveryConfiguration(), readiness: try Readiness(system: .kernel), tokenBase: 0)
                 multicast.refresh()
                 var named: [MDNSInterface] = [], reports: [SourceReport] = []

@@ -8,7 +8,8 @@ extension Swarm {
         let lane = message.options.lane, cost = Self.cost(of: body), options = configuration.messages
         var expiresAt = message.options.deadline.map { now + $0 }
         if case .request = message.kind, expiresAt == nil { expiresAt = now + options.requestTimeout }
-        let isBehind = message.options.whenFull == .wait && !messages.channels[at].out[lane].waiting.isEmpty
+        // Nobody overtakes those who wait for room in the same lane.
+        let isBehind = message.options.whenFull != .dropOldest && !messages.channels[at].out[lane].waiting.isEmpty
         if let bound = fullBound(cost, lane, at) ?? (isBehind ? "queueMessages: \(options.queueMessages)" : nil) {
             switch message.options.whenFull {
             case .fail: throw .queueFull(message.peer, bound)

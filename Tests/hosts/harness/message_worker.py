@@ -118,7 +118,7 @@ class Worker:
         async def one(number: int) -> None:
             try:
                 text = f"{prefix}-{number}|".encode()
-                ticket = await self.running.send(peer, text.ljust(size, b"."), lane=number % lanes)
+                ticket = await self.running.send(peer, text.ljust(size, b"."), lane=meshnet.Lane(number % lanes))
                 if ledger is not None:
                     ledger.write(f"{prefix}-{number}")
                 self.spawn(self.end(ticket))
@@ -146,7 +146,7 @@ class Worker:
     async def send(self, peer: str, text: str = "", size: int = 0, lane: int = 1, deadline: float | None = None, waits: bool = True) -> float:
         """Sends one message; when it is delivered (or accepted only), in seconds."""
         start = time.monotonic()
-        ticket = await self.running.send(peer, text.encode().ljust(size, b"."), lane=lane, deadline=deadline)
+        ticket = await self.running.send(peer, text.encode().ljust(size, b"."), lane=meshnet.Lane(lane), deadline=deadline)
         if waits:
             await ticket
         else:
@@ -155,7 +155,7 @@ class Worker:
 
     async def send_file(self, peer: str, path: str, lane: int = 2) -> float:
         start = time.monotonic()
-        ticket = await self.running.send_file(peer, path, lane=lane)
+        ticket = await self.running.send_file(peer, path, lane=meshnet.Lane(lane))
         await ticket
         return time.monotonic() - start
 
