@@ -57,8 +57,10 @@ extension SystemTests {
             let port = listeners[0].address.port
             #expect(port != 0)
             // A port in use is reported for the family that has it.
-            #expect(throws: CallError.listenFailed(address: "/ip4/0.0.0.0/tcp/\(port)", errno: EADDRINUSE)) {
-                try Listeners.open(Configuration(identity: .generate(), bootstrapPeers: [], listenPort: port), system: .kernel)
+            withExtendedLifetime(listeners) {
+                #expect(throws: CallError.listenFailed(address: "/ip4/0.0.0.0/tcp/\(port)", errno: EADDRINUSE)) {
+                    try Listeners.open(Configuration(identity: .generate(), bootstrapPeers: [], listenPort: port), system: .kernel)
+                }
             }
         }
 
@@ -66,8 +68,10 @@ extension SystemTests {
             guard Self.hasIPv6 else { return }
             let six = try Listener.open(SocketAddress(ip: [UInt8](repeating: 0, count: 16), port: 0), system: .kernel).get()
             let port = six.address.port
-            #expect(throws: CallError.listenFailed(address: "/ip6/::/tcp/\(port)", errno: EADDRINUSE)) {
-                try Listeners.open(Configuration(identity: .generate(), bootstrapPeers: [], listenPort: port), system: .kernel)
+            withExtendedLifetime(six) {
+                #expect(throws: CallError.listenFailed(address: "/ip6/::/tcp/\(port)", errno: EADDRINUSE)) {
+                    try Listeners.open(Configuration(identity: .generate(), bootstrapPeers: [], listenPort: port), system: .kernel)
+                }
             }
         }
 
