@@ -53,7 +53,7 @@ import Testing
     }
 
     /// Optimised, a message costs one allocation: the action that hands it to the driver is larger than others, and lies on the heap so that all others stay
-    /// small. What is a frame's, a turn's or a timer's is shared by the messages of a turn, about a hundred: 1.1 in all when a thousand share it.
+    /// small. What is a frame's, a turn's or a timer's is shared by the messages of a turn, some hundreds in all: half of one each when a thousand share it.
     /// Unoptimised code allocates for its coroutines; the bound there keeps anything from growing with the queue.
     @Test(arguments: [false, true]) func messagesCostOneAllocation(hasTickets: Bool) throws {
         guard allocation_count() >= 0 else { return }
