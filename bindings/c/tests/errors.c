@@ -54,7 +54,7 @@ static void event_types_and_causes_have_names(void) {
         REQUIRE(meshnet_disconnect_cause_name(number) != NULL);
     }
     for (number = MESHNET_DIAL_REFUSED; number <= MESHNET_DIAL_OTHER_NETWORK; number++) REQUIRE(meshnet_dial_cause_name(number) != NULL);
-    REQUIRE(meshnet_event_type_name(0) == NULL && meshnet_event_type_name(MESHNET_EVENT_DUPLICATE_IDENTITY + 1) == NULL && meshnet_event_type_name(-1) == NULL);
+    REQUIRE(meshnet_event_type_name(0) == NULL && meshnet_event_type_name(MESHNET_EVENT_ACCEPTED + 1) == NULL && meshnet_event_type_name(-1) == NULL);
     REQUIRE(meshnet_disconnect_cause_name(0) == NULL && meshnet_disconnect_cause_name(INT32_MAX) == NULL);
     REQUIRE(meshnet_dial_cause_name(0) == NULL && meshnet_dial_cause_name(INT32_MIN) == NULL);
     REQUIRE(strcmp(meshnet_event_type_name(MESHNET_EVENT_CLOSED), "closed") == 0);
