@@ -49,7 +49,7 @@ static void unknown_codes_have_texts(void) {
 
 static void event_types_and_causes_have_names(void) {
     int32_t number;
-    for (number = MESHNET_EVENT_LISTENING; number <= MESHNET_EVENT_CLOSED; number++) REQUIRE(meshnet_event_type_name(number) != NULL);
+    for (number = MESHNET_EVENT_LISTENING; number <= MESHNET_EVENT_ACCEPTED; number++) REQUIRE(meshnet_event_type_name(number) != NULL);
     for (number = MESHNET_DISCONNECT_CLOSED_BY_US; number <= MESHNET_DISCONNECT_LIMIT_REACHED; number++) {
         REQUIRE(meshnet_disconnect_cause_name(number) != NULL);
     }
