@@ -151,6 +151,23 @@ extension SystemTests {
             #expect(late.failure == .closed)
         }
 
+        /// A lookup that hangs, a dial into a black hole, a full queue and callers that wait for room in it.
+        @Test func theCloseTakesUnderTwoSecondsWhateverHangs() throws {
+            let names = try #require(NameServer())
+            let node = try TestNode(nameServers: names.text) { $0.messages.queueMessages = 1_000 }
+            let peer = KeyPair.generate().peerID, addresses = ["/dns4/silent.test/tcp/9", "/ip4/192.0.2.1/tcp/9"]
+            _ = try node.engine.call(.reconnect(peer, addresses.map { try Multiaddr($0) }), timeout: patience)
+            let ended = Guarded<[CallError?]>([]), count = 1_500
+            for _ in 0..<count {
+                node.engine.send(OutboundMessage(peer: peer), .bytes([1]), accepted: nil) { report in ended.with { $0.append(report.failure) } }
+            }
+            #expect(try status(node, of: peer)?.queuedMessages == [0, 1_000, 0])
+            let start = Instant.now()
+            node.engine.close()
+            #expect(Instant.now() - start < .seconds(2))
+            #expect(ended.with { $0 } == [CallError?](repeating: .closed, count: count))
+        }
+
         @Test func bytesThatWaitToBeAcceptedAreBounded() throws {
             let mailbox = try Mailbox(unacceptedLimit: 1_000)
             func call(_ count: Int) -> SendCall {
