@@ -57,7 +57,7 @@ extension SystemTests {
             let port = listeners[0].address.port
             #expect(port != 0)
             // A port in use is reported for the family that has it.
-            withExtendedLifetime(listeners) {
+            _ = withExtendedLifetime(listeners) {
                 #expect(throws: CallError.listenFailed(address: "/ip4/0.0.0.0/tcp/\(port)", errno: EADDRINUSE)) {
                     try Listeners.open(Configuration(identity: .generate(), bootstrapPeers: [], listenPort: port), system: .kernel)
                 }
@@ -68,7 +68,7 @@ extension SystemTests {
             guard Self.hasIPv6 else { return }
             let six = try Listener.open(SocketAddress(ip: [UInt8](repeating: 0, count: 16), port: 0), system: .kernel).get()
             let port = six.address.port
-            withExtendedLifetime(six) {
+            _ = withExtendedLifetime(six) {
                 #expect(throws: CallError.listenFailed(address: "/ip6/::/tcp/\(port)", errno: EADDRINUSE)) {
                     try Listeners.open(Configuration(identity: .generate(), bootstrapPeers: [], listenPort: port), system: .kernel)
                 }
