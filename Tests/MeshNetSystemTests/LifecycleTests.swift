@@ -136,7 +136,9 @@ extension SystemTests {
             #expect(Footprint().descriptors == before.descriptors)
         }
 
-        @Test func aForkedChildFindsItClosed() throws {
+        /// ThreadSanitizer holds the alarm back that ends a child whose runtime was forked in the middle of something.
+        @Test(.disabled(if: isThreadSanitized, "ThreadSanitizer holds back the alarm of a forked child; the suite system runs it"))
+        func aForkedChildFindsItClosed() throws {
             var engine: Engine? = try TestNode().engine
             let descriptor = engine?.queue.descriptor
             let fork = unsafeBitCast(dlsym(nil, "fork"), to: (@convention(c) () -> pid_t).self)

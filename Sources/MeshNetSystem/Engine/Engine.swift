@@ -112,7 +112,9 @@ package final class Engine: Sendable {
 
     /// Blocks the caller; nil: without limit. Throws `.timedOut`; what a command that timed out achieves later is undone if it is a stream.
     package func call(_ command: Command, timeout: Duration?) throws(CallError) -> Outcome {
-        try block(timeout: timeout) { ticket, completion in .command(command, ticket, completion) }
+        // Before any generic code: in a forked child a lock of the runtime may be held by a thread that is not there.
+        guard !mailbox.ownerProcessIsGone else { throw .closed }
+        return try block(timeout: timeout) { ticket, completion in .command(command, ticket, completion) }
     }
 
     /// Ends a command, read or write early: its completion comes with `error` unless it was about to complete anyway; after it the memory is free.
