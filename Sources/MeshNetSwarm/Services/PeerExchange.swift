@@ -1,25 +1,5 @@
 import MeshNetProtocol
 
-/// Our stream of the peer exchange to one peer, on its primary connection.
-struct PeerExchangeLink {
-    /// A peer that ends our stream again and again is left alone after this.
-    static let maximumReopenings = 5
-
-    var connection: ConnectionID?
-    var stream: PipelineStream?
-    var isAgreed = false
-    var reopenings = 0
-    /// What the stream did not take of the frame in hand; the next one waits for it.
-    var unwritten: ArraySlice<UInt8> = []
-
-    mutating func detach() {
-        connection = nil
-        stream = nil
-        isAgreed = false
-        unwritten = []
-    }
-}
-
 /// The peer's stream, with its frames in the making.
 struct PeerExchangeInput {
     let stream: PipelineStream
@@ -45,7 +25,7 @@ extension Swarm {
         exchange = nil
         for peer in peers.keys.sorted() {
             if let id = peers[peer]?.exchange.connection, let stream = peers[peer]?.exchange.stream { abandon(stream, on: id) }
-            peers[peer]?.exchange = PeerExchangeLink()
+            peers[peer]?.exchange = ServiceLink()
             for id in peers[peer]?.connections ?? [] {
                 guard let stream = connections[id]?.exchangeInput?.stream else { continue }
                 connections[id]?.exchangeInput = nil
@@ -157,7 +137,7 @@ extension Swarm {
         guard let peer = connections[id]?.peer, let link = peers[peer]?.exchange, link.stream == stream, link.connection == id else { return }
         peers[peer]?.exchange.detach()
         exchange?.closed(peer)
-        guard mayReopen, exchange != nil, link.reopenings < PeerExchangeLink.maximumReopenings else { return }
+        guard mayReopen, exchange != nil, link.reopenings < ServiceLink.maximumReopenings else { return }
         peers[peer]?.exchange.reopenings += 1
         openExchange(to: peer)
     }

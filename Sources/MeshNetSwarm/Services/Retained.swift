@@ -1,25 +1,5 @@
 import MeshNetProtocol
 
-/// Our stream of kept values to one peer, on its primary connection: opened when there is something to say.
-struct RetainedLink {
-    /// A peer that ends our stream again and again is left alone after this.
-    static let maximumReopenings = 5
-
-    var connection: ConnectionID?
-    var stream: PipelineStream?
-    var isAgreed = false
-    var reopenings = 0
-    /// What the stream did not take of the frame in hand; the next one waits for it.
-    var unwritten: ArraySlice<UInt8> = []
-
-    mutating func detach() {
-        connection = nil
-        stream = nil
-        isAgreed = false
-        unwritten = []
-    }
-}
-
 /// The peer's stream, with its frames in the making.
 struct RetainedInput {
     let stream: PipelineStream
@@ -157,7 +137,7 @@ extension Swarm {
         guard let peer = connections[id]?.peer, let link = peers[peer]?.retained, link.stream == stream, link.connection == id else { return }
         peers[peer]?.retained.detach()
         peers[peer]?.retained.reopenings += 1
-        if mayReopen, link.reopenings < RetainedLink.maximumReopenings { restartRetained(with: peer) } else { retainedDisconnected(peer) }
+        if mayReopen, link.reopenings < ServiceLink.maximumReopenings { restartRetained(with: peer) } else { retainedDisconnected(peer) }
     }
 
     /// The peer has another primary connection: the next frame goes there.

@@ -14,8 +14,8 @@ struct Peer {
     /// What the peer signed about itself, and its bytes.
     var sealedRecord: (record: PeerRecord, envelope: [UInt8])?
     var pubsub = PubSubLink()
-    var exchange = PeerExchangeLink()
-    var retained = RetainedLink()
+    var exchange = ServiceLink()
+    var retained = ServiceLink()
 }
 
 /// Where an application's stream lives.
