@@ -114,7 +114,8 @@ def idle() -> list[Row]:
 def library() -> list[Row]:
     return [
         smaller("size", "libmeshnet.so", "MB", Target(10)),
-        smaller("import", "import meshnet in Python", "ms", Target(30)),
+        smaller("import", "import meshnet in a new Python", "ms", Target(30)),
+        smaller("import-asyncio", "the same where asyncio is loaded", "ms"),
     ]
 
 

@@ -86,8 +86,7 @@ def machine() -> dict[str, Any]:
 
 
 def described(here: Mapping[str, Any]) -> str:
-    versions = ", ".join(f"{name} {version}" for name, version in here["versions"].items())
-    return f"{here['cpu']}, {here['cores']} cores, Linux {here['kernel']}, load {here['load']:.2f} at the start; commit {here['commit']}\n{versions}"
+    return f"{here['cpu']}, {here['cores']} cores, Linux {here['kernel']}, load {here['load']:.2f} at the start; commit {here['commit']}"
 
 
 def fill(group: str, rows: Sequence[Row], settings: Settings) -> None:
@@ -117,7 +116,6 @@ def main() -> None:
     _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
     programs.build()
-    programs.build_counts()
     if options.renew:
         import counting
 
@@ -139,10 +137,13 @@ def main() -> None:
         fill(name, rows, settings)
         print(f"  {name}: {time.monotonic() - start:.0f} s", file=sys.stderr, flush=True)
         found += wanted
+    # Only now are the packages of the rivals there.
+    here["versions"] = machine()["versions"]
+    print(", ".join(f"{name} {version}" for name, version in here["versions"].items()))
     print(table(found))
     print(summary(found))
     if options.json:
-        report = {"machine": machine() | {"load": here["load"]}, "settings": vars(settings), "rows": [row.data() for row in found]}
+        report = {"machine": here, "settings": vars(settings), "rows": [row.data() for row in found]}
         options.json.write_text(json.dumps(report, indent=1) + "\n")
 
 

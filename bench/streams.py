@@ -87,6 +87,7 @@ def bulk(by: Mapping[str, Row], settings: Settings) -> None:
 
 
 def link(by: Mapping[str, Row], settings: Settings) -> None:
+    programs.build_counts()
     by["link"].add(ours=programs.counts("link", "60", "1000", str(settings.share(10)))["share"])
 
 
