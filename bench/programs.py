@@ -42,9 +42,8 @@ def build() -> None:
 
 
 def build_counts() -> None:
-    """The program that drives the engine in memory; compiled with the flags of the library, so that the two share what they compile."""
-    flags = ("-Xswiftc", "-static-stdlib", "-Xswiftc", "-use-ld=lld")
-    output("swift", "build", "-c", "release", "--product", "meshnet-counts", *flags)
+    """The program that drives the engine in memory."""
+    output("scripts/build-command.sh", "meshnet-counts")
 
 
 def build_zeromq() -> None:
@@ -110,7 +109,7 @@ def line(process: subprocess.Popen[str]) -> str:
     assert process.stdout is not None
     said = process.stdout.readline()
     if not said:
-        raise Unmeasured(f"{process.args[0] if isinstance(process.args, list) else process.args} ended")
+        raise Unmeasured(f"{process.args!r} ended")
     return said.strip()
 
 

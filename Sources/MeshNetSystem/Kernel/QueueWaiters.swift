@@ -1,4 +1,4 @@
-import MeshNetSwarm
+package import MeshNetSwarm
 
 /// A queue from which tasks can take: the module above makes its asynchronous `next` of these. No `async` here, because one alone brings Swift's
 /// runtime of tasks, 700 KB, into the shared library, which has no use for it.
