@@ -10,12 +10,12 @@ package import MeshNetSwarm
 /// dropped and counted; found peers by `DiscoveryConfiguration.offerQueue`; streams by `Limits.pendingAccepts`; completions by the calls that wait;
 /// connection events by the connections.
 package final class EventQueue: TaskQueue {
-    private let state: Guarded<QueueState>
+    private let state: Awaited<QueueState>
     private let event: Descriptor
 
-    package init(limits: Limits) throws(SystemError) {
+    package init(limits: Limits, helm: Helm? = nil) throws(SystemError) {
         event = try Wakeup.eventDescriptor()
-        state = Guarded(QueueState(limits: limits, event: event.number))
+        state = Awaited(QueueState(limits: limits, event: event.number), helm: helm)
     }
 
     /// An eventfd that is readable while items wait or after the close. Poll it, never read it; then call `next(timeout: .zero)` until nil.

@@ -7,13 +7,13 @@ package import MeshNetSwarm
 /// Nothing is ever dropped here: the bound is what the swarm takes from each peer and lane before the application settled it
 /// (`MessageConfiguration.receiveBytes`).
 package final class Inbox: TaskQueue {
-    private let state: Guarded<InboxState>
+    private let state: Awaited<InboxState>
     private let event: Descriptor
     package let settlements: Settlements
 
-    init(settlements: Settlements) throws(SystemError) {
+    init(settlements: Settlements, helm: Helm? = nil) throws(SystemError) {
         event = try Wakeup.eventDescriptor()
-        state = Guarded(InboxState(event: event.number))
+        state = Awaited(InboxState(event: event.number), helm: helm)
         self.settlements = settlements
     }
 
