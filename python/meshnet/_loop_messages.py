@@ -11,11 +11,9 @@ from . import _meshnet
 from ._core import Completion
 from ._loop import LoopDriver, Waiters
 from .errors import ClosedError, TimeoutError
-from .messages import Channel, Content, Lane, LaneArgument, Received, WhenFull, channel_of, filter_of, options_of
+from .messages import Channel, Content, Data, Lane, LaneArgument, Received, WhenFull, channel_of, filter_of, options_of
 
 __all__ = ["Messages", "ReceivedMessage", "Reply", "Ticket"]
-
-Data = bytes | bytearray | memoryview
 
 
 class Ticket:

@@ -8,10 +8,9 @@ from typing import TYPE_CHECKING
 
 from . import _meshnet
 from ._core import Completion
-from ._loop_messages import Data
 from ._sync_driver import SyncDriver
 from .errors import ClosedError, TimeoutError
-from .messages import Channel, Content, Lane, LaneArgument, Received, WhenFull, channel_of, filter_of, options_of
+from .messages import Channel, Content, Data, Lane, LaneArgument, Received, WhenFull, channel_of, filter_of, options_of
 
 __all__ = ["SyncMessages", "SyncReceivedMessage", "SyncReply", "SyncTicket"]
 

@@ -34,6 +34,8 @@ class ChannelState(IntEnum):
     IDLE = _meshnet.CHANNEL_STATE_IDLE
 
 
+#: What can be sent.
+Data = Union[bytes, bytearray, memoryview]
 #: How a call names a lane.
 LaneArgument = Union[Lane, Literal["control", "normal", "bulk"]]
 #: What a send does that finds the queue of its peer full: wait, end with `QueueFullError`, or end the oldest that wait with `DisplacedError`.
