@@ -254,13 +254,15 @@ static PyObject *channel_to_tuple(const meshnet_channel_t *channel) {
             Py_CLEAR(failures);
         }
     }
-    return Py_BuildValue("NiLNNNNNKKKKKKKKKNLL", text_or_none(channel->peer_id), (int)channel->state, (long long)channel->retry_after_ms,
+    return Py_BuildValue("NiLNNNNNKKKKKKKKKNLLKKNN", text_or_none(channel->peer_id), (int)channel->state, (long long)channel->retry_after_ms,
                          PyBool_FromLong(channel->closed_by_us), text_or_none(channel->closed_reason), text_or_none(channel->incarnation),
                          by_lane(channel->queued_messages), by_lane(channel->queued_bytes), (unsigned long long)channel->unsettled_messages,
                          (unsigned long long)channel->unsettled_bytes, (unsigned long long)channel->delivered,
                          (unsigned long long)channel->received, (unsigned long long)channel->expired, (unsigned long long)channel->displaced,
                          (unsigned long long)channel->failed, (unsigned long long)channel->duplicates, (unsigned long long)channel->attempts,
-                         failures, (long long)channel->silence_ms, (long long)channel->round_trip_ns);
+                         failures, (long long)channel->silence_ms, (long long)channel->round_trip_ns, (unsigned long long)channel->sending_bytes,
+                         (unsigned long long)channel->sending_total, PyBool_FromLong(channel->is_sending_limited),
+                         PyBool_FromLong(channel->is_receiving_limited));
 }
 
 PyObject *channels_to_list(const meshnet_channel_list_t *channels) {

@@ -99,6 +99,12 @@ class Channel:
     #: Since bytes of the peer came last; None: never.
     silence: float | None
     round_trip: float | None
+    #: Of a large message that is being sent: bytes handed to the connection, and its size; 0 without one.
+    sending_bytes: int
+    sending_total: int
+    #: A rate of ours holds messages back now, or those of the peer.
+    is_sending_limited: bool
+    is_receiving_limited: bool
 
 
 def channel_of(native: tuple[Any, ...]) -> Channel:

@@ -238,7 +238,7 @@ def test_every_option_of_the_header_is_an_option_of_the_node() -> None:
     assert set(meshnet.Discovery.__dataclass_fields__) == fields("meshnet_discovery_options")
     assert set(meshnet.HeadscaleConfig.__dataclass_fields__) == fields("meshnet_headscale_options")
     assert set(meshnet.TailscaleConfig.__dataclass_fields__) == fields("meshnet_tailscale_options")
-    reconnect = {name if name.startswith(("permanent_", "dials_")) else f"reconnect_{name}" for name in meshnet.Reconnect.__dataclass_fields__}
+    reconnect = {name if name.startswith(("permanent_", "dials_", "stale_")) else f"reconnect_{name}" for name in meshnet.Reconnect.__dataclass_fields__}
     wake = {f"wake_{name}" for name in meshnet.Wake.__dataclass_fields__}
     messages = set(meshnet.MessageOptions.__dataclass_fields__)
     assert messages | reconnect | wake | {"state_directory"} == fields("meshnet_message_options")
