@@ -141,13 +141,14 @@ package struct ConnectionPipeline {
     }
 
     /// When `handleTimeout` wants to be called: handshake, stream negotiations, a peer that does not read, a close that does not drain.
+    @inline(__always)
     package var deadline: Instant? {
-        // In place: what reads it through the table of connections would copy the pipeline.
-        mutating get {
-            if stage == .over { return nil }
-            return earlier(earlier(closeDeadline, stallDeadline), earlier(handshakeDeadline, negotiations.deadline))
-        }
+        if stage == .over { return nil }
+        return earlier(earlier(closeDeadline, stallDeadline), earlier(handshakeDeadline, negotiations.deadline))
     }
+
+    /// The same, read in place: the property would copy the pipeline out of its connection.
+    mutating func deadlineInPlace() -> Instant? { deadline }
 
     private var stallDeadline: Instant? { isEstablished ? stalledSince.map { $0 + Self.stallTime } : nil }
 
