@@ -92,7 +92,7 @@ package struct ConnectionPipeline {
         output = PipelineOutput(pool: pool)
         session = YamuxSession(role: role == .outbound ? .client : .server, limits: YamuxLimits(configuration.limits))
         handshakeDeadline = now + configuration.limits.handshakeTimeout
-        startHandshake(identity: configuration.identity, expectedPeer: expectedPeer, random: random)
+        startHandshake(identity: configuration.identity, noiseKey: configuration.noiseKey, expectedPeer: expectedPeer, random: random)
     }
 
     /// True from `failedHandshake` or `closed` on.

@@ -23,6 +23,8 @@ package struct Swarm {
     var unflushed: [ConnectionID] = []
 
     var connections = ConnectionTable()
+    var currentNoiseKey: NoiseKey?
+    var noiseKeyUses = 0
     var peers: [PeerID: Peer] = [:]
     var addressBook: AddressBook
     var listenAddresses: [Multiaddr] = []
