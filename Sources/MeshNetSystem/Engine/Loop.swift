@@ -7,8 +7,8 @@ import MeshNetSwarm
 /// and the timers, then flush and send. After each call on the swarm `drain` carries out its actions; answers to the swarm that an action makes
 /// necessary are deferred until `poll()` gave nil, because its views live until then.
 final class Loop {
-    /// Bytes taken from, and given to, one socket in one turn.
-    static let receivedPerTurn = 262_144
+    /// Bytes after which one socket is read no further in one turn, and bytes given to it.
+    static let receivedPerTurn = 524_288
     static let sentPerTurn = 1_048_576
     /// Requests served in one turn.
     static let requestsPerTurn = 4_096
@@ -59,6 +59,8 @@ final class Loop {
     /// Connections with bytes that the peer does not have yet.
     var underWay: [Connection] = []
     var progressDueAt: Instant?
+    /// Connections that the kernel reports only when many bytes wait.
+    var bulkReaders: [Connection] = []
 
     var refusalLoggedAt: Instant?
     /// As the kernel told last.
@@ -147,6 +149,7 @@ final class Loop {
         time = earlier(time, multicast?.deadline)
         time = earlier(time, progressDueAt)
         time = earlier(time, storage.deadline)
+        for connection in bulkReaders { time = earlier(time, connection.bulkReading.deadline) }
         for listener in listeners { time = earlier(time, listener.resumesAt) }
         return time
     }
@@ -174,6 +177,7 @@ final class Loop {
         if let deadline = resolver.deadline(now: now), deadline <= now { resolver.handleTimeout() }
         drain()
         serveProgress()
+        serveBulkReaders()
         if let time = refreshAddressesAt, time <= now {
             refreshAddressesAt = nil
             announceAddresses()
