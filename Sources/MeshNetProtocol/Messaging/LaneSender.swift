@@ -38,17 +38,6 @@ package struct LaneSender {
         var isAdmitted = false
     }
 
-    package enum Output {
-        /// `control` has bytes to write.
-        case control
-        case bytes(UnsafeRawBufferPointer)
-        /// Answer with `read`.
-        case read(SpoolNumber, offset: Int, count: Int)
-        /// A rate decides whether so much may follow: answer with `admit`, or wait.
-        case gate(messages: Int, bytes: Int)
-        case nothing
-    }
-
     private let pool: BufferPool
     /// Each message, and each piece of a body in a file, is asked for with `gate`.
     private let isPaced: Bool
@@ -122,6 +111,28 @@ package struct LaneSender {
         }
         return enter(start, .waiting, asks: asks, isCommitted: isCommitted)
     }
+
+    /// Queues messages from the first of `bodies`, as far as there is room and up to one that is not small; gives how many.
+    package mutating func append(_ bodies: ArraySlice<UnsafeRawBufferPointer>, room: Room) -> Int {
+        let start = log.end
+        var count = 0, bytesLeft = room.bytes
+        for body in bodies.prefix(max(0, room.messages)) {
+            let position = log.end
+            guard body.count <= LaneRun.maximumPayload, body.count + Self.messageOverhead <= bytesLeft, log.byteCount <= room.memory else { break }
+            log.appendMessage(body, pool: pool)
+            entries.append(Entry(sequence: nextSequence, start: position, state: .waiting))
+            nextSequence += 1
+            count += 1
+            bytesLeft -= log.end - position + Self.messageOverhead
+        }
+        messageCount += count
+        byteCount += log.end - start + count * Self.messageOverhead
+        if count > 0 { committed = nextSequence }
+        return count
+    }
+
+    /// Somebody waits for room: the receiver is asked what it has.
+    package mutating func ask() { wantsAcknowledgement = true }
 
     /// Queues a message whose body lies in a file.
     package mutating func append(_ head: MessageHead, _ spool: SpoolNumber, byteCount: Int, asks: Bool, isCommitted: Bool = true) -> UInt64 {

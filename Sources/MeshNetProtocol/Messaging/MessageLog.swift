@@ -43,6 +43,29 @@ struct MessageLog {
         }
     }
 
+    /// A MESSAGE frame of a body of at most `LaneRun.maximumPayload`.
+    mutating func appendMessage(_ body: UnsafeRawBufferPointer, pool: BufferPool) {
+        let length = body.count + 1, headCount = length < 0x80 ? 2 : 3
+        let at = end / Self.segmentByteCount - firstSegment, within = end % Self.segmentByteCount
+        guard within + headCount + body.count <= Self.segmentByteCount, at < segments.count, let bytes = segments[at].buffer?.bytes else {
+            var head: [UInt8] = []
+            Varint.append(UInt64(length), to: &head)
+            head.append(MessageFrame.FrameType.message.rawValue)
+            head.withView { append($0, pool: pool) }
+            return append(body, pool: pool)
+        }
+        if length < 0x80 {
+            bytes[within] = UInt8(length)
+        } else {
+            bytes[within] = UInt8(length & 0x7f | 0x80)
+            bytes[within + 1] = UInt8(length >> 7)
+        }
+        bytes[within + headCount - 1] = MessageFrame.FrameType.message.rawValue
+        UnsafeMutableRawBufferPointer(rebasing: bytes[(within + headCount)...]).copyMemory(from: body)
+        segments[at].live += headCount + body.count
+        end += headCount + body.count
+    }
+
     /// The bytes from one position to another, as far as they lie together. Valid until the log changes.
     func view(from: Int, to: Int) -> UnsafeRawBufferPointer {
         let at = from / Self.segmentByteCount - firstSegment, within = from % Self.segmentByteCount

@@ -82,7 +82,7 @@ final class Loop {
     var sends: [Ticket: TrackedSend] = [:]
     /// What arrived in this turn, and what the application was done with before it.
     var arrived = DeliveryBatch()
-    var settled: [Delivery] = []
+    var settled: [Settlements.Item] = []
     /// Nothing outlives the process: what waits in the inbox can be taken after the close.
     let keepsInbox: Bool
 
@@ -253,7 +253,9 @@ final class Loop {
         case .spool(let spool, let work): carryOut(work, on: spool)
         case .store(let change): storage.apply(change)
         case .accepted(let ticket): accepted(ticket)
+        case .acceptedRun(let ticket, let count): accepted(ticket, count)
         case .deliver(let message, let bytes): deliver(message, bytes)
+        case .deliverRun(let run): arrived.append(run)
         case .deliverSpooled(let message, let spool, let byteCount): deliver(message, spool, byteCount)
         }
     }
