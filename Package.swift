@@ -14,6 +14,7 @@ let package = Package(
         .library(name: "MeshNet", targets: ["MeshNet"]),
         .library(name: "meshnet", type: .dynamic, targets: ["MeshNetExports"]),
         .executable(name: "meshnet-cli", targets: ["MeshNetCommand"]),
+        .executable(name: "meshnet-counts", targets: ["MeshNetCounts"]),
     ],
     targets: [
         .systemLibrary(name: "CSodium", pkgConfig: "libsodium", providers: [.apt(["libsodium-dev"])]),
@@ -35,6 +36,9 @@ let package = Package(
                 exclude: ["meshnet.map"], swiftSettings: settings),
         .executableTarget(name: "MeshNetCommand", dependencies: ["MeshNet", "CSystem"], swiftSettings: settings),
 
+        .executableTarget(
+            name: "MeshNetCounts", dependencies: ["MeshNetSwarm", "MeshNetProtocol", "CAllocationCounter"], path: "bench/counts", swiftSettings: settings),
+
         .target(name: "CAllocationCounter", path: "Tests/CAllocationCounter"),
         .target(name: "TestSupport", dependencies: ["MeshNetProtocol"], path: "Tests/TestSupport", swiftSettings: settings),
         .testTarget(name: "MeshNetProtocolTests", dependencies: ["MeshNetProtocol", "TestSupport"], swiftSettings: settings),
@@ -42,7 +46,7 @@ let package = Package(
             name: "MeshNetSwarmTests", dependencies: ["MeshNetSwarm", "MeshNetSimulator", "TestSupport", "CAllocationCounter"],
             swiftSettings: settings),
         .testTarget(
-            name: "MeshNetSystemTests", dependencies: ["MeshNetSystem", "MeshNetSwarm", "MeshNetProtocol", "CSystem", "TestSupport"],
+            name: "MeshNetSystemTests", dependencies: ["MeshNet", "MeshNetSystem", "MeshNetSwarm", "MeshNetProtocol", "CSystem", "TestSupport"],
             swiftSettings: settings),
         .testTarget(name: "MeshNetTests", dependencies: ["MeshNet", "TestSupport"], swiftSettings: settings),
     ]

@@ -2,6 +2,7 @@
  * Our side of the message measurements, through the C library.
  *   messages sink                             prints "PEER ADDRESS", counts messages, answers requests, until it is killed
  *   messages flood PEER ADDRESS SIZE COUNT    prints the nanoseconds from the first send to the reply of a request behind the last
+ *   messages requests PEER ADDRESS COUNT      prints the nanoseconds of COUNT requests of 64 bytes, one after another
  *   messages control PEER ADDRESS COUNT BULK  prints the nanoseconds of COUNT requests of 64 bytes on the control lane; with BULK 1 while
  *                                             messages of 64 KiB fill the bulk lane, and after them "bulk", the bytes and the nanoseconds
  */
@@ -119,17 +120,16 @@ static void *send_bulk(void *argument) {
     return NULL;
 }
 
-static void control(char **words) {
+static void requests(char **words, int32_t lane, bool has_bulk) {
     meshnet_node_t *node = reach(words[0], words[1]);
     long count = atol(words[2]), index;
-    bool has_bulk = strcmp(words[3], "1") == 0;
     bulk_job_t job = {.node = node, .peer = words[0]};
     int64_t *samples = calloc((size_t)count, sizeof *samples);
     uint8_t block[64] = {0};
     pthread_t thread;
     meshnet_send_options_t options;
     check(meshnet_send_options_default(&options, sizeof options), "options");
-    options.lane = MESHNET_LANE_CONTROL;
+    options.lane = lane;
     if (has_bulk) {
         if (pthread_create(&thread, NULL, send_bulk, &job) != 0) exit(1);
         /* More than its queue holds. */
@@ -161,7 +161,8 @@ int main(int count, char **words) {
     prctl(PR_SET_PDEATHSIG, SIGKILL);
     if (count == 2 && strcmp(words[1], "sink") == 0) sink();
     else if (count == 6 && strcmp(words[1], "flood") == 0) flood(words + 2);
-    else if (count == 6 && strcmp(words[1], "control") == 0) control(words + 2);
+    else if (count == 5 && strcmp(words[1], "requests") == 0) requests(words + 2, MESHNET_LANE_NORMAL, false);
+    else if (count == 6 && strcmp(words[1], "control") == 0) requests(words + 2, MESHNET_LANE_CONTROL, strcmp(words[5], "1") == 0);
     else return 2;
     return 0;
 }

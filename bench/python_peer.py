@@ -2,7 +2,7 @@
 
 sink                   prints the words that the other side needs, counts messages, answers, until it is killed
 flood SIZE COUNT WORDS prints the nanoseconds from the first send to the answer behind the last message
-trips COUNT WORDS      prints the nanoseconds of each of COUNT round trips of 64 bytes
+trips COUNT WORDS      prints the nanoseconds of each of COUNT round trips of 64 bytes; asyncio_trips does it in an asyncio loop
 return WORDS           says "ready", and for each line of standard input sends a request and prints the nanoseconds of the monotonic clock at its reply
 
 Each speaks as its own documentation shows it, over TCP on loopback, encrypted: Noise, CURVE, TLS. Nothing may be lost: a full queue waits.
@@ -10,6 +10,7 @@ Each speaks as its own documentation shows it, over TCP on loopback, encrypted: 
 
 from __future__ import annotations
 
+import asyncio
 import json
 import sys
 import threading
@@ -18,7 +19,8 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 END = b"end"
-BATCH = 512
+#: Messages, and bytes, of one call that sends many.
+BATCH, BATCH_BYTES = 512, 4 << 20
 #: Messages that may wait: the default of our own queue, for all.
 QUEUE = 10_000
 
@@ -36,11 +38,11 @@ def timed(send: Callable[[], None]) -> int:
 # --- meshnet
 
 
-def node(ip: str = "127.0.0.1") -> Any:
+def node(ip: str = "127.0.0.1", kind: str = "SyncNode") -> Any:
     import meshnet
 
     identity = meshnet.Keypair.generate()
-    return meshnet.SyncNode(identity=identity, bootstrap_peers=[], listen_port=0, listen_addresses=[f"/ip4/{ip}/tcp/0"])
+    return getattr(meshnet, kind)(identity=identity, bootstrap_peers=[], listen_port=0, listen_addresses=[f"/ip4/{ip}/tcp/0"])
 
 
 def meshnet_sink(ip: str = "127.0.0.1") -> None:
@@ -61,11 +63,12 @@ def meshnet_other(peer: str, address: str) -> Any:
 
 def meshnet_flood(size: int, count: int, peer: str, address: str) -> int:
     here, block = meshnet_other(peer, address), bytes(size)
+    batch = min(BATCH, max(1, BATCH_BYTES // size))
 
     def send() -> None:
         left = count
         while left:
-            left -= here.send_many(peer, [block] * min(left, BATCH))
+            left -= here.send_many(peer, [block] * min(left, batch))
         here.request(peer, END, timeout=60)
 
     return timed(send)
@@ -75,6 +78,21 @@ def meshnet_trips(count: int, peer: str, address: str) -> Iterator[int]:
     here, block = meshnet_other(peer, address), bytes(64)
     for _ in range(count):
         yield timed(lambda: here.request(peer, block))
+
+
+def meshnet_asyncio_trips(count: int, peer: str, address: str) -> list[int]:
+    async def trips() -> list[int]:
+        async with node(kind="Node") as here:
+            await here.connect(address, timeout=60)
+            await here.request(peer, b"", timeout=60)
+            samples, block = [], bytes(64)
+            for _ in range(count):
+                start = time.perf_counter_ns()
+                await here.request(peer, block)
+                samples.append(time.perf_counter_ns() - start)
+            return samples
+
+    return asyncio.run(trips())
 
 
 def meshnet_return(ip: str, peer: str, address: str) -> None:

@@ -1,206 +1,150 @@
-"""`make bench`: what two nodes on this machine reach, next to what the machine can do; and how fast ten hosts find each other.
+"""`make bench`: the table of the race. What two nodes on this machine reach, beside what the machine can do and beside others.
 
-The limit and our side run in turn, round by round, in the same run, so that a busy neighbour slows both. Medians over the
-rounds, with the lowest and highest. The programs are bench/pipeline.c (the limit) and bench/node.c (our C library).
+All that is compared runs in turn, round by round, in one run, so that a busy neighbour slows all of it. Medians over the rounds, with the
+lowest and highest; a ratio is that of each round.
 """
 
 from __future__ import annotations
 
 import argparse
+import importlib.metadata
 import json
 import os
 import platform
 import resource
+import shlex
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from dataclasses import asdict
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
-import messages
-from table import BUILT, LIBRARY, ROOT, Row, output, table
+import costs
+import hosts
+import programs
+import streams
+import talk
+from rows import GROUPS
+from streams import Settings
+from table import Row, summary, table
 
-MIB = 1 << 20
+MEASUREMENTS: Mapping[str, Callable[[Mapping[str, Row], Settings], None]] = {
+    "streams": streams.streams,
+    "bulk": streams.bulk,
+    "link": streams.link,
+    "messages-native": talk.messages_native,
+    "messages-python": talk.messages_python,
+    "round-trip": talk.round_trip,
+    "round-trip-python": talk.round_trip_python,
+    "gossip": talk.gossip,
+    "handshakes": streams.handshakes,
+    "counts": costs.counts,
+    "memory": costs.memory,
+    "idle": costs.idle,
+    "library": costs.library,
+    "control": talk.control,
+    "return": hosts.returning,
+    "discovery": hosts.discovery,
+}
+QUICK = Settings(rounds=3, divisor=8, runs=3)
 
 
-def build() -> None:
-    BUILT.mkdir(parents=True, exist_ok=True)
-    output("make", "--silent", "-C", "bench")
-    flags = ["-O2", "-std=c11", "-Wall", "-Wextra", "-Iinclude", f"-L{LIBRARY}", f"-Wl,-rpath,{LIBRARY}"]
-    output("gcc", *flags, "bench/node.c", "-lmeshnet", "-o", str(BUILT / "node"))
-
-
-def pipeline(mode: str, *arguments: str) -> dict[str, float]:
-    answer = json.loads(output(str(BUILT / "pipeline"), mode, *arguments))
-    assert isinstance(answer, dict)
-    return answer
-
-
-def node(*arguments: str) -> list[str]:
-    return output(str(BUILT / "node"), *arguments).split()
-
-
-@contextmanager
-def serving() -> Iterator[tuple[int, str]]:
-    """A listening node in a process of its own: its process id and address."""
-    process = subprocess.Popen([BUILT / "node", "serve"], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True)
+def first_line(*command: str) -> str:
     try:
-        assert process.stdout is not None
-        words = process.stdout.readline().split()
-        if len(words) != 2:
-            sys.exit("bench: the serving node did not start")
-        yield process.pid, words[1]
-    finally:
-        process.kill()
-        process.wait()
-        if process.stdout is not None:
-            process.stdout.close()
+        said = subprocess.run(command, capture_output=True, text=True).stdout.splitlines()
+    except OSError:
+        return "absent"
+    return said[0].strip() if said else "absent"
 
 
-def resident_kib(pid: int) -> int:
-    for line in Path(f"/proc/{pid}/status").read_text().splitlines():
-        if line.startswith("VmRSS:"):
-            return int(line.split()[1])
-    raise RuntimeError(f"no VmRSS of process {pid}")
-
-
-def rate(size: int, nanoseconds: str) -> float:
-    return size / MIB / (int(nanoseconds) / 1e9)
-
-
-def throughput(rounds: int, size: int) -> list[Row]:
-    up, down, limit = Row("upload", "MiB/s", [], []), Row("download", "MiB/s", [], []), []
-    with serving() as (_, address):
-        for _ in range(rounds):
-            limit.append(pipeline("throughput", "--bytes", str(size))["mib_per_second"])
-            up.ours.append(rate(size, node("perf", address, str(size), "0")[0]))
-            down.ours.append(rate(size, node("perf", address, "0", str(size))[1]))
-    up.limit.extend(limit)
-    down.limit.extend(limit)
-    return [up, down]
-
-
-def round_trip(rounds: int, count: int) -> list[Row]:
-    middle, late = Row("64-byte round trip, p50", "µs", [], [], False), Row("64-byte round trip, p99", "µs", [], [], False)
-    with serving() as (_, address):
-        for _ in range(rounds):
-            raw = pipeline("pingpong", "--rounds", str(count))
-            samples = sorted(int(text) / 1e3 for text in node("echo", address, "64", str(count)))
-            middle.limit.append(raw["p50_us"])
-            late.limit.append(raw["p99_us"])
-            middle.ours.append(samples[len(samples) // 2])
-            late.ours.append(samples[len(samples) * 99 // 100])
-    return [middle, late]
-
-
-def handshakes(rounds: int, count: int) -> list[Row]:
-    row = Row("handshakes one after another, TCP to muxer", "1/s", [], [])
-    with serving() as (_, address):
-        for _ in range(rounds):
-            samples = [int(text) for text in node("handshakes", address, str(count))]
-            row.ours.append(len(samples) / (sum(samples) / 1e9))
-    return [row]
-
-
-def idle_memory(connections: int) -> list[Row]:
-    with serving() as (pid, address):
-        before = resident_kib(pid)
-        crowd = subprocess.Popen([BUILT / "node", "crowd", address, str(connections)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
-        assert crowd.stdin is not None and crowd.stdout is not None
-        with crowd.stdin, crowd.stdout:
-            if crowd.stdout.readline() != "ready\n":
-                sys.exit("bench: the crowd did not connect")
-            after = resident_kib(pid)
-        crowd.wait()
-    return [Row(f"memory of an idle connection, of {connections:,}", "KiB", [(after - before) / connections], [], False)]
-
-
-def import_time(rounds: int) -> list[Row]:
-    """A Python process that imports the package, less one that imports nothing."""
-    row = Row("import meshnet in Python", "ms", [], [], False)
-
-    def once(program: str) -> float:
-        start = time.perf_counter()
-        output(sys.executable, "-c", program)
-        return (time.perf_counter() - start) * 1e3
-
-    once("import meshnet")
-    for _ in range(rounds):
-        row.ours.append(once("import asyncio, meshnet") - once("import asyncio"))
-    return [row]
-
-
-def library_size() -> list[Row]:
-    return [Row("size of libmeshnet.so", "MiB", [(LIBRARY / "libmeshnet.so").stat().st_size / MIB], [], False)]
-
-
-def discovery(runs: int) -> list[Row]:
-    """mDNS between ten hosts, each a network namespace; by the programs of Tests/hosts."""
-    sys.path.insert(0, str(ROOT / "Tests" / "hosts"))
-    from harness import measure
-    from harness.lab import Lab, NoLab
-
+def package(name: str) -> str:
     try:
-        lab = Lab()
-    except NoLab as reason:
-        print(f"  discovery left out: {reason}", file=sys.stderr)
-        return []
-    rows: list[Row] = []
-
-    def add(what: str, samples: list[float]) -> None:
-        rows.append(Row(f"{what}, p50 of {runs} runs", "s", samples, [], False))
-        rows.append(Row(f"{what}, p99 of {runs} runs", "s", [measure.percentile(samples, 99)], [], False))
-
-    with lab, measure.ten(lab) as hosts:
-        add("mDNS: first contact of a newcomer", measure.newcomer(hosts, runs))
-        add("mDNS: full mesh of 10 hosts", measure.full_mesh(hosts, runs, loss=0).full_mesh)
-        add("mDNS: the same, 20 % of multicast lost", measure.full_mesh(hosts, runs, loss=20).full_mesh)
-        add("mDNS: the same, by IPv4 alone", measure.full_mesh(hosts, runs, loss=20, ipv6=False).full_mesh)
-    return rows
+        return importlib.metadata.version(name)
+    except importlib.metadata.PackageNotFoundError:
+        return "absent"
 
 
-def machine() -> str:
-    cpu = next((line.split(":")[1].strip() for line in Path("/proc/cpuinfo").read_text().splitlines() if line.startswith("model name")), "")
-    return f"{cpu or platform.machine()}, {os.cpu_count()} cores, Linux {platform.release()}, load {os.getloadavg()[0]:.2f} at the start"
+def machine() -> dict[str, Any]:
+    cpu = next((text.split(":")[1].strip() for text in Path("/proc/cpuinfo").read_text().splitlines() if text.startswith("model name")), "")
+    return {
+        "cpu": cpu or platform.machine(),
+        "cores": os.cpu_count(),
+        "kernel": platform.release(),
+        "load": os.getloadavg()[0],
+        "time": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
+        "commit": first_line("git", "-C", str(programs.ROOT), "rev-parse", "--short", "HEAD"),
+        "versions": {
+            "Python": platform.python_version(),
+            "OpenSSL": first_line("openssl", "version"),
+            "libsodium": first_line("pkg-config", "--modversion", "libsodium"),
+            "libzmq": first_line("pkg-config", "--modversion", "libzmq"),
+            **{name: package(name) for name in ("meshnet", "pyzmq", "eclipse-zenoh")},
+        },
+        "command": shlex.join(["make", "bench", f"BENCH={shlex.join(sys.argv[1:])}"]),
+    }
+
+
+def described(here: Mapping[str, Any]) -> str:
+    return f"{here['cpu']}, {here['cores']} cores, Linux {here['kernel']}, load {here['load']:.2f} at the start; commit {here['commit']}"
+
+
+def fill(group: str, rows: Sequence[Row], settings: Settings) -> None:
+    try:
+        MEASUREMENTS[group]({row.key: row for row in rows}, settings)
+    except (programs.Unmeasured, subprocess.CalledProcessError, OSError) as reason:
+        for row in rows:
+            if not row.samples:
+                row.reason = str(reason)
+
+
+def arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("only", nargs="*", help="measurements or rows by name, all when none is named: " + " ".join(GROUPS))
+    parser.add_argument("--quick", action="store_true", help=f"{QUICK.rounds} rounds of an eighth of the work")
+    parser.add_argument("--rounds", type=int, help=f"{Settings.rounds}, of which medians are taken")
+    parser.add_argument("--runs", type=int, help=f"of discovery, {Settings.runs}")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write every sample, and what they were measured with and on")
+    parser.add_argument("--renew", action="store_true", help="keep the counts of now as the baseline of `make test`, in bench/baseline.json")
+    return parser.parse_args()
 
 
 def main() -> None:
     # What is measured is between the nodes at hand; the measurement of discovery says itself which modes it wants.
     os.environ["MESHNET_DISCOVERY_MODE"] = "none"
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("only", nargs="*", help="throughput round-trip handshakes memory import size discovery messages; all when none is named")
-    parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--runs", type=int, default=20, help="of discovery")
-    parser.add_argument("--bytes", type=int, default=1 << 30, help="of one transfer")
-    parser.add_argument("--json", type=Path, help="write every sample to this file too")
-    options = parser.parse_args()
-    measurements: dict[str, Callable[[], list[Row]]] = {
-        "throughput": lambda: throughput(options.rounds, options.bytes),
-        "round-trip": lambda: round_trip(options.rounds, 20_000),
-        "handshakes": lambda: handshakes(options.rounds, 500),
-        "memory": lambda: idle_memory(1_000),
-        "import": lambda: import_time(2 * options.rounds),
-        "size": library_size,
-        "discovery": lambda: discovery(options.runs),
-        "messages": lambda: messages.measure(options.rounds),
-    }
-    unknown = set(options.only) - set(measurements)
-    if unknown:
-        parser.error(f"no measurement is called {', '.join(sorted(unknown))}; there are {', '.join(measurements)}")
+    options = arguments()
     _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
-    print(machine(), flush=True)
-    build()
-    rows: list[Row] = []
-    for name, measure in measurements.items():
-        if not options.only or name in options.only:
-            rows += measure()
-            print(f"  {name} done", file=sys.stderr, flush=True)
-    print(table(rows))
+    programs.build()
+    if options.renew:
+        import counting
+
+        return counting.renew()
+    base = QUICK if options.quick else Settings()
+    settings = Settings(options.rounds or base.rounds, base.divisor, options.runs or base.runs)
+    groups = {name: make() for name, make in GROUPS.items()}
+    known = {*groups, *(row.key for rows in groups.values() for row in rows)}
+    if unknown := set(options.only) - known:
+        sys.exit(f"bench: nothing is called {', '.join(sorted(unknown))}; there are {', '.join(sorted(known))}")
+
+    here, found = machine(), []
+    print(described(here), flush=True)
+    for name, rows in groups.items():
+        wanted = [row for row in rows if not options.only or {name, row.key} & set(options.only)]
+        if not wanted:
+            continue
+        start = time.monotonic()
+        fill(name, rows, settings)
+        print(f"  {name}: {time.monotonic() - start:.0f} s", file=sys.stderr, flush=True)
+        found += wanted
+    # Only now are the packages of the rivals there.
+    here["versions"] = machine()["versions"]
+    print(", ".join(f"{name} {version}" for name, version in here["versions"].items()))
+    print(table(found))
+    print(summary(found))
     if options.json:
-        options.json.write_text(json.dumps({"machine": machine(), "rows": [asdict(row) for row in rows]}, indent=1) + "\n")
+        report = {"machine": here, "settings": vars(settings), "rows": [row.data() for row in found]}
+        options.json.write_text(json.dumps(report, indent=1) + "\n")
 
 
 if __name__ == "__main__":

@@ -667,6 +667,10 @@ typedef struct meshnet_limits {
     uint64_t event_queue_bytes;                /* bytes of messages that wait for you; 67,108,864 */
     uint32_t topics;                           /* 1,024 */
     uint32_t pending_accepts;                  /* streams opened by peers that you have not used yet; 1,024 */
+    double inbound_rate_per_address;           /* connections a second from one IPv4 address or IPv6 /56, loopback free; 0.2. 0: no limit; up to 1,000,000 */
+    double inbound_rate_per_network;           /* the same from one IPv6 /48; 0.5 */
+    uint32_t inbound_burst_per_address;        /* so many at once after a pause; 16 */
+    uint32_t inbound_burst_per_network;        /* 80 */
 } meshnet_limits_t;
 
 typedef struct meshnet_discovery_options meshnet_discovery_options_t; /* section 12 */
@@ -1073,6 +1077,7 @@ struct meshnet_message_options {
     uint32_t wake_interval_ms;           /* between two looks at the clocks; 15,000 */
     uint32_t wake_jump_ms;               /* a look that comes so much too late is a wake from sleep; 30,000 */
     uint32_t wake_stored_gap_ms;         /* a node that starts so long after it was last alive starts as after a wake; 3,600,000 */
+    uint32_t stale_after_ms;             /* a peer away for so long and with nothing waiting is not dialled until you send; 86,400,000. 0: it is for ever */
 };
 
 /* How one message is sent. Initialise with meshnet_send_options_default; NULL in a call: the defaults. */
@@ -1253,6 +1258,8 @@ typedef struct meshnet_channel {
     int64_t round_trip_ns;      /* -1: not measured */
     uint64_t sending_bytes;     /* of a large message that is being sent: bytes handed to the connection */
     uint64_t sending_total;     /* and its size; 0 without one */
+    bool is_sending_limited;    /* a rate of yours holds messages back now: send_messages_per_second, send_bytes_per_second */
+    bool is_receiving_limited;  /* the same of the peer's messages: receive_messages_per_second, receive_bytes_per_second */
 } meshnet_channel_t;
 
 struct meshnet_channel_list {

@@ -119,6 +119,8 @@ SUITES = [
     Suite("interop", pytest("Tests/interop"), pytest_counts, needs=("library", "package")),
     # Several hosts by network namespaces: as root only.
     Suite("hosts", pytest("Tests/hosts"), pytest_counts, needs=("library", "package", "command")),
+    # The programs of `make bench`, and counts held to a baseline; no times.
+    Suite("bench", pytest("Tests/bench"), pytest_counts, needs=("library", "package")),
     Suite("docs", pytest("Tests/docs"), pytest_counts, needs=("library", "package", "command")),
     Suite("fuzz", ["scripts/fuzz.sh", "smoke"], plain_counts),
     Suite(

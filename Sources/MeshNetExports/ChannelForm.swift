@@ -77,6 +77,8 @@ private struct ChannelForm {
         form.silence_ms = status.silence?.milliseconds ?? -1
         form.sending_bytes = UInt64(clamping: status.sendingBytes)
         form.sending_total = UInt64(clamping: status.sendingTotal)
+        form.is_sending_limited = status.isSendingLimited
+        form.is_receiving_limited = status.isReceivingLimited
         form.round_trip_ns = status.roundTrip?.nanoseconds ?? -1
         return form
     }

@@ -57,6 +57,7 @@ extension meshnet_message_options_t {
         permanent_after = UInt32(clamping: model.permanentAfter)
         permanent_delay_ms = milliseconds(model.permanentDelay)
         dials_per_minute = UInt32(clamping: model.dialsPerMinute)
+        stale_after_ms = milliseconds(model.staleAfter)
     }
 
     private mutating func fill(_ model: WakeConfiguration) {
@@ -116,6 +117,7 @@ private func reconnect(_ options: meshnet_message_options_t) throws(Failure) -> 
     made.permanentAfter = Int(try positive(options.permanent_after, "messages.permanent_after"))
     made.permanentDelay = .milliseconds(try positive(options.permanent_delay_ms, "messages.permanent_delay_ms"))
     made.dialsPerMinute = Int(options.dials_per_minute)
+    made.staleAfter = .milliseconds(options.stale_after_ms)
     return made
 }
 

@@ -101,6 +101,10 @@ extension meshnet_limits_t {
         limits.event_queue_bytes = UInt64(clamping: model.eventQueueBytes)
         limits.topics = UInt32(clamping: model.topics)
         limits.pending_accepts = UInt32(clamping: model.pendingAccepts)
+        limits.inbound_rate_per_address = model.inboundRatePerAddress
+        limits.inbound_rate_per_network = model.inboundRatePerNetwork
+        limits.inbound_burst_per_address = UInt32(clamping: model.inboundBurstPerAddress)
+        limits.inbound_burst_per_network = UInt32(clamping: model.inboundBurstPerNetwork)
         return limits
     }
 }
@@ -181,7 +185,16 @@ private func limits(_ pointer: UnsafePointer<meshnet_limits_t>) throws(Failure) 
     made.eventQueueBytes = queueBytes
     made.topics = Int(try positive(given.topics, "limits.topics"))
     made.pendingAccepts = Int(try positive(given.pending_accepts, "limits.pending_accepts"))
+    made.inboundRatePerAddress = try rate(given.inbound_rate_per_address, "limits.inbound_rate_per_address")
+    made.inboundRatePerNetwork = try rate(given.inbound_rate_per_network, "limits.inbound_rate_per_network")
+    made.inboundBurstPerAddress = Int(try positive(given.inbound_burst_per_address, "limits.inbound_burst_per_address"))
+    made.inboundBurstPerNetwork = Int(try positive(given.inbound_burst_per_network, "limits.inbound_burst_per_network"))
     return made
+}
+
+private func rate(_ value: Double, _ name: StaticString) throws(Failure) -> Double {
+    guard value >= 0, value <= 1_000_000 else { throw .argument(name, "is \(value); it must be from 0 to 1,000,000") }
+    return value
 }
 
 func positive(_ value: UInt32, _ name: StaticString) throws(Failure) -> UInt32 {

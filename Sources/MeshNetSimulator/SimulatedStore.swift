@@ -55,14 +55,22 @@ package struct SimulatedStore {
             case .outbound, .inbound, .expected: break
             // Of numbers that the failed transaction would have given there is nothing to take away.
             case .acknowledged(let peer, let lane, let below):
-                guard let next = peers[peer]?.next[Int(lane.rawValue)] else { continue }
+                guard let next = lastingNext(peer, lane) else { continue }
                 waiting.append(.acknowledged(peer, lane, below: min(below, next)))
             case .withdrawn(let peer, let lane, let sequence):
-                if let next = peers[peer]?.next[Int(lane.rawValue)], sequence < next { waiting.append(change) }
+                if let next = lastingNext(peer, lane), sequence < next { waiting.append(change) }
+            case .renumbered(let peer, _, _): if peers[peer] != nil { waiting.append(change) }
             case .incarnation, .peer, .forget, .settled, .reset: waiting.append(change)
             }
         }
         pending = []
+    }
+
+    /// The next number of ours once all that waits is made up for.
+    private func lastingNext(_ peer: PeerID, _ lane: Lane) -> UInt64? {
+        guard var next = peers[peer]?.next[Int(lane.rawValue)] else { return nil }
+        for case .renumbered(peer, lane, let delta) in waiting { next += delta }
+        return next
     }
 
     private mutating func apply(_ change: StoreChange) {
@@ -83,6 +91,18 @@ package struct SimulatedStore {
             rows.outbound[at] = rows.outbound[at].filter { $0.key >= below }
             rows.withdrawn[at] = rows.withdrawn[at].filter { $0 >= below }
             rows.next[at] = max(rows.next[at], below)
+            peers[peer] = rows
+        case .renumbered(let peer, let lane, let delta):
+            let at = Int(lane.rawValue)
+            guard var rows = peers[peer] else { return }
+            let raised = rows.outbound[at].values.map { message in
+                var message = message
+                message.sequence += delta
+                return (message.sequence, message)
+            }
+            rows.outbound[at] = Dictionary(uniqueKeysWithValues: raised)
+            rows.withdrawn[at] = Set(rows.withdrawn[at].map { $0 + delta })
+            rows.next[at] += delta
             peers[peer] = rows
         case .withdrawn(let peer, let lane, let sequence):
             let at = Int(lane.rawValue)

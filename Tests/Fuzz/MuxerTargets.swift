@@ -77,7 +77,7 @@ private struct YamuxDriver: ~Copyable {
         case 5:
             session.reset(stream)
             ours.removeAll { $0 == stream }
-        case 6: _ = session.write(stream, UnsafeRawBufferPointer(rebasing: UnsafeRawBufferPointer(region)[..<Int(argument)]), into: region)
+        case 6: _ = session.writeHeader(stream, count: Int(argument), into: region)
         default:
             now = now + .milliseconds(Int(argument))
             _ = session.writeControl(into: region, now: now)

@@ -246,6 +246,22 @@ private func body(_ number: Int, _ size: Int) -> [UInt8] {
         #expect(pair.sequences.last == 6 && pair.delivered.last == body(7, 3))
     }
 
+    /// A receiver that claims to expect what nobody can have sent would bring our numbers to their end.
+    @Test func numbersFarBeyondWhatCanBeCountedAreNotTakenOver() throws {
+        for next in [LaneSender.maximumTaken, LaneReceiver.maximumSequence - 1, .max] {
+            var pair = LanePair()
+            pair.send(body(1, 3))
+            pair.sender.attach(own: LanePair.own, receiver: nil, lane: .normal, mustWait: true)
+            #expect(throws: MessageError.numbersExhausted) { try pair.sender.resume(at: next, held: 0) }
+            #expect(pair.sender.firstSequence == 1 && pair.sender.takeShift() == 0)
+        }
+        var pair = LanePair()
+        pair.send(body(1, 3))
+        pair.sender.attach(own: LanePair.own, receiver: nil, lane: .normal, mustWait: true)
+        #expect(try pair.sender.resume(at: LaneSender.maximumTaken - 1, held: 0) == 0)
+        #expect(pair.sender.nextSequence == LaneSender.maximumTaken)
+    }
+
     /// The oldest give way while the peer is away, for ever: neither entries nor bytes grow.
     @Test func endlessDisplacementHoldsNoMemory() {
         var pair = LanePair()

@@ -15,6 +15,24 @@ import Testing
         }
     }
 
+    /// Wherever a message is cut into what lies in the frame and what is sealed from elsewhere, the frame is the same.
+    @Test func whatIsSealedFromElsewhereMakesTheSameFrame() throws {
+        for total in [0, 1, 63, 64, 65, 127, 200, 65_519] {
+            let plaintext = (0..<total).map { UInt8(truncatingIfNeeded: $0 &* 7) }
+            var whole = try NoiseCipher(sealingWith: key)
+            let expected = try whole.sealed(plaintext)
+            for count in [0, 1, 12, 51, 52, 63, 64, 65, 128, 65_507, 65_519] where count <= total {
+                var cipher = try NoiseCipher(sealingWith: key)
+                var frame = Array(plaintext[..<count]) + [UInt8](repeating: 0xee, count: total - count + NoiseFrame.tag)
+                try plaintext.withUnsafeBytes { source in
+                    let rest = UnsafeRawBufferPointer(rebasing: source[count...])
+                    try frame.withUnsafeMutableBytes { try cipher.seal($0, count: count, then: rest) }
+                }
+                #expect(frame == expected, "\(count) of \(total) bytes in place")
+            }
+        }
+    }
+
     /// The context is reused: each frame must be what a fresh one makes, told by the AEAD of the handshake.
     @Test func theHandshakeAgreesWithTheBulkCipher() throws {
         var sealing = try NoiseCipher(sealingWith: key)

@@ -84,10 +84,8 @@ struct YamuxHarness {
     /// Writes and returns the frame that came of it.
     mutating func write(_ id: UInt32, _ bytes: [UInt8], room: Int = 70_000) -> (taken: Int, frame: [UInt8]) {
         var region = [UInt8](repeating: 0xee, count: room)
-        let written = bytes.withUnsafeBytes { source in
-            region.withUnsafeMutableBytes { session.write(id, source, into: $0) }
-        }
-        return (written.taken, Array(region[..<written.used]))
+        let taken = region.withUnsafeMutableBytes { session.writeHeader(id, count: bytes.count, into: $0) }
+        return (taken, taken == 0 ? [] : Array(region[..<YamuxHeader.byteCount]) + bytes[..<taken])
     }
 }
 

@@ -126,6 +126,71 @@ import Testing
         #expect(Set(got).count == got.count && got == sent.filter { got.contains($0) })
     }
 
+    /// A power failure took the latest commits: numbers that the peer has seen are given again, and what waits gets those behind them.
+    @Test(arguments: 0..<8) func aStoreThatWentBackInTimeLosesNothingThatWaits(commit: Int) {
+        let network = messagePair(14, isStored: true) { $0.messages.receiveBytes = 65_536 }
+        let earlier = network.nodes[0].store
+        let first = (0..<4).map { [UInt8($0)] }, second = (4..<12).map { [UInt8](repeating: UInt8($0), count: 30_000) }
+        for body in first { network.send(body, from: 0, to: 1) }
+        network.run(for: .seconds(1))
+        #expect(network.holds(first, at: 1))
+        network.nodes[1].inbox.policy = .never
+        network.partition([0, 1])
+        network.kill(0)
+        network.nodes[0].store = earlier
+        network.restart(0)
+        for body in second { network.send(body, from: 0, to: 1) }
+        let commits = network.nodes[0].store?.commits ?? 0
+        network.nodes[0].store?.diesAtCommit = commits + commit
+        network.nodes[0].store?.diesAfterwards = commit % 2 == 1
+        network.heal()
+        func run(_ seconds: Int) {
+            for _ in 0..<seconds {
+                network.run(for: .seconds(1))
+                if network.nodes[0].swarm == nil { network.restart(0) }
+            }
+        }
+        run(120)
+        // The receiver takes no more until its application does: the others wait, under their new numbers.
+        #expect(network.nodes[1].inbox.deliveries.count < 12)
+        network.kill(0)
+        network.restart(0)
+        network.nodes[1].inbox.policy = .settlesAtOnce
+        network.settle(at: 1)
+        run(120)
+        #expect(network.holds(first + second, at: 1))
+        #expect(network.nodes[1].inbox.deliveries.map(\.message.sequence) == Array(1...12))
+        #expect(network.nodes[0].store?.outboundCount == 0)
+    }
+
+    /// The change of numbers itself meets a full disk.
+    @Test func newNumbersThatCannotBeWrittenAreWrittenLater() {
+        let network = messagePair(15, isStored: true) { $0.messages.receiveBytes = 65_536 }
+        let earlier = network.nodes[0].store
+        for number in 0..<4 { network.send([UInt8(number)], from: 0, to: 1) }
+        network.run(for: .seconds(1))
+        network.nodes[1].inbox.policy = .never
+        network.partition([0, 1])
+        network.kill(0)
+        network.nodes[0].store = earlier
+        network.restart(0)
+        let bodies = (4..<12).map { [UInt8](repeating: UInt8($0), count: 30_000) }
+        for body in bodies { network.send(body, from: 0, to: 1) }
+        network.nodes[0].store?.problem = .full(path: "store")
+        network.heal()
+        network.run(for: .seconds(120))
+        let withdrawn = network.nodes[0].swarm?.messages.channels.first?.out[.normal].sender.oldestWaiting()
+        #expect(withdrawn.map { $0 > 8 } == true)
+        network.nodes[0].store?.problem = nil
+        network.kill(0)
+        network.restart(0)
+        network.nodes[1].inbox.policy = .settlesAtOnce
+        network.settle(at: 1)
+        network.run(for: .seconds(120))
+        #expect(network.bodies(at: 1) == (0..<4).map { [UInt8($0)] } + bodies)
+        #expect(network.nodes[0].store?.outboundCount == 0)
+    }
+
     @Test func aFullDiskEndsWhatIsSentAndHoldsBackWhatArrives() {
         let network = messagePair(7, isStored: true)
         network.send([1], from: 0, to: 1)

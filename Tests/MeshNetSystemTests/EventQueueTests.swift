@@ -1,5 +1,6 @@
 import CSystem
 import Foundation
+import MeshNet
 import MeshNetProtocol
 @testable import MeshNetSwarm
 @testable import MeshNetSystem

@@ -1,5 +1,6 @@
 import CSystem
 import Foundation
+import MeshNet
 @testable import MeshNetProtocol
 @testable import MeshNetSwarm
 @testable import MeshNetSystem

@@ -91,6 +91,25 @@ extension SystemTests {
             #expect(channel.nextSequence[1] == 11)
         }
 
+        @Test(arguments: [1, 3, 1_000_000, LaneSender.maximumTaken - 1]) func messagesThatGotOtherNumbersComeBackWithThem(delta: UInt64) throws {
+            do {
+                let store = try TestStore(folder.path)
+                try store.commit((1...9).map { .outbound(peer, Sample.outbound($0)) } + [.outbound(peer, Sample.outbound(1, .bulk))])
+                try store.commit([
+                    .withdrawn(peer, .normal, sequence: 6), .acknowledged(peer, .normal, below: 4), .renumbered(peer, .normal, by: delta),
+                    .outbound(peer, Sample.outbound(10 + delta)), .withdrawn(peer, .normal, sequence: 8 + delta),
+                ])
+            }
+            do {
+                let channel = try TestStore.state(folder.path).channel(peer)
+                #expect(channel.outbound.map(\.sequence) == [4, 5, 7, 9, 10].map { $0 + delta } + [1])
+                #expect(channel.withdrawn[1] == [6 + delta..<7 + delta, 8 + delta..<9 + delta])
+                #expect(channel.nextSequence == [1, 11 + delta, 2])
+            }
+            do { try TestStore(folder.path).commit([.acknowledged(peer, .normal, below: 11 + delta)]) }
+            #expect(try TestStore.state(folder.path).channel(peer).nextSequence == [1, 11 + delta, 2])
+        }
+
         @Test func inboundMessagesComeBackInOrderOfArrivalUntilTheyAreSettled() throws {
             let other = Sample.peers[1]
             do {

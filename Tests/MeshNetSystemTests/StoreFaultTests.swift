@@ -41,6 +41,28 @@ extension SystemTests {
             #expect(state.inbound.isEmpty)
         }
 
+        @Test func newNumbersOutliveAFailedCommit() throws {
+            do {
+                let test = try TestStore(folder.path)
+                try test.commit((1...4).map { .outbound(peer, Sample.outbound($0)) })
+                test.store.refuse(.failed(path: "here", reason: "why"))
+                #expect(throws: StorageProblem.self) {
+                    try test.commit([
+                        .acknowledged(peer, .normal, below: 2), .renumbered(peer, .normal, by: 100), .withdrawn(peer, .normal, sequence: 103),
+                        .outbound(peer, Sample.outbound(105)), .withdrawn(peer, .normal, sequence: 105),
+                    ])
+                }
+                #expect(test.store.hasWaiting)
+                test.store.refuse(.failed(path: "here", reason: "why"))
+                #expect(throws: StorageProblem.self) { try test.commit([.acknowledged(peer, .normal, below: 103), .renumbered(peer, .normal, by: 1)]) }
+                try test.commit([.outbound(peer, Sample.outbound(106))])
+            }
+            let channel = try TestStore.state(folder.path).channel(peer)
+            #expect(channel.outbound.map(\.sequence) == [105, 106])
+            #expect(channel.withdrawn[1] == [104..<105])
+            #expect(channel.nextSequence[1] == 107)
+        }
+
         @Test func whatCannotBeTakenAwayNowIsTakenAwayLater() throws {
             do {
                 let test = try TestStore(folder.path)

@@ -22,6 +22,7 @@ void call_free(call *entry) {
     if (entry->view.obj != NULL) {
         PyBuffer_Release(&entry->view);
     }
+    Py_XDECREF(entry->reply_type);
     PyMem_Free(entry->block);
     PyMem_Free(entry);
 }

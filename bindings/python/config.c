@@ -54,6 +54,10 @@ static const option_field limits_fields[] = {
     FIELD(meshnet_limits_t, event_queue_bytes, FIELD_U64),
     FIELD(meshnet_limits_t, topics, FIELD_U32),
     FIELD(meshnet_limits_t, pending_accepts, FIELD_U32),
+    FIELD(meshnet_limits_t, inbound_rate_per_address, FIELD_F64),
+    FIELD(meshnet_limits_t, inbound_rate_per_network, FIELD_F64),
+    FIELD(meshnet_limits_t, inbound_burst_per_address, FIELD_U32),
+    FIELD(meshnet_limits_t, inbound_burst_per_network, FIELD_U32),
     {NULL, 0, FIELD_BOOL},
 };
 
@@ -86,6 +90,7 @@ static const option_field message_fields[] = {
     FIELD(meshnet_message_options_t, wake_interval_ms, FIELD_U32),
     FIELD(meshnet_message_options_t, wake_jump_ms, FIELD_U32),
     FIELD(meshnet_message_options_t, wake_stored_gap_ms, FIELD_U32),
+    FIELD(meshnet_message_options_t, stale_after_ms, FIELD_U32),
     {NULL, 0, FIELD_BOOL},
 };
 

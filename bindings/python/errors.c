@@ -30,7 +30,7 @@ PyObject *raise_detail(module_state *state, int32_t code, const char *detail) {
 }
 
 module_state *state_of(PyObject *object) {
-    /* None of our types can be subclassed, so that the type of an instance is the one that belongs to the module. */
+    /* These types cannot be subclassed, so that the type of an instance is the one that belongs to the module. */
     return PyType_GetModuleState(Py_TYPE(object));
 }
 

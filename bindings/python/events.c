@@ -51,7 +51,7 @@ static PyObject *result_of(module_state *state, const call *entry, meshnet_event
     case CALL_TABLE: return table_to_tuple(event->discovery);
     case CALL_DIAGNOSIS: return diagnosis_to_tuple(event->diagnosis);
     case CALL_CHANNELS: return channels_to_list(event->channels);
-    case CALL_REPLY: return reply_of(state, event, kept);
+    case CALL_REPLY: return reply_of(state, entry->reply_type, event, kept);
     case CALL_STREAM: return Py_BuildValue("KN", (unsigned long long)event->stream.id, text_or_none(event->protocol_id));
     case CALL_PING: return PyLong_FromLongLong(event->round_trip_ns);
     case CALL_PERF: return Py_BuildValue("LL", (long long)event->upload_ns, (long long)event->download_ns);

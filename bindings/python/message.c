@@ -8,28 +8,31 @@
 #include <string.h>
 #include <structmember.h>
 
-/* A text that equals that of the message before is the same object: most messages of a batch come from one peer. */
-static PyObject *shared_text(const char *text, const char *before, PyObject *object_before) {
-    if (before != NULL && object_before != NULL && strcmp(text, before) == 0) {
-        Py_INCREF(object_before);
-        return object_before;
+/* The text as an object, the same one as for the last message when it is the same text: most messages of a batch come from one peer. */
+static PyObject *shared_text(const char *text, PyObject **last) {
+    const char *before = *last == NULL ? NULL : PyUnicode_AsUTF8AndSize(*last, NULL);
+    if (before == NULL || strcmp(text, before) != 0) {
+        PyErr_Clear();
+        Py_XDECREF(*last);
+        *last = text_or_none(text);
     }
-    return text_or_none(text);
+    Py_XINCREF(*last);
+    return *last;
 }
 
-static message_object *message_make(module_state *state, const meshnet_message_t *source, const message_object *before) {
-    allocfunc allocate = (allocfunc)PyType_GetSlot(state->message_type, Py_tp_alloc);
-    message_object *self = (message_object *)allocate(state->message_type, 0);
+static message_object *message_make(module_state *state, PyTypeObject *type, const meshnet_message_t *source, PyObject **peer_id,
+                                    PyObject **incarnation) {
+    message_object *self = (message_object *)PyType_GenericAlloc(type, 0);
     if (self == NULL) {
         return NULL;
     }
-    const meshnet_message_t *earlier = before == NULL ? NULL : before->message;
-    self->peer_id = shared_text(source->peer_id, earlier == NULL ? NULL : earlier->peer_id, before == NULL ? NULL : before->peer_id);
-    self->incarnation = shared_text(source->incarnation, earlier == NULL ? NULL : earlier->incarnation,
-                                    before == NULL ? NULL : before->incarnation);
+    self->state = state;
+    self->peer_id = shared_text(source->peer_id, peer_id);
+    self->incarnation = shared_text(source->incarnation, incarnation);
     self->lane = source->lane;
     self->is_request = (char)source->is_request;
     self->is_redelivered = (char)source->is_redelivered;
+    self->in_file = source->data == NULL;
     self->sequence = source->sequence;
     self->size = (Py_ssize_t)source->data_length;
     if (source->data != NULL) {
@@ -42,16 +45,19 @@ static message_object *message_make(module_state *state, const meshnet_message_t
     return self;
 }
 
-PyObject *message_of(module_state *state, meshnet_message_t *source, PyObject *before) {
-    message_object *self = message_make(state, source, (message_object *)before);
+message_object *message_of(module_state *state, PyTypeObject *type, meshnet_message_t *source, PyObject **peer_id, PyObject **incarnation) {
+    message_object *self = message_make(state, type, source, peer_id, incarnation);
     if (self != NULL) {
         self->message = source;
     }
-    return (PyObject *)self;
+    return self;
 }
 
-PyObject *reply_of(module_state *state, meshnet_event_t *event, bool *kept) {
-    message_object *self = message_make(state, event->reply, NULL);
+PyObject *reply_of(module_state *state, PyTypeObject *type, meshnet_event_t *event, bool *kept) {
+    PyObject *peer_id = NULL, *incarnation = NULL;
+    message_object *self = message_make(state, type, event->reply, &peer_id, &incarnation);
+    Py_XDECREF(peer_id);
+    Py_XDECREF(incarnation);
     if (self != NULL) {
         self->message = (meshnet_message_t *)event->reply;
         self->event = event;
@@ -62,7 +68,7 @@ PyObject *reply_of(module_state *state, meshnet_event_t *event, bool *kept) {
 
 meshnet_message_t *message_use(message_object *self) {
     if (self->message == NULL || self->freed) {
-        raise_detail(state_of((PyObject *)self), MESHNET_ERROR_INVALID_ARGUMENT, "the message was freed");
+        raise_detail(self->state, MESHNET_ERROR_INVALID_ARGUMENT, "the message was freed");
         return NULL;
     }
     self->users++;
@@ -81,6 +87,13 @@ static void release(message_object *self) {
     }
 }
 
+void message_release(message_object *self) {
+    self->freed = true;
+    if (self->users == 0) {
+        release(self);
+    }
+}
+
 void message_unuse(message_object *self) {
     self->users--;
     if (self->freed && self->users == 0) {
@@ -94,17 +107,14 @@ static void message_dealloc(PyObject *object) {
     release(self);
     Py_XDECREF(self->peer_id);
     Py_XDECREF(self->incarnation);
+    Py_XDECREF(self->owner);
     Py_XDECREF(self->data);
     ((freefunc)PyType_GetSlot(type, Py_tp_free))(object);
     Py_DECREF(type);
 }
 
 static PyObject *message_free(PyObject *object, PyObject *Py_UNUSED(nothing)) {
-    message_object *self = (message_object *)object;
-    self->freed = true;
-    if (self->users == 0) {
-        release(self);
-    }
+    message_release((message_object *)object);
     Py_RETURN_NONE;
 }
 
@@ -128,7 +138,7 @@ static PyObject *message_read(PyObject *object, PyObject *arguments) {
         return NULL;
     }
     message_unuse(self);
-    return code == MESHNET_OK ? PyLong_FromSize_t(count) : raise_code(state_of(object), code);
+    return code == MESHNET_OK ? PyLong_FromSize_t(count) : raise_code(self->state, code);
 }
 
 static PyObject *message_save(PyObject *object, PyObject *path_object) {
@@ -147,9 +157,37 @@ static PyObject *message_save(PyObject *object, PyObject *path_object) {
     Py_END_ALLOW_THREADS
     message_unuse(self);
     if (code != MESHNET_OK) {
-        return raise_code(state_of(object), code);
+        return raise_code(self->state, code);
     }
     Py_RETURN_NONE;
+}
+
+/* All bytes. Those of a file are read once, without the interpreter lock. */
+static PyObject *message_data(PyObject *object, void *Py_UNUSED(closure)) {
+    message_object *self = (message_object *)object;
+    if (self->data == NULL) {
+        meshnet_message_t *message = message_use(self);
+        PyObject *data = message == NULL ? NULL : PyBytes_FromStringAndSize(NULL, self->size);
+        int32_t code = MESHNET_OK;
+        if (data != NULL) {
+            uint8_t *bytes = (uint8_t *)PyBytes_AsString(data);
+            size_t count = 0;
+            Py_BEGIN_ALLOW_THREADS
+            code = meshnet_message_read(message, 0, bytes, (size_t)self->size, &count);
+            Py_END_ALLOW_THREADS
+        }
+        if (message != NULL) {
+            message_unuse(self);
+        }
+        if (data == NULL || code != MESHNET_OK) {
+            Py_XDECREF(data);
+            return code == MESHNET_OK ? NULL : raise_code(self->state, code);
+        }
+        Py_XDECREF(self->data);
+        self->data = data;
+    }
+    Py_INCREF(self->data);
+    return self->data;
 }
 
 static PyMethodDef methods[] = {
@@ -161,8 +199,9 @@ static PyMethodDef methods[] = {
 
 static PyMemberDef members[] = {
     {"peer_id", T_OBJECT_EX, offsetof(message_object, peer_id), READONLY, "Who sent it."},
-    {"data", T_OBJECT, offsetof(message_object, data), READONLY, "The bytes; None when the message lies in a file."},
-    {"data_length", T_PYSSIZET, offsetof(message_object, size), READONLY, "In bytes, also where data is None."},
+    {"data_length", T_PYSSIZET, offsetof(message_object, size), READONLY, "In bytes."},
+    {"in_file", T_BOOL, offsetof(message_object, in_file), READONLY, "It lies in a file and not in memory."},
+    {"owner", T_OBJECT, offsetof(message_object, owner), READONLY, "What its Inbox was given as its owner; None of others."},
     {"lane", T_INT, offsetof(message_object, lane), READONLY, "LANE_CONTROL, LANE_NORMAL or LANE_BULK."},
     {"is_request", T_BOOL, offsetof(message_object, is_request), READONLY, "The peer waits for a reply."},
     {"is_redelivered", T_BOOL, offsetof(message_object, is_redelivered), READONLY, "It was given before the process ended, and not freed."},
@@ -171,18 +210,24 @@ static PyMemberDef members[] = {
     {NULL, 0, 0, 0, NULL},
 };
 
+static PyGetSetDef computed[] = {
+    {"data", message_data, NULL, "The bytes. Of a message in a file they are read when they are first asked for.", NULL},
+    {NULL, NULL, NULL, NULL, NULL},
+};
+
 static PyType_Slot slots[] = {
     {Py_tp_doc, "A message that arrived, or a reply."},
     {Py_tp_dealloc, message_dealloc},
     {Py_tp_methods, methods},
     {Py_tp_members, members},
+    {Py_tp_getset, computed},
     {0, NULL},
 };
 
 static PyType_Spec spec = {
     .name = "meshnet._meshnet.Message",
     .basicsize = sizeof(message_object),
-    .flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_DISALLOW_INSTANTIATION,
+    .flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_BASETYPE | Py_TPFLAGS_DISALLOW_INSTANTIATION,
     .slots = slots,
 };
 
@@ -209,13 +254,15 @@ static PyObject *channel_to_tuple(const meshnet_channel_t *channel) {
             Py_CLEAR(failures);
         }
     }
-    return Py_BuildValue("NiLNNNNNKKKKKKKKKNLL", text_or_none(channel->peer_id), (int)channel->state, (long long)channel->retry_after_ms,
+    return Py_BuildValue("NiLNNNNNKKKKKKKKKNLLKKNN", text_or_none(channel->peer_id), (int)channel->state, (long long)channel->retry_after_ms,
                          PyBool_FromLong(channel->closed_by_us), text_or_none(channel->closed_reason), text_or_none(channel->incarnation),
                          by_lane(channel->queued_messages), by_lane(channel->queued_bytes), (unsigned long long)channel->unsettled_messages,
                          (unsigned long long)channel->unsettled_bytes, (unsigned long long)channel->delivered,
                          (unsigned long long)channel->received, (unsigned long long)channel->expired, (unsigned long long)channel->displaced,
                          (unsigned long long)channel->failed, (unsigned long long)channel->duplicates, (unsigned long long)channel->attempts,
-                         failures, (long long)channel->silence_ms, (long long)channel->round_trip_ns);
+                         failures, (long long)channel->silence_ms, (long long)channel->round_trip_ns, (unsigned long long)channel->sending_bytes,
+                         (unsigned long long)channel->sending_total, PyBool_FromLong(channel->is_sending_limited),
+                         PyBool_FromLong(channel->is_receiving_limited));
 }
 
 PyObject *channels_to_list(const meshnet_channel_list_t *channels) {

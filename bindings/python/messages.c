@@ -65,43 +65,49 @@ static PyObject *node_send_file(PyObject *self, PyObject *arguments) {
     return none_or_raise(self, code);
 }
 
-/* Buffers of Python objects, as the library takes them. */
+/* Bytes of Python objects, as the library takes them. */
 typedef struct {
-    Py_buffer *views;
+    Py_buffer *views; /* of those that are no bytes objects: these need none */
     meshnet_bytes_t *items;
-    size_t count;
+    size_t view_count;
 } bytes_array;
 
 static void bytes_array_clear(bytes_array *array) {
-    for (size_t index = 0; index < array->count; index++) {
+    for (size_t index = 0; index < array->view_count; index++) {
         PyBuffer_Release(&array->views[index]);
     }
     PyMem_Free(array->views);
     PyMem_Free(array->items);
 }
 
-static int view_of(PyObject *object, Py_buffer *view) {
-    PyObject *tuple = PyTuple_Pack(1, object);
-    int parsed = tuple != NULL && PyArg_ParseTuple(tuple, "y*:send_many", view);
-    Py_XDECREF(tuple);
-    return parsed ? 0 : -1;
+static int bytes_array_add_view(bytes_array *array, PyObject *object, meshnet_bytes_t *item, size_t left) {
+    if (array->views == NULL && (array->views = PyMem_Calloc(left, sizeof *array->views)) == NULL) {
+        PyErr_NoMemory();
+        return -1;
+    }
+    Py_buffer *view = &array->views[array->view_count];
+    if (PyObject_GetBuffer(object, view, PyBUF_SIMPLE) < 0) {
+        return -1;
+    }
+    array->view_count++;
+    *item = (meshnet_bytes_t){view->buf, (size_t)view->len};
+    return 0;
 }
 
 static int bytes_array_fill(bytes_array *array, PyObject *tuple) {
     size_t count = (size_t)PyTuple_Size(tuple);
-    array->views = PyMem_Calloc(count + 1, sizeof *array->views);
-    array->items = PyMem_Calloc(count + 1, sizeof *array->items);
-    if (array->views == NULL || array->items == NULL) {
+    array->items = PyMem_Malloc((count + 1) * sizeof *array->items);
+    if (array->items == NULL) {
         PyErr_NoMemory();
         return -1;
     }
     for (size_t index = 0; index < count; index++) {
-        Py_buffer *view = &array->views[index];
-        if (view_of(PyTuple_GetItem(tuple, (Py_ssize_t)index), view) < 0) {
+        PyObject *object = PyTuple_GetItem(tuple, (Py_ssize_t)index);
+        if (PyBytes_CheckExact(object)) {
+            array->items[index] = (meshnet_bytes_t){(const uint8_t *)PyBytes_AsString(object), (size_t)PyBytes_Size(object)};
+        } else if (bytes_array_add_view(array, object, &array->items[index], count - index) < 0) {
             return -1;
         }
-        array->items[index] = (meshnet_bytes_t){view->buf, (size_t)view->len};
-        array->count++;
     }
     return 0;
 }
@@ -126,7 +132,7 @@ static PyObject *node_send_many(PyObject *self, PyObject *arguments) {
         options.waits_for_delivery = waits;
         if (code == MESHNET_OK) {
             Py_BEGIN_ALLOW_THREADS
-            code = meshnet_send_many(node, peer_id, messages.items, messages.count, &options, timeout_ms, &sent);
+            code = meshnet_send_many(node, peer_id, messages.items, (size_t)PyTuple_Size(holder), &options, timeout_ms, &sent);
             Py_END_ALLOW_THREADS
         }
         result = code == MESHNET_OK ? PyLong_FromSize_t(sent) : raise_code(state_of(self), code);
@@ -187,20 +193,21 @@ static PyObject *node_send_file_start(PyObject *self, PyObject *arguments) {
 
 /* Takes the messages over; those that cannot become objects go back. */
 static PyObject *messages_to_list(module_state *state, meshnet_message_t **messages, size_t count) {
-    PyObject *list = PyList_New((Py_ssize_t)count), *before = NULL;
+    PyObject *list = PyList_New((Py_ssize_t)count), *peer_id = NULL, *incarnation = NULL;
     for (size_t index = 0; index < count; index++) {
-        PyObject *message = list == NULL ? NULL : message_of(state, messages[index], before);
+        PyObject *message = NULL;
+        if (list != NULL) {
+            message = (PyObject *)message_of(state, state->message_type, messages[index], &peer_id, &incarnation);
+        }
         if (message == NULL) {
             meshnet_message_free(messages[index]);
             Py_CLEAR(list);
-            before = NULL;
         } else if (PyList_SetItem(list, (Py_ssize_t)index, message) < 0) {
             Py_CLEAR(list);
-            before = NULL;
-        } else {
-            before = message;
         }
     }
+    Py_XDECREF(peer_id);
+    Py_XDECREF(incarnation);
     return list;
 }
 
@@ -217,18 +224,14 @@ static PyObject *node_receive_many(PyObject *self, PyObject *arguments) {
         return raise_detail(state_of(self), MESHNET_ERROR_INVALID_ARGUMENT, "capacity must be at least 1");
     }
     size_t wanted = capacity < LARGEST_BATCH ? (size_t)capacity : LARGEST_BATCH;
-    if (timeout_ms == 0) {
-        /* Takes a lock for a moment at most: not worth a change of threads. */
-        code = meshnet_receive_many(node, 0, messages, wanted, &count);
-    } else {
-        Py_BEGIN_ALLOW_THREADS
-        code = meshnet_receive_many(node, timeout_ms, messages, wanted, &count);
-        Py_END_ALLOW_THREADS
-    }
+    code = wait_for_messages(node, timeout_ms, messages, wanted, &count);
     if (code == MESHNET_ERROR_TIMED_OUT) {
         return PyList_New(0);
     }
-    return code == MESHNET_OK ? messages_to_list(state_of(self), messages, count) : raise_code(state_of(self), code);
+    if (code != MESHNET_OK) {
+        return code == WAIT_RAISED ? NULL : raise_code(state_of(self), code);
+    }
+    return messages_to_list(state_of(self), messages, count);
 }
 
 static PyObject *node_message_fd(PyObject *self, PyObject *Py_UNUSED(nothing)) {
@@ -262,10 +265,10 @@ static PyObject *node_request(PyObject *self, PyObject *arguments) {
     if (code != MESHNET_OK) {
         return raise_code(state_of(self), code);
     }
-    PyObject *message = message_of(state_of(self), reply, NULL);
-    if (message == NULL) {
-        meshnet_message_free(reply);
-    }
+    PyObject *list = messages_to_list(state_of(self), &reply, 1);
+    PyObject *message = list == NULL ? NULL : PyList_GetItem(list, 0);
+    Py_XINCREF(message);
+    Py_XDECREF(list);
     return message;
 }
 
@@ -277,12 +280,21 @@ static PyObject *node_request_start(PyObject *self, PyObject *arguments) {
     Py_buffer data;
     int lane, when_full;
     long long deadline_ms;
-    if (node == NULL || !PyArg_ParseTuple(arguments, "sy*iLi:request_start", &peer_id, &data, &lane, &deadline_ms, &when_full)) {
+    PyObject *kind;
+    if (node == NULL
+        || !PyArg_ParseTuple(arguments, "sy*iLiO!:request_start", &peer_id, &data, &lane, &deadline_ms, &when_full, &PyType_Type, &kind)) {
         return NULL;
     }
-    call *entry = call_begin(self, CALL_REPLY);
+    call *entry = NULL;
     PyObject *result = NULL;
+    if (!PyType_IsSubtype((PyTypeObject *)kind, state_of(self)->message_type)) {
+        PyErr_Format(PyExc_TypeError, "kind: a type that derives from Message is wanted, not %R", kind);
+    } else {
+        entry = call_begin(self, CALL_REPLY);
+    }
     if (entry != NULL) {
+        Py_INCREF(kind);
+        entry->reply_type = (PyTypeObject *)kind;
         int32_t code = fill_options(&options, lane, deadline_ms, when_full);
         if (code == MESHNET_OK) {
             code = meshnet_request_start(node, peer_id, data.buf, (size_t)data.len, &options, &ticket);
@@ -294,7 +306,7 @@ static PyObject *node_request_start(PyObject *self, PyObject *arguments) {
 }
 
 static message_object *message_argument(PyObject *self, PyObject *object) {
-    if (Py_TYPE(object) != state_of(self)->message_type) {
+    if (!PyObject_TypeCheck(object, state_of(self)->message_type)) {
         PyErr_Format(PyExc_TypeError, "a Message is wanted, not %R", (PyObject *)Py_TYPE(object));
         return NULL;
     }
@@ -452,7 +464,7 @@ const PyMethodDef node_message_methods[] = {
     ENTRY(receive_many, METH_VARARGS, ", timeout_ms, capacity, /"),
     ENTRY(message_fd, METH_NOARGS, ""),
     ENTRY(request, METH_VARARGS, ", peer_id, data, lane, when_full, timeout_ms, /"),
-    ENTRY(request_start, METH_VARARGS, ", peer_id, data, lane, deadline_ms, when_full, /"),
+    ENTRY(request_start, METH_VARARGS, ", peer_id, data, lane, deadline_ms, when_full, kind, /"),
     ENTRY(reply, METH_VARARGS, ", message, data, timeout_ms, /"),
     ENTRY(reply_start, METH_VARARGS, ", message, data, /"),
     ENTRY(reconnect, METH_VARARGS, ", peer_id, addresses, /"),

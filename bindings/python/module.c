@@ -104,7 +104,7 @@ static int module_exec(PyObject *module) {
         return -1;
     }
     if (add_constants(module) < 0 || add_keypair_type(module, state) < 0 || add_node_type(module, state) < 0
-        || add_message_type(module, state) < 0) {
+        || add_message_type(module, state) < 0 || add_inbox_type(module, state) < 0 || add_iterator_types(module, state) < 0) {
         return -1;
     }
     return 0;
@@ -116,6 +116,8 @@ static int module_traverse(PyObject *module, visitproc visit, void *arg) {
     Py_VISIT(state->keypair_type);
     Py_VISIT(state->node_type);
     Py_VISIT(state->message_type);
+    Py_VISIT(state->inbox_type);
+    Py_VISIT(state->ready_type);
     return 0;
 }
 
@@ -125,6 +127,8 @@ static int module_clear(PyObject *module) {
     Py_CLEAR(state->keypair_type);
     Py_CLEAR(state->node_type);
     Py_CLEAR(state->message_type);
+    Py_CLEAR(state->inbox_type);
+    Py_CLEAR(state->ready_type);
     return 0;
 }
 

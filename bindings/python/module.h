@@ -31,7 +31,9 @@ typedef struct {
     Py_ssize_t *suboffsets;
     void *internal;
 } Py_buffer;
+PyAPI_FUNC(int) PyObject_GetBuffer(PyObject *object, Py_buffer *view, int flags);
 PyAPI_FUNC(void) PyBuffer_Release(Py_buffer *view);
+#define PyBUF_SIMPLE 0
 #endif
 
 /* What one interpreter's copy of the module owns. */
@@ -40,6 +42,8 @@ typedef struct {
     PyTypeObject *keypair_type;
     PyTypeObject *node_type;
     PyTypeObject *message_type;
+    PyTypeObject *inbox_type;
+    PyTypeObject *ready_type;
 } module_state;
 
 /* What a started call returns, and so which fields of its completion count. */
@@ -68,6 +72,7 @@ typedef struct call {
     enum call_kind kind;
     Py_buffer view; /* CALL_READ_INTO, CALL_WRITE: lent to the node */
     uint8_t *block; /* CALL_READ: lent to the node */
+    PyTypeObject *reply_type; /* CALL_REPLY: of the object that the reply becomes */
 } call;
 
 /* Calls by ticket. Used with the interpreter lock held. */
@@ -89,24 +94,56 @@ typedef struct {
     PyObject *weak_references;
 } node_object;
 
-typedef struct {
+typedef struct message_object {
     PyObject_HEAD
+    module_state *state;        /* lives as long as the type */
     meshnet_message_t *message; /* NULL once released */
     meshnet_event_t *event;     /* of a reply: it lives as long */
+    struct message_object *next; /* behind it in its inbox */
     PyObject *peer_id, *incarnation;
-    PyObject *data;             /* NULL when the message lies in a file */
+    PyObject *owner;            /* of an inbox: what was given to it; else NULL */
+    PyObject *data;             /* NULL as long as the message lies in a file and nobody asked for all of it */
     Py_ssize_t size;
     unsigned long long sequence;
     int lane;
     int users;                  /* calls that use `message` without the interpreter lock */
     bool freed;                 /* to be released by the last of them */
-    char is_request, is_redelivered;
+    char is_request, is_redelivered, in_file;
 } message_object;
+
+/* Messages of one peer that wait in an inbox, and their place among those of other peers. */
+typedef struct peer_queue {
+    struct peer_queue *before, *after;
+    PyObject *peer_id;
+    message_object *first, *last;
+} peer_queue;
+
+/* The peers of a lane, in the order of their turns. */
+typedef struct {
+    PyObject *by_peer; /* dict: the peer id -> the address of its queue */
+    peer_queue *first, *last;
+} lane_queue;
+
+#define LANE_COUNT 3
+
+typedef struct {
+    PyObject_HEAD
+    module_state *state;
+    PyObject *node;
+    PyTypeObject *kind;              /* what its messages become */
+    PyObject *owner;
+    lane_queue lanes[LANE_COUNT];
+    Py_ssize_t count;
+    long fetched_at;                 /* in ticks of the coarse clock */
+    PyObject *peer_id, *incarnation; /* of the last message that came: the next one is likely to have the same */
+    char is_waiting;                 /* a thread waits in the node: what comes is its to fetch */
+    char finished;
+} inbox_object;
 
 /* errors.c. Each returns NULL or -1 with the exception set. */
 PyObject *raise_code(module_state *state, int32_t code);                            /* the library's account of this thread's failure */
 PyObject *raise_detail(module_state *state, int32_t code, const char *detail);      /* a failure that the library never saw */
-module_state *state_of(PyObject *object);                                           /* of an instance of one of our types */
+module_state *state_of(PyObject *object);                                           /* of a Node, a Keypair or an Inbox */
 int text_argument(PyObject *value, const char *what, const char **text);            /* lives as long as `value`; no NUL inside */
 PyObject *text_or_none(const char *text);                                           /* what a peer sent may be no UTF-8: it is replaced */
 
@@ -172,22 +209,34 @@ meshnet_node_t *handle_of(PyObject *node);
 call *call_begin(PyObject *self, enum call_kind kind);
 PyObject *call_finish(PyObject *self, call *entry, int32_t code, meshnet_ticket_t ticket);
 
-/* message.c. Each takes what it is made from over, unless it returns NULL. */
-PyObject *message_of(module_state *state, meshnet_message_t *source, PyObject *before); /* `before`: of the same batch, or NULL */
-PyObject *reply_of(module_state *state, meshnet_event_t *event, bool *kept);
+/* message.c. Each takes what it is made from over, unless it returns NULL. `type`: message_type, or one that derives from it. */
+message_object *message_of(module_state *state, PyTypeObject *type, meshnet_message_t *source, PyObject **peer_id, PyObject **incarnation);
+PyObject *reply_of(module_state *state, PyTypeObject *type, meshnet_event_t *event, bool *kept);
+void message_release(message_object *self);                                             /* the application is done with it */
 meshnet_message_t *message_use(message_object *self);                                   /* NULL with the exception set when it was freed */
 void message_unuse(message_object *self);
 PyObject *channels_to_list(const meshnet_channel_list_t *channels);
+
+/* wait.c: waits that a signal can end. */
+#define WAIT_RAISED 1 /* beside the codes of the library: the exception is set */
+int32_t wait_for_events(meshnet_node_t *node, int timeout_ms, meshnet_event_t **events, size_t capacity, size_t *count);
+int32_t wait_for_messages(meshnet_node_t *node, int timeout_ms, meshnet_message_t **messages, size_t capacity, size_t *count);
+
+/* inbox.c. */
+bool is_inbox(PyObject *object);
+message_object *inbox_take(inbox_object *self, PyObject *peer, int lane); /* NULL: none waits, or with the exception set */
 
 /* blocking.c, started.c, messages.c: the methods of Node; node.c joins them. */
 extern const PyMethodDef node_blocking_methods[];
 extern const PyMethodDef node_started_methods[];
 extern const PyMethodDef node_message_methods[];
 
-/* keypair.c, node.c, message.c, constants.c: called once, when the module is made. */
+/* keypair.c, node.c, message.c, inbox.c, iterate.c, constants.c: called once, when the module is made. */
 int add_keypair_type(PyObject *module, module_state *state);
 int add_node_type(PyObject *module, module_state *state);
 int add_message_type(PyObject *module, module_state *state);
+int add_inbox_type(PyObject *module, module_state *state);
+int add_iterator_types(PyObject *module, module_state *state);
 int add_constants(PyObject *module);
 
 #endif

@@ -143,18 +143,14 @@ static PyObject *node_next_events(PyObject *object, PyObject *arguments) {
         return raise_detail(state_of(object), MESHNET_ERROR_INVALID_ARGUMENT, "capacity must be at least 1");
     }
     size_t wanted = capacity < LARGEST_BATCH ? (size_t)capacity : LARGEST_BATCH;
-    if (timeout_ms == 0) {
-        /* Takes a lock for a moment at most: not worth a change of threads. */
-        code = meshnet_next_events(handle, 0, events, wanted, &count);
-    } else {
-        Py_BEGIN_ALLOW_THREADS
-        code = meshnet_next_events(handle, timeout_ms, events, wanted, &count);
-        Py_END_ALLOW_THREADS
-    }
+    code = wait_for_events(handle, timeout_ms, events, wanted, &count);
     if (code == MESHNET_ERROR_TIMED_OUT) {
         return PyList_New(0);
     }
-    return code == MESHNET_OK ? batch_to_list((node_object *)object, events, count) : raise_code(state_of(object), code);
+    if (code != MESHNET_OK) {
+        return code == WAIT_RAISED ? NULL : raise_code(state_of(object), code);
+    }
+    return batch_to_list((node_object *)object, events, count);
 }
 
 static const PyMethodDef life_methods[] = {

@@ -158,6 +158,10 @@ class Completion:
         #: Set when nobody waits any more; what then still completes is tidied up by it.
         self.abandoned: Callable[[Any], None] | None = None
 
+    def is_done(self) -> bool:
+        """Whether the call has ended."""
+        return self.done
+
     def result(self) -> Any:
         """The value, or the exception raised."""
         if self.succeeded:
@@ -233,8 +237,15 @@ class Core:
         try:
             batch = self.native.next_events(0, BATCH)
         except ClosedError:
-            self.finish()
-            return False
+            batch = None
+        return self.take(batch) and not self.finished
+
+    def take(self, batch: list[tuple[Any, ...]] | None) -> bool:
+        """Hands a batch out; None: there will be no other. False when it was empty."""
+        if batch is None:
+            if not self.finished:
+                self.finish()
+            return True
         for item in batch:
             self.handle(item)
         return bool(batch)

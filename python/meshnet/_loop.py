@@ -13,8 +13,6 @@ from ._core import Acceptor, Completion, Consumer, Core
 from ._stream import StreamBase
 from .errors import ClosedError, MeshnetError, TimeoutError
 from .events import Event
-from .messages import BATCH as MESSAGES_IN_A_ROW
-from .messages import Inbox
 
 if TYPE_CHECKING:
     from .node import Stream
@@ -85,37 +83,15 @@ class Waiters:
 class LoopInbox:
     """The messages of a node, and the tasks that wait for them. Its descriptor is watched while somebody does."""
 
-    def __init__(self, native: _meshnet.Node) -> None:
-        self.inbox = Inbox(native)
+    def __init__(self, native: _meshnet.Node, kind: type[_meshnet.Message], owner: object) -> None:
+        self.inbox = _meshnet.Inbox(native, kind, owner)
         self._descriptor = native.message_fd()
         self._waiters = Waiters()
         self._loop: asyncio.AbstractEventLoop | None = None
-        self._in_a_row = 0
-        self._passed: list[_meshnet.Message] = []
 
-    def pass_by(self, message: _meshnet.Message) -> None:
-        """Is done with a message, together with the others of this turn of the loop: so they wake the node once."""
-        if not self._passed:
-            asyncio.get_running_loop().call_soon(self.settle)
-        self._passed.append(message)
-
-    def settle(self) -> None:
-        """Is done with what was passed by."""
-        passed, self._passed = self._passed, []
-        for message in passed:
-            message.free()
-
-    def ready(self, peer: str | None, lane: int | None) -> _meshnet.Message | None:
-        """The next message, if one lies here and it is not time to let other tasks run."""
-        self._in_a_row += 1
-        return self.inbox.take(peer, lane) if self._in_a_row < MESSAGES_IN_A_ROW else None
-
-    async def next(self, loop: asyncio.AbstractEventLoop, peer: str | None, lane: int | None, timeout: float | None) -> _meshnet.Message:
+    async def next(self, loop: asyncio.AbstractEventLoop, peer: str | None, lane: int | None, timeout: float | None) -> Any:
         """The next message. Raises `TimeoutError`, and `ClosedError` after the last one."""
         deadline = None if timeout is None else loop.time() + timeout
-        if self._in_a_row >= MESSAGES_IN_A_ROW:
-            await asyncio.sleep(0)
-        self._in_a_row = 0
         while True:
             message = self.inbox.take(peer, lane)
             if message is not None:
@@ -136,7 +112,7 @@ class LoopInbox:
     def on_readable(self) -> None:
         """Messages wait in the node."""
         if self._waiters:
-            self.inbox.fetch()
+            self.inbox.fetch(0)
             self._waiters.wake()
         if not self._waiters or self.inbox.finished:
             self.detach()
@@ -149,7 +125,7 @@ class LoopInbox:
 
     def drain(self) -> None:
         """Of a node that was closed: takes over what waits in it, for those who still ask."""
-        while self.inbox.fetch():
+        while self.inbox.fetch(0):
             pass
         self.inbox.finished = True
         self.detach()
@@ -159,7 +135,12 @@ class LoopInbox:
 class LoopDriver:
     """Serves one core from one loop at a time. The loop holds it weakly: who drops the driver closes the node."""
 
-    def __init__(self, native: _meshnet.Node, stream_type: Callable[[LoopDriver, int, str, str], StreamBase]) -> None:
+    def __init__(
+        self,
+        native: _meshnet.Node,
+        stream_type: Callable[[LoopDriver, int, str, str], StreamBase],
+        message_type: type[_meshnet.Message] = _meshnet.Message,
+    ) -> None:
         reference = weakref.ref(self)
 
         def make_stream(stream_id: int, peer_id: str, protocol_id: str) -> StreamBase:
@@ -168,7 +149,7 @@ class LoopDriver:
             return stream_type(driver, stream_id, peer_id, protocol_id)
 
         self.core = Core(native, make_stream)
-        self.messages = LoopInbox(native)
+        self.messages = LoopInbox(native, message_type, reference)
         self._descriptor = native.event_fd()
         self._loop: asyncio.AbstractEventLoop | None = None
         self._closing: asyncio.Task[None] | None = None
@@ -289,7 +270,6 @@ class LoopDriver:
         await asyncio.shield(self._closing)
 
     async def _shut_down(self) -> None:
-        self.messages.settle()
         try:
             # Up to a second: the loop has other things to do meanwhile.
             await asyncio.to_thread(_close_quietly, self.core.native)
@@ -301,7 +281,6 @@ class LoopDriver:
         if self._freed:
             return
         self._freed = True
-        self.messages.settle()
         _close_quietly(self.core.native)
         while self.core.turn():
             pass

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import Callable, Generator, Iterable
-from typing import Any
+from collections.abc import Awaitable, Callable, Generator, Iterable
+from typing import TYPE_CHECKING, Any
 
 from . import _meshnet
 from ._core import Completion
@@ -78,60 +78,59 @@ async def _queued(driver: LoopDriver, started: tuple[int, Completion], timeout: 
     return Ticket(driver, number, completion)
 
 
-class _Saving(Content):
-    __slots__ = ()
-
-    async def save(self, path: str | os.PathLike[str]) -> None:
-        """Writes the bytes into a file, which is complete or not there; one that exists is replaced."""
-        await asyncio.to_thread(self._native.save, os.fspath(path))
-
-
-class Reply(_Saving):
+class Reply(Content):
     """What a peer answered to a request."""
 
     __slots__ = ()
 
+    async def save(self, path: str | os.PathLike[str]) -> None:
+        """Writes the bytes into a file, which is complete or not there; one that exists is replaced."""
+        await asyncio.to_thread(super().save, os.fspath(path))
 
-class ReceivedMessage(_Saving, Received):
+
+class ReceivedMessage(Received):
     """A message that arrived. Who is done with it says so by `done`, by `reply`, by asking an iterator for the next, or by forgetting it."""
 
-    __slots__ = ("_driver",)
+    __slots__ = ()
 
-    def __init__(self, driver: LoopDriver, native: _meshnet.Message) -> None:
-        self._native = native
-        self._read = None
-        self._driver = driver
+    async def save(self, path: str | os.PathLike[str]) -> None:
+        """Writes the bytes into a file, which is complete or not there; one that exists is replaced."""
+        await asyncio.to_thread(super().save, os.fspath(path))
 
     def reply(self, data: Data = b"") -> Ticket:
         """Answers a request, once, and is done with it. The reply is on its way at once; who waits for the ticket knows that the peer has it."""
-        ticket = _start(self._driver, self._driver.core.native.reply_start, self._native, data)
-        self.done()
+        driver = self._driver()
+        ticket = _start(driver, driver.core.native.reply_start, self, data)
+        self.free()
         return ticket
 
 
-class Messages:
+class Messages(_meshnet.AsyncMessageIterator):
     """The messages that arrive, each given to one consumer: `async for message in node.messages()`.
 
     A message is done with when the next one is asked for; a request when it is answered. Nothing is dropped: what nobody takes holds its sender back.
     """
 
-    def __init__(self, driver: LoopDriver, peer: str | None, lane: LaneArgument | None) -> None:
-        self._driver = driver
-        self._peer, self._lane = filter_of(peer, lane)
-        self._given: ReceivedMessage | None = None
+    __slots__ = ("_driver",)
+    _driver: LoopDriver
 
-    def __aiter__(self) -> Messages:
+    def __new__(cls, driver: LoopDriver, peer: str | None, lane: LaneArgument | None) -> Messages:
+        self = super().__new__(cls, driver.messages.inbox, *filter_of(peer, lane))
+        self._driver = driver
         return self
+
+    if TYPE_CHECKING:
+
+        def __anext__(self) -> Awaitable[ReceivedMessage]: ...
 
     async def next(self, *, timeout: float | None = None) -> ReceivedMessage:
         """The next message. Raises `TimeoutError`, and `ClosedError` after the last one."""
-        given, self._given = self._given, None
-        if given is not None and not given.is_request:
-            self._driver.messages.pass_by(given._native)
-        self._given = await receive(self._driver, self._peer, self._lane, timeout)
-        return self._given
+        self._pass()
+        return self._give(await receive(self._driver, self._peer, self._lane, timeout))
 
-    async def __anext__(self) -> ReceivedMessage:
+    async def _wait(self, others_turn: bool) -> ReceivedMessage:
+        if others_turn:
+            await asyncio.sleep(0)
         try:
             return await self.next()
         except ClosedError:
@@ -140,8 +139,8 @@ class Messages:
 
 async def receive(driver: LoopDriver, peer: str | None, lane: int | None, timeout: float | None) -> ReceivedMessage:
     """The next message of a peer and lane, or of any."""
-    loop = driver.attach()
-    return ReceivedMessage(driver, driver.messages.ready(peer, lane) or await driver.messages.next(loop, peer, lane, timeout))
+    message: ReceivedMessage = await driver.messages.next(driver.attach(), peer, lane, timeout)
+    return message
 
 
 class NodeMessages:
@@ -220,7 +219,8 @@ class NodeMessages:
     ) -> Reply:
         """Sends a request and waits for its reply. timeout: seconds that it has; None: `MessageOptions.request_timeout`. Raises as `Ticket` does."""
         driver = self._running
-        return Reply(await driver.call(driver.core.native.request_start, peer_id, data, *options_of(lane, timeout, when_full)))
+        reply: Reply = await driver.call(driver.core.native.request_start, peer_id, data, *options_of(lane, timeout, when_full), Reply)
+        return reply
 
     def messages(self, peer: str | None = None, lane: LaneArgument | None = None) -> Messages:
         """The messages that arrive, those of one peer or one lane alone if given, for `async for`. Each goes to one consumer."""

@@ -1,7 +1,9 @@
 """libmeshnet.so, one to one: include/meshnet.h says what each function does. No policy here; use the package."""
 
-from collections.abc import Callable, Sequence
-from typing import Any, Final, TypeAlias, final
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Any, Final, TypeAlias, TypeVar, final
+
+from typing_extensions import Self, disjoint_base
 
 ABI_VERSION: Final[int]
 FOREVER: Final[int]
@@ -206,6 +208,7 @@ CHANNEL_STATE_IDLE: Final[int]
 
 _Bytes: TypeAlias = bytes | bytearray | memoryview
 _Writable: TypeAlias = bytearray | memoryview
+_M = TypeVar("_M", bound=Message)
 
 def version() -> str: ...
 def abi_version() -> int: ...
@@ -237,29 +240,90 @@ class Keypair:
     def secret(self) -> bytes: ...
     def peer_id(self) -> str: ...
 
-@final
+@disjoint_base
 class Message:
     """A message that arrived, or a reply. It owns what the library gave, until `free` or until nobody refers to it."""
 
     @property
-    def peer_id(self) -> str: ...
+    def peer_id(self) -> str:
+        """Who sent it."""
+
     @property
-    def data(self) -> bytes | None: ...
+    def data(self) -> bytes:
+        """The bytes. Of a message larger than `MessageOptions.spool_threshold` they are read from a file when they are first asked for."""
+
     @property
     def data_length(self) -> int: ...
     @property
+    def in_file(self) -> bool:
+        """It lies in a file and not in memory."""
+
+    @property
     def lane(self) -> int: ...
     @property
-    def is_request(self) -> bool: ...
+    def is_request(self) -> bool:
+        """The peer waits for a reply."""
+
     @property
-    def is_redelivered(self) -> bool: ...
+    def is_redelivered(self) -> bool:
+        """It was given to this application before the process ended, which was not done with it."""
+
     @property
-    def sequence(self) -> int: ...
+    def sequence(self) -> int:
+        """From 1, without gaps but for messages that the sender took back. With lane and incarnation it names a message of this peer for ever."""
+
     @property
-    def incarnation(self) -> str: ...
+    def incarnation(self) -> str:
+        """Of the peer: another one after it lost its state. Empty in a reply."""
+
+    @property
+    def owner(self) -> Any:
+        """What its `Inbox` was given; None of others."""
+
     def read(self, offset: int, buffer: _Writable, /) -> int: ...
-    def save(self, path: str, /) -> None: ...
+    def save(self, path: str, /) -> Any: ...
     def free(self) -> None: ...
+
+@final
+class Inbox:
+    """Messages of a node that were fetched and not given out, as objects of the type `kind`. Peers take turns; each keeps its order.
+
+    They count as not done with, so that what lies here is bounded by `MessageOptions.receive_bytes` for each peer and lane.
+    """
+
+    finished: bool
+    """No message will come any more. May be set."""
+
+    def __new__(cls, node: Node, kind: type[Message], owner: object = None, /) -> Inbox: ...
+    def fetch(self, timeout_ms: int, /) -> int:
+        """Fetches a batch, and returns how many messages it brought. Finishes after the last one. One thread at a time may wait: else BUSY."""
+
+    def take(self, peer_id: str | None, lane: int | None, /) -> Any:
+        """The next message of a peer and lane, or of any; None when none waits, or when another thread waits for more."""
+
+@disjoint_base
+class MessageIterator:
+    """For `for`: gives what lies in the inbox; else what `_wait` of the derived type returns. A message is done with at the next step; no request is."""
+
+    def __new__(cls, inbox: Inbox, peer_id: str | None, lane: int | None, /) -> Self: ...
+    def __iter__(self) -> Self: ...
+    def __next__(self) -> Any: ...
+    _peer: Final[str | None]
+    _lane: Final[int]
+    def _give(self, message: _M, /) -> _M: ...
+    def _pass(self) -> None: ...
+
+@disjoint_base
+class AsyncMessageIterator:
+    """The same for `async for`. `_wait` is a coroutine function; its argument says that it is time for other tasks to run."""
+
+    def __new__(cls, inbox: Inbox, peer_id: str | None, lane: int | None, /) -> Self: ...
+    def __aiter__(self) -> Self: ...
+    def __anext__(self) -> Awaitable[Any]: ...
+    _peer: Final[str | None]
+    _lane: Final[int]
+    def _give(self, message: _M, /) -> _M: ...
+    def _pass(self) -> None: ...
 
 @final
 class Node:
@@ -349,7 +413,7 @@ class Node:
 
     def message_fd(self) -> int: ...
     def request(self, peer_id: str, data: _Bytes, lane: int, when_full: int, timeout_ms: int, /) -> Message: ...
-    def request_start(self, peer_id: str, data: _Bytes, lane: int, deadline_ms: int, when_full: int, /) -> int: ...
+    def request_start(self, peer_id: str, data: _Bytes, lane: int, deadline_ms: int, when_full: int, kind: type[Message], /) -> int: ...
     def reply(self, message: Message, data: _Bytes, timeout_ms: int, /) -> None: ...
     def reply_start(self, message: Message, data: _Bytes, /) -> int: ...
     def reconnect(self, peer_id: str, addresses: Sequence[str], /) -> None: ...

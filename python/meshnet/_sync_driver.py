@@ -1,10 +1,10 @@
-"""A core for threads: of those that wait, one watches the descriptor and hands out what comes; when it leaves, another takes its place."""
+"""A core for threads: of those that wait, one waits in the node and hands out what comes; when it leaves, another takes its place."""
 
 from __future__ import annotations
 
 import contextlib
+import math
 import os
-import select
 import threading
 import time
 import weakref
@@ -12,25 +12,29 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from . import _meshnet
-from ._core import Completion, Core
+from ._core import BATCH, Completion, Core
 from .errors import ClosedError, TimeoutError
-from .messages import Inbox
 
 if TYPE_CHECKING:
     from .sync import SyncStream
 
 #: Calls that nobody waits for until one looks what became of the others: the node keeps 65,536 completions.
 UNWATCHED_STARTS = 32
+#: Milliseconds of the longest wait that the node takes.
+LONGEST_WAIT = (1 << 31) - 1
+
+
+def _milliseconds(seconds: float | None) -> int:
+    return -1 if seconds is None else max(0, min(LONGEST_WAIT, math.ceil(seconds * 1000)))
 
 
 class Pump:
-    """Hands out what a descriptor announces, to any number of threads."""
+    """Hands out what a node brings, to any number of threads."""
 
-    def __init__(self, descriptor: int) -> None:
+    def __init__(self) -> None:
         self._changed = threading.Condition(threading.Lock())
-        self._poll = select.poll()
-        self._poll.register(descriptor, select.POLLIN)
         self._watching = False
+        self._sleeping = 0
         self._process = os.getpid()
 
     @property
@@ -38,8 +42,12 @@ class Pump:
         """Whether nothing will come any more."""
         raise NotImplementedError
 
-    def turn(self) -> bool:
-        """Fetches what waits; False when nothing does. With the lock held."""
+    def fetch(self, timeout_ms: int) -> Any:
+        """Waits for what comes. Without the lock, and one thread at a time."""
+        raise NotImplementedError
+
+    def hand_out(self, fetched: Any) -> bool:
+        """Hands out what was fetched; False when it was nothing. With the lock held."""
         raise NotImplementedError
 
     def lock(self) -> threading.Condition:
@@ -51,81 +59,91 @@ class Pump:
     def wait_for(self, ready: Callable[[], bool], timeout: float | None) -> bool:
         """Waits until `ready()`, which is asked with the lock held. False: the time was over, or the node closed, before."""
         deadline = None if timeout is None else time.monotonic() + timeout
+        remaining = timeout
         with self.lock():
             while not ready():
-                if not self._watching and self.look():
-                    continue
                 if self.finished:
-                    return ready()
-                remaining = None if deadline is None else deadline - time.monotonic()
-                if remaining is not None and remaining <= 0:
                     return False
-                if self._watching:
-                    self._changed.wait(remaining)
+                is_over = remaining is not None and remaining <= 0
+                if not self._watching:
+                    if not self._watch(remaining) and is_over:
+                        return ready()
+                elif is_over:
+                    return False
                 else:
-                    self._watch(remaining)
+                    self._sleep(remaining)
+                if deadline is not None:
+                    remaining = deadline - time.monotonic()
             return True
 
     def wake(self) -> None:
         """Lets all that wait look again. With the lock held."""
-        self._changed.notify_all()
-
-    def look(self) -> bool:
-        """A turn, and whether it changed anything. With the lock held."""
-        finished = self.finished
-        if self.turn() or self.finished != finished:
+        if self._sleeping:
             self._changed.notify_all()
-            return True
-        return False
 
-    def _watch(self, remaining: float | None) -> None:
-        # poll, and not the node's own wait: a signal, such as that of Ctrl-C, is to end it.
+    def look(self) -> None:
+        """Hands out what waits, unless another thread does so. With the lock held."""
+        if not self._watching and self.hand_out(self.fetch(0)):
+            self.wake()
+
+    def _sleep(self, remaining: float | None) -> None:
+        self._sleeping += 1
+        try:
+            self._changed.wait(remaining)
+        finally:
+            self._sleeping -= 1
+
+    def _watch(self, remaining: float | None) -> bool:
         self._watching = True
         self._changed.release()
         try:
-            self._poll.poll(None if remaining is None else max(0, remaining * 1000))
+            fetched = self.fetch(_milliseconds(remaining))
         finally:
             self._changed.acquire()
             self._watching = False
-            self._changed.notify_all()
+            self.wake()
+        return self.hand_out(fetched)
 
     @contextlib.contextmanager
     def at_rest(self) -> Any:
-        """The lock, with nobody in the descriptor. Of a node that is closed, so that whoever watches leaves."""
+        """The lock, with nobody in the node. Of a node that is closed, so that whoever waits in it leaves."""
         with self._changed:
             while self._watching:
-                self._changed.wait()
+                self._sleep(None)
             yield
 
 
 class SyncInbox(Pump):
     """The messages of a node, and the threads that wait for them."""
 
-    def __init__(self, native: _meshnet.Node) -> None:
-        super().__init__(native.message_fd())
-        self._inbox = Inbox(native)
+    def __init__(self, native: _meshnet.Node, kind: type[_meshnet.Message], owner: object) -> None:
+        super().__init__()
+        self.inbox = _meshnet.Inbox(native, kind, owner)
 
     @property
     def finished(self) -> bool:
         """Whether no message will come any more."""
-        return self._inbox.finished
+        return self.inbox.finished
 
-    def turn(self) -> bool:
-        """Fetches one batch."""
-        return self._inbox.fetch() > 0
+    def fetch(self, timeout_ms: int) -> int:
+        """Fetches one batch; messages that it brought."""
+        return self.inbox.fetch(timeout_ms)
 
-    def next(self, peer: str | None, lane: int | None, timeout: float | None) -> _meshnet.Message:
+    def hand_out(self, fetched: int) -> bool:
+        """They lie in the inbox already."""
+        return fetched > 0
+
+    def next(self, peer: str | None, lane: int | None, timeout: float | None) -> Any:
         """The next message. Raises `TimeoutError`, and `ClosedError` after the last one."""
-        found: list[_meshnet.Message] = []
+        message: Any = None
 
         def ready() -> bool:
-            message = self._inbox.take(peer, lane)
-            if message is not None:
-                found.append(message)
+            nonlocal message
+            message = self.inbox.take(peer, lane)
             return message is not None
 
         if self.wait_for(ready, timeout):
-            return found[0]
+            return message
         if self.finished:
             raise ClosedError("the node is closed, and every message was given out")
         raise TimeoutError(f"no message came in {timeout:g} s")
@@ -133,17 +151,19 @@ class SyncInbox(Pump):
     def drain(self) -> None:
         """Of a node that was closed: takes over what waits in it, for those who still ask."""
         with self.at_rest():
-            while self._inbox.fetch():
+            while self.inbox.fetch(0):
                 pass
-            self._inbox.finished = True
+            self.inbox.finished = True
             self._changed.notify_all()
 
 
 class SyncDriver(Pump):
     """Serves one core from any number of threads."""
 
-    def __init__(self, native: _meshnet.Node, stream_type: Callable[[SyncDriver, int, str, str], SyncStream]) -> None:
-        super().__init__(native.event_fd())
+    def __init__(
+        self, native: _meshnet.Node, stream_type: Callable[[SyncDriver, int, str, str], SyncStream], message_type: type[_meshnet.Message]
+    ) -> None:
+        super().__init__()
         reference = weakref.ref(self)
 
         def make_stream(stream_id: int, peer_id: str, protocol_id: str) -> SyncStream:
@@ -152,7 +172,7 @@ class SyncDriver(Pump):
             return stream_type(driver, stream_id, peer_id, protocol_id)
 
         self.core = Core(native, make_stream)
-        self.messages = SyncInbox(native)
+        self.messages = SyncInbox(native, message_type, reference)
         self._freed = False
         self._unwatched = 0
 
@@ -161,9 +181,16 @@ class SyncDriver(Pump):
         """Whether no event will come any more."""
         return self.core.finished
 
-    def turn(self) -> bool:
-        """Hands out one batch of events."""
-        return self.core.turn()
+    def fetch(self, timeout_ms: int) -> list[tuple[Any, ...]] | None:
+        """One batch of events; None after the last one."""
+        try:
+            return self.core.native.next_events(timeout_ms, BATCH)
+        except ClosedError:
+            return None
+
+    def hand_out(self, fetched: list[tuple[Any, ...]] | None) -> bool:
+        """To those who wait for them."""
+        return self.core.take(fetched)
 
     def call(
         self, method: Callable[..., int], *arguments: Any, timeout: float | None = None, tidy: Callable[[Any], None] | None = None
@@ -172,16 +199,17 @@ class SyncDriver(Pump):
         with self.lock():
             ticket, completion = self.core.start(method, *arguments)
         try:
-            self.wait_for(lambda: completion.done, timeout)
+            self.wait_for(completion.is_done, timeout)
         except BaseException:
             with self._changed:
                 self.core.abandon(ticket, tidy)
             if completion.succeeded and tidy is not None:
                 tidy(completion.value)
             raise
-        with self._changed:
-            if not completion.done:
+        if not completion.done:
+            with self._changed:
                 self.core.abandon(ticket, tidy)
+            if not completion.done:
                 raise TimeoutError(f"nothing happened in {timeout:g} s")
         return completion.result()
 
@@ -190,7 +218,7 @@ class SyncDriver(Pump):
         with self.lock():
             started = self.core.start(method, *arguments)
             self._unwatched += 1
-            if self._unwatched >= UNWATCHED_STARTS and not self._watching:
+            if self._unwatched >= UNWATCHED_STARTS:
                 self._unwatched = 0
                 self.look()
         return started

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable
+from typing import TYPE_CHECKING
 
 from . import _meshnet
 from ._core import Completion
@@ -50,60 +51,58 @@ class SyncTicket:
         return f"<SyncTicket {self._number} {'on its way' if not completion.done else 'delivered' if completion.succeeded else 'failed'}>"
 
 
-class _Saving(Content):
-    __slots__ = ()
-
-    def save(self, path: str | os.PathLike[str]) -> None:
-        """Writes the bytes into a file, which is complete or not there; one that exists is replaced."""
-        self._native.save(os.fspath(path))
-
-
-class SyncReply(_Saving):
+class SyncReply(Content):
     """What a peer answered to a request."""
 
     __slots__ = ()
 
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Writes the bytes into a file, which is complete or not there; one that exists is replaced."""
+        super().save(os.fspath(path))
 
-class SyncReceivedMessage(_Saving, Received):
+
+class SyncReceivedMessage(Received):
     """A message that arrived. Who is done with it says so by `done`, by `reply`, by asking an iterator for the next, or by forgetting it."""
 
-    __slots__ = ("_driver",)
+    __slots__ = ()
 
-    def __init__(self, driver: SyncDriver, native: _meshnet.Message) -> None:
-        self._native = native
-        self._read = None
-        self._driver = driver
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Writes the bytes into a file, which is complete or not there; one that exists is replaced."""
+        super().save(os.fspath(path))
 
     def reply(self, data: Data = b"") -> SyncTicket:
         """Answers a request, once, and is done with it. The reply is on its way at once; who waits for the ticket knows that the peer has it."""
-        ticket = SyncTicket(self._driver, *self._driver.start(self._driver.core.native.reply_start, self._native, data))
-        self.done()
+        driver = self._driver()
+        ticket = SyncTicket(driver, *driver.start(driver.core.native.reply_start, self, data))
+        self.free()
         return ticket
 
 
-class SyncMessages:
+class SyncMessages(_meshnet.MessageIterator):
     """The messages that arrive, each given to one consumer: `for message in node.messages()`.
 
     A message is done with when the next one is asked for; a request when it is answered. Nothing is dropped: what nobody takes holds its sender back.
     """
 
-    def __init__(self, driver: SyncDriver, peer: str | None, lane: LaneArgument | None) -> None:
-        self._driver = driver
-        self._peer, self._lane = filter_of(peer, lane)
-        self._given: SyncReceivedMessage | None = None
+    __slots__ = ("_driver",)
+    _driver: SyncDriver
 
-    def __iter__(self) -> SyncMessages:
+    def __new__(cls, driver: SyncDriver, peer: str | None, lane: LaneArgument | None) -> SyncMessages:
+        self = super().__new__(cls, driver.messages.inbox, *filter_of(peer, lane))
+        self._driver = driver
         return self
+
+    if TYPE_CHECKING:
+
+        def __next__(self) -> SyncReceivedMessage: ...
 
     def next(self, *, timeout: float | None = None) -> SyncReceivedMessage:
         """The next message. Raises `TimeoutError`, and `ClosedError` after the last one."""
-        given, self._given = self._given, None
-        if given is not None and not given.is_request:
-            given.done()
-        message = self._given = SyncReceivedMessage(self._driver, self._driver.messages.next(self._peer, self._lane, timeout))
-        return message
+        self._pass()
+        message: SyncReceivedMessage = self._driver.messages.next(self._peer, self._lane, timeout)
+        return self._give(message)
 
-    def __next__(self) -> SyncReceivedMessage:
+    def _wait(self) -> SyncReceivedMessage:
         try:
             return self.next()
         except ClosedError:
@@ -188,7 +187,8 @@ class SyncNodeMessages:
     ) -> SyncReply:
         """Sends a request and waits for its reply. timeout: seconds that it has; None: `MessageOptions.request_timeout`. Raises as `SyncTicket` does."""
         driver = self._running
-        return SyncReply(driver.call(driver.core.native.request_start, peer_id, data, *options_of(lane, timeout, when_full)))
+        reply: SyncReply = driver.call(driver.core.native.request_start, peer_id, data, *options_of(lane, timeout, when_full), SyncReply)
+        return reply
 
     def messages(self, peer: str | None = None, lane: LaneArgument | None = None) -> SyncMessages:
         """The messages that arrive, those of one peer or one lane alone if given, for `for`. Each goes to one consumer."""
@@ -196,7 +196,8 @@ class SyncNodeMessages:
 
     def receive(self, *, timeout: float | None = None, peer: str | None = None, lane: LaneArgument | None = None) -> SyncReceivedMessage:
         """The next message; say `done()` when you are. Raises `TimeoutError`, and `ClosedError` after the last one."""
-        return SyncReceivedMessage(self._running, self._running.messages.next(*filter_of(peer, lane), timeout))
+        message: SyncReceivedMessage = self._running.messages.next(*filter_of(peer, lane), timeout)
+        return message
 
     def reconnect(self, peer_id: str, addresses: Iterable[str] = ()) -> None:
         """Wants the channel to a peer, whatever closed it here or gave it up: the peer is dialled now, and again until it is there.

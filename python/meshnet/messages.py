@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import io
-import time
-from collections import OrderedDict, deque
 from dataclasses import dataclass
 from enum import IntEnum
 from typing import Any, BinaryIO, Literal, Union
@@ -16,14 +14,6 @@ from .events import DialCause, _known
 from .options import _milliseconds
 
 __all__ = ["Channel", "ChannelState", "Lane"]
-
-#: Messages that one call fetches at most.
-BATCH = 256
-#: After so many seconds newer messages are looked for before those that lie here are given out, so that a control message need not wait for them.
-FRESH = 0.001
-#: What lies here at most when that is done.
-AHEAD = 1024
-
 
 class Lane(IntEnum):
     """Importance of a message. Each lane of a peer keeps its order; a more important one overtakes the others."""
@@ -57,6 +47,9 @@ _WHEN_FULL = {
 }
 
 
+_DEFAULTS = (int(Lane.NORMAL), -1, _meshnet.WHEN_FULL_WAIT)
+
+
 def lane_of(lane: LaneArgument) -> int:
     """The number of a lane."""
     if isinstance(lane, str):
@@ -66,6 +59,8 @@ def lane_of(lane: LaneArgument) -> int:
 
 def options_of(lane: LaneArgument, deadline: float | None, when_full: WhenFull) -> tuple[int, int, int]:
     """How a message is sent, as the extension module takes it."""
+    if lane is Lane.NORMAL and deadline is None and when_full == "wait":
+        return _DEFAULTS
     milliseconds = -1 if deadline is None else _milliseconds("deadline", deadline)
     return lane_of(lane), milliseconds, _choice("when_full", when_full, _WHEN_FULL)
 
@@ -102,6 +97,12 @@ class Channel:
     #: Since bytes of the peer came last; None: never.
     silence: float | None
     round_trip: float | None
+    #: Of a large message that is being sent: bytes handed to the connection, and its size; 0 without one.
+    sending_bytes: int
+    sending_total: int
+    #: A rate of ours holds messages back now, or those of the peer.
+    is_sending_limited: bool
+    is_receiving_limited: bool
 
 
 def channel_of(native: tuple[Any, ...]) -> Channel:
@@ -142,137 +143,47 @@ class _File(io.RawIOBase):
         return self._at
 
 
-class Content:
+class Content(_meshnet.Message):
     """The bytes of a message or a reply."""
 
-    __slots__ = ("_native", "_read")
-
-    def __init__(self, native: _meshnet.Message) -> None:
-        self._native = native
-        self._read: bytes | None = None
-
-    @property
-    def peer_id(self) -> str:
-        """Who sent it."""
-        return self._native.peer_id
+    __slots__ = ()
 
     @property
     def lane(self) -> Lane:
         """The lane that it came on."""
-        return Lane(self._native.lane)
+        return Lane(super().lane)
 
     @property
     def size(self) -> int:
         """In bytes."""
-        return self._native.data_length
-
-    @property
-    def data(self) -> bytes:
-        """All bytes. Of a message larger than `MessageOptions.spool_threshold` they are read from a file: rather use `open` or `save`."""
-        data = self._native.data if self._read is None else self._read
-        if data is None:
-            with self.open() as file:
-                data = self._read = file.read()
-        return data
+        return self.data_length
 
     def open(self) -> BinaryIO:
         """The bytes as a file to read, without holding them in memory. It ends with `done`."""
-        if self._native.data is not None:
-            return io.BytesIO(self._native.data)
-        return io.BufferedReader(_File(self._native), 1 << 18)
+        return io.BufferedReader(_File(self), 1 << 18) if self.in_file else io.BytesIO(self.data)
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} of {self.size} bytes from {self.peer_id}>"
 
 
 class Received(Content):
-    """A message that arrived, without what a face adds."""
+    """A message that arrived, without what a face adds. Its owner is a weak reference to the driver of its node."""
 
     __slots__ = ()
 
-    @property
-    def sequence(self) -> int:
-        """From 1, without gaps but for messages that the sender took back. With lane and incarnation it names a message of this peer for ever."""
-        return self._native.sequence
-
-    @property
-    def incarnation(self) -> str:
-        """Of the peer: another one after it lost its state."""
-        return self._native.incarnation
-
-    @property
-    def is_request(self) -> bool:
-        """The peer waits for a `reply`."""
-        return self._native.is_request
-
-    @property
-    def is_redelivered(self) -> bool:
-        """It was given to this application before the process ended, which was not done with it."""
-        return self._native.is_redelivered
-
     def done(self) -> None:
         """Makes room for others of its peer; with a state directory it does not come again after a restart. Twice does nothing."""
-        self._native.free()
+        self.free()
 
-
-class Inbox:
-    """Messages that were fetched and not given out, by lane and peer. Peers take turns; each keeps its order. Not thread-safe: its owner is.
-
-    They count as not done with, so that what lies here is bounded by `MessageOptions.receive_bytes` for each peer and lane.
-    """
-
-    def __init__(self, native: _meshnet.Node) -> None:
-        self._node = native
-        self._lanes: tuple[OrderedDict[str, deque[_meshnet.Message]], ...] = tuple(OrderedDict() for _ in Lane)
-        self._count = 0
-        self._fetched_at = 0.0
-        self.finished = False
-
-    def fetch(self) -> int:
-        """One batch, without waiting. Finishes after the last one."""
-        if self.finished:
-            return 0
-        self._fetched_at = time.monotonic()
-        try:
-            batch = self._node.receive_many(0, BATCH)
-        except ClosedError:
-            self.finished = True
-            return 0
-        for message in batch:
-            peers = self._lanes[message.lane]
-            queue = peers.get(message.peer_id)
-            if queue is None:
-                queue = peers[message.peer_id] = deque()
-            queue.append(message)
-        self._count += len(batch)
-        return len(batch)
-
-    def take(self, peer: str | None, lane: int | None) -> _meshnet.Message | None:
-        """The next message of a peer and lane, or of any; None when none waits."""
-        if self._count and self._count < AHEAD and time.monotonic() - self._fetched_at > FRESH:
-            self.fetch()
-        while True:
-            message = self._pop(peer, lane)
-            if message is not None or not self.fetch():
-                return message
-
-    def _pop(self, peer: str | None, lane: int | None) -> _meshnet.Message | None:
-        for peers in self._lanes if lane is None else (self._lanes[lane],):
-            whose = next(iter(peers), None) if peer is None else peer
-            queue = None if whose is None else peers.get(whose)
-            if whose is not None and queue:
-                message = queue.popleft()
-                if queue:
-                    peers.move_to_end(whose)
-                else:
-                    del peers[whose]
-                self._count -= 1
-                return message
-        return None
+    def _driver(self) -> Any:
+        driver = self.owner()
+        if driver is None:
+            raise ClosedError("the node that this message came to is gone")
+        return driver
 
 
 def filter_of(peer: str | None, lane: LaneArgument | None) -> tuple[str | None, int | None]:
-    """Whose messages a consumer wants."""
+    """Whose messages a consumer wants, as the extension module takes it."""
     if lane is not None and not 0 <= lane_of(lane) < len(Lane):
         raise InvalidArgument(f"lane is {lane!r}: there are {', '.join(_LANES)}")
     return peer, None if lane is None else lane_of(lane)

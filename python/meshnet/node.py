@@ -116,7 +116,7 @@ class Node(NodeMessages, NodeOptions):
         """Opens the node in the running loop. Raises `PortInUseError`, `ListenError`, `InvalidArgument`, `InvalidAddress`, `InvalidKey`."""
         if self._driver is not None:
             raise RuntimeError("the node was started already: make a new one")
-        self._driver = LoopDriver(self._open(), Stream)
+        self._driver = LoopDriver(self._open(), Stream, ReceivedMessage)
         self._driver.attach()
 
     @property

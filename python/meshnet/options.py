@@ -55,6 +55,11 @@ class Limits:
     event_queue_bytes: int | None = None
     topics: int | None = None
     pending_accepts: int | None = None
+    #: Connections a second from one IPv4 address or IPv6 /56, and from one IPv6 /48, loopback free; 0 is without limit. So many at once after a pause.
+    inbound_rate_per_address: float | None = None
+    inbound_rate_per_network: float | None = None
+    inbound_burst_per_address: int | None = None
+    inbound_burst_per_network: int | None = None
 
 
 @dataclass(frozen=True)
@@ -99,6 +104,8 @@ class Reconnect:
     permanent_after: int | None = None
     permanent_delay: float | None = None
     dials_per_minute: int | None = None
+    #: A peer that was away for so long, and that nothing waits for, is dialled no more until somebody sends to it; 0: it is for ever.
+    stale_after: float | None = None
 
 
 @dataclass(frozen=True)
@@ -141,6 +148,7 @@ _TIMES = frozenset(
         "reconnect_cap",
         "reconnect_lasting",
         "permanent_delay",
+        "stale_after",
         "wake_interval",
         "wake_jump",
         "wake_stored_gap",
@@ -162,7 +170,7 @@ def _prefixed(prefix: str, options: object) -> dict[str, Any]:
     """The fields of a dataclass under the names of the header."""
     if options is None:
         return {}
-    whole = {"permanent_after", "permanent_delay", "dials_per_minute"}
+    whole = {"permanent_after", "permanent_delay", "dials_per_minute", "stale_after"}
     return {part.name if part.name in whole else prefix + part.name: getattr(options, part.name) for part in fields(options)}  # type: ignore[arg-type]
 
 

@@ -227,7 +227,7 @@ class SyncNode(SyncNodeMessages, NodeOptions):
         """Opens the node. Raises `PortInUseError`, `ListenError`, `InvalidArgument`, `InvalidAddress`, `InvalidKey`."""
         if self._driver is not None:
             raise RuntimeError("the node was started already: make a new one")
-        self._driver = SyncDriver(self._open(), SyncStream)
+        self._driver = SyncDriver(self._open(), SyncStream, SyncReceivedMessage)
 
     @property
     def _running(self) -> SyncDriver:

@@ -1,109 +1,149 @@
-"""What the faces do with messages and tickets before anybody waits for them, without a node."""
+"""What lies in an inbox before anybody asks for it, and what becomes of tickets before anybody waits for them."""
 
 from __future__ import annotations
 
-from collections import deque
-from dataclasses import dataclass
+import contextlib
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack
 from typing import Any
 
 import pytest
 
 import meshnet
-from meshnet import _meshnet, messages
+from meshnet import _meshnet
 from meshnet._core import Core
-from meshnet.messages import Inbox
-
-
-@dataclass
-class Letter:
-    """What `Inbox` needs of a message of the extension module."""
-
-    peer_id: str
-    lane: int
-    number: int
-
-
-class Source:
-    """A node of which messages can be fetched, control ones first, as of the library."""
-
-    def __init__(self) -> None:
-        self.waiting: list[deque[Letter]] = [deque() for _ in meshnet.Lane]
-        self.fetches = 0
-        self.closed = False
-
-    def add(self, peer: str, lane: meshnet.Lane, *numbers: int) -> None:
-        self.waiting[lane].extend(Letter(peer, lane, number) for number in numbers)
-
-    def receive_many(self, timeout_ms: int, capacity: int) -> list[Letter]:
-        assert timeout_ms == 0
-        self.fetches += 1
-        found = []
-        for lane in self.waiting:
-            while lane and len(found) < capacity:
-                found.append(lane.popleft())
-        if not found and self.closed:
-            raise meshnet.ClosedError("closed")
-        return found
-
-
-@pytest.fixture
-def source() -> Source:
-    return Source()
-
-
-def inbox_of(source: Source) -> Any:
-    inbox: Any = Inbox(source)  # type: ignore[arg-type]
-    return inbox
-
-
-def numbers(inbox: Any, count: int, peer: str | None = None, lane: int | None = None) -> list[int]:
-    return [inbox.take(peer, lane).number for _ in range(count)]
-
+from support import PATIENCE, address_of, local
 
 CONTROL, NORMAL, BULK = meshnet.Lane
 
 
-def test_peers_take_turns_and_each_keeps_its_order(source: Source) -> None:
-    source.add("a", NORMAL, 1, 2, 3, 4)
-    source.add("b", NORMAL, 11, 12)
-    inbox = inbox_of(source)
-    assert numbers(inbox, 6) == [1, 11, 2, 12, 3, 4]
-    assert inbox.take(None, None) is None
+class Hall:
+    """A node that receives, and others that send to it: what `send` has returned waits in the node."""
+
+    def __init__(self, stack: ExitStack) -> None:
+        self.node, self.a, self.b = (stack.enter_context(meshnet.SyncNode(**local())) for _ in range(3))
+        for sender in (self.a, self.b):
+            sender.connect(address_of(self.node), timeout=PATIENCE)
+        self.inbox = self.node._running.messages.inbox
+
+    def send(self, sender: meshnet.SyncNode, lane: meshnet.Lane, *numbers: int) -> None:
+        native = sender._running.core.native
+        datas = [b"%d" % number for number in numbers]
+        assert native.send_many(self.node.peer_id, datas, lane, -1, _meshnet.WHEN_FULL_WAIT, True, PATIENCE * 1000) == len(numbers)
+
+    def numbers(self, count: int, peer: str | None = None, lane: int | None = None) -> list[int]:
+        return [int(self.inbox.take(peer, lane).data) for _ in range(count)]
 
 
-def test_control_comes_first_also_before_what_was_fetched_earlier(source: Source, monkeypatch: pytest.MonkeyPatch) -> None:
-    clock = [0.0]
-    monkeypatch.setattr(messages.time, "monotonic", lambda: clock[0])
-    source.add("a", BULK, 1, 2, 3)
-    inbox = inbox_of(source)
-    assert numbers(inbox, 1) == [1]
-    source.add("a", CONTROL, 100)
-    assert numbers(inbox, 1) == [2] and source.fetches == 1
-    clock[0] += 2 * messages.FRESH
-    assert numbers(inbox, 2) == [100, 3] and source.fetches == 2
+@pytest.fixture
+def hall() -> Iterator[Hall]:
+    with ExitStack() as stack:
+        yield Hall(stack)
 
 
-def test_filters_leave_others_for_others_and_starve_nobody(source: Source) -> None:
-    count = 2 * messages.AHEAD
-    source.add("a", NORMAL, *range(count))
-    source.add("b", NORMAL, -1)
-    source.add("a", BULK, -2)
-    inbox = inbox_of(source)
-    assert inbox.take("c", None) is None
-    assert numbers(inbox, 1, "b") == [-1]
-    assert numbers(inbox, 1, "a", BULK) == [-2]
-    assert inbox.take("b", None) is None
-    assert numbers(inbox, count, None, NORMAL) == list(range(count))
+COARSE = 6  # CLOCK_MONOTONIC_COARSE of Linux
 
 
-def test_it_finishes_after_the_last_message(source: Source) -> None:
-    source.add("a", NORMAL, 1)
-    source.closed = True
-    inbox = inbox_of(source)
-    assert numbers(inbox, 1) == [1] and not inbox.finished
-    assert inbox.take(None, None) is None and inbox.finished
-    fetches = source.fetches
-    assert inbox.take(None, None) is None and source.fetches == fetches
+def next_tick() -> None:
+    """Returns when the clock of the inbox has advanced."""
+    begun = time.clock_gettime_ns(COARSE)
+    while time.clock_gettime_ns(COARSE) == begun:
+        pass
+
+
+def test_peers_take_turns_and_each_keeps_its_order(hall: Hall) -> None:
+    hall.send(hall.a, NORMAL, 1, 2, 3, 4)
+    hall.send(hall.b, NORMAL, 11, 12)
+    assert hall.numbers(6) == [1, 11, 2, 12, 3, 4]
+    assert hall.inbox.take(None, None) is None
+
+
+def test_control_comes_first_also_before_what_was_fetched_earlier(hall: Hall) -> None:
+    hall.send(hall.a, BULK, 1, 2, 3)
+    assert hall.numbers(1) == [1]
+    hall.send(hall.a, CONTROL, 100)
+    next_tick()
+    assert hall.numbers(3) == [100, 2, 3]
+
+
+def test_filters_leave_others_for_others_and_starve_nobody(hall: Hall) -> None:
+    count = 3000
+    hall.send(hall.a, NORMAL, *range(count))
+    hall.send(hall.b, NORMAL, -1)
+    hall.send(hall.a, BULK, -2)
+    assert hall.inbox.take(meshnet.Keypair.generate().peer_id, None) is None
+    assert hall.numbers(1, hall.b.peer_id) == [-1]
+    assert hall.numbers(1, hall.a.peer_id, BULK) == [-2]
+    assert hall.inbox.take(hall.b.peer_id, None) is None
+    assert hall.numbers(count, None, NORMAL) == list(range(count))
+
+
+def test_it_finishes_after_the_last_message(hall: Hall) -> None:
+    hall.send(hall.a, NORMAL, 1)
+    hall.node._running.core.native.close()
+    assert hall.numbers(1) == [1] and not hall.inbox.finished
+    assert hall.inbox.take(None, None) is None and hall.inbox.finished
+    assert hall.inbox.fetch(-1) == 0
+
+
+def test_one_thread_waits_and_what_comes_is_for_all(hall: Hall) -> None:
+    """Threads that want different peers, and one that takes whatever lies there."""
+    found: dict[str, list[int]] = {}
+    begun = threading.Barrier(4)
+
+    def collect(name: str, peer: str | None, lane: meshnet.Lane) -> None:
+        begun.wait(PATIENCE)
+        messages = hall.node.messages(peer, lane)
+        found[name] = [int(messages.next(timeout=PATIENCE).data) for _ in range(200)]
+
+    wanted = {"a": (hall.a.peer_id, NORMAL), "b": (hall.b.peer_id, NORMAL), "any": (None, BULK)}
+    threads = [threading.Thread(target=collect, args=(name, *what)) for name, what in wanted.items()]
+    for thread in threads:
+        thread.start()
+    begun.wait(PATIENCE)
+    for number in range(200):
+        hall.send(hall.a, NORMAL, number)
+        hall.send(hall.b, NORMAL, number)
+        hall.send(hall.b, BULK, number)
+    for thread in threads:
+        thread.join(PATIENCE)
+        assert not thread.is_alive()
+    assert found == dict.fromkeys(wanted, list(range(200)))
+
+
+def test_a_second_thread_may_not_wait_in_one_inbox(hall: Hall) -> None:
+    ends: list[int] = []
+
+    def wait() -> None:
+        while not ends:
+            with contextlib.suppress(meshnet.BusyError):
+                ends.append(hall.inbox.fetch(-1))
+
+    waiting = threading.Thread(target=wait)
+    waiting.start()
+    with pytest.raises(meshnet.BusyError):
+        while True:
+            hall.inbox.fetch(1)  # as long as the other thread has not begun
+    hall.send(hall.a, NORMAL, 1)
+    waiting.join(PATIENCE)
+    assert ends == [1] and hall.numbers(1) == [1]
+
+
+def test_only_messages_become_messages() -> None:
+    node: Any = object()
+    with meshnet.SyncNode(**local()) as opened:
+        with pytest.raises(TypeError):
+            _meshnet.Inbox(node, _meshnet.Message)
+        with pytest.raises(TypeError):
+            _meshnet.Inbox(opened._running.core.native, int)  # type: ignore[arg-type]
+        with pytest.raises(TypeError):
+            _meshnet.MessageIterator(node, None, None)
+        with pytest.raises(TypeError):
+            meshnet.SyncReceivedMessage()
+        with pytest.raises(meshnet.InvalidArgument):
+            opened._running.messages.inbox.take(None, 3)
 
 
 class Calls:

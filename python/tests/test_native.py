@@ -57,7 +57,7 @@ def test_every_function_is_there_and_no_other() -> None:
     def public(kind: object) -> set[str]:
         return {name for name, value in vars(kind).items() if callable(value) and not name.startswith("_")}
 
-    module = public(_meshnet) - {"Node", "Keypair", "Message"}
+    module = public(_meshnet) - {"Node", "Keypair", "Message", "Inbox", "MessageIterator", "AsyncMessageIterator"}
     keypair = {f"keypair_{name}" for name in public(_meshnet.Keypair)}
     message = {f"message_{name}" for name in public(_meshnet.Message)}
     node_names = public(_meshnet.Node)
@@ -238,7 +238,7 @@ def test_every_option_of_the_header_is_an_option_of_the_node() -> None:
     assert set(meshnet.Discovery.__dataclass_fields__) == fields("meshnet_discovery_options")
     assert set(meshnet.HeadscaleConfig.__dataclass_fields__) == fields("meshnet_headscale_options")
     assert set(meshnet.TailscaleConfig.__dataclass_fields__) == fields("meshnet_tailscale_options")
-    reconnect = {name if name.startswith(("permanent_", "dials_")) else f"reconnect_{name}" for name in meshnet.Reconnect.__dataclass_fields__}
+    reconnect = {name if name.startswith(("permanent_", "dials_", "stale_")) else f"reconnect_{name}" for name in meshnet.Reconnect.__dataclass_fields__}
     wake = {f"wake_{name}" for name in meshnet.Wake.__dataclass_fields__}
     messages = set(meshnet.MessageOptions.__dataclass_fields__)
     assert messages | reconnect | wake | {"state_directory"} == fields("meshnet_message_options")

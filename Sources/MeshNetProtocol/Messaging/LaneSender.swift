@@ -9,6 +9,8 @@ package struct LaneSender {
     package static let readByteCount = 131_072
     /// Bytes of messages looked at for one write: a full Noise frame.
     private static let runByteCount = 65_536
+    /// Numbers of a receiver are taken over up to here: what is counted from there on stays below `LaneReceiver.maximumSequence` for ever.
+    package static let maximumTaken = LaneReceiver.maximumSequence / 2
     /// Withdrawn messages beyond those that wait until their places are merged.
     private static let mergeCount = 1_024
 
@@ -329,7 +331,7 @@ package struct LaneSender {
     /// The receiver's answer to HELLO, on a stream on which messages did not flow: they go on from there. Gives how many are sent again.
     /// Numbers that the receiver expects and we do not have any more are passed; those beyond ours are taken over: the messages never sent get new numbers.
     package mutating func resume(at next: UInt64, held: Int) throws(MessageError) -> Int {
-        guard next < LaneReceiver.maximumSequence else { throw .numbersExhausted }
+        guard next < Self.maximumTaken else { throw .numbersExhausted }
         if next > everSent {
             settle(below: everSent)
             shift(by: next - everSent)

@@ -51,7 +51,7 @@ package enum YamuxAction {
     case reset(UInt32, YamuxStreamError)
     /// Both sides sent FIN; the stream is gone.
     case closed(UInt32)
-    /// The peer's window opened for a stream whose `write` took fewer bytes than given.
+    /// The peer's window opened for a stream whose `writeHeader` took fewer bytes than given.
     case writable(UInt32)
     /// Terminal.
     case finished(YamuxEnd)

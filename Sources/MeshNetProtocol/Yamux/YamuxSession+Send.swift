@@ -7,27 +7,18 @@ struct ControlFrame {
     var value: UInt32 = 0
 }
 
-/// How far a `write` came.
-package struct YamuxWrite: Equatable, Sendable {
-    /// Application bytes copied.
-    package var taken = 0
-    /// Bytes of the region that are filled, header included.
-    package var used = 0
-}
-
 extension YamuxSession {
-    /// Writes one data frame: a header and as many of the bytes as the peer's window and the region allow.
-    /// When the window held bytes back, `writable` follows.
-    package mutating func write(_ id: UInt32, _ bytes: UnsafeRawBufferPointer, into region: UnsafeMutableRawBufferPointer) -> YamuxWrite {
-        guard state == .open, !bytes.isEmpty, let at = streams.find(id), !streams[at].localEnded else { return YamuxWrite() }
+    /// Writes the header of a data frame for as many of `count` bytes as the peer's window and the region behind the header allow, and says how many:
+    /// they must follow. Nothing is written for none. When the window held bytes back, `writable` follows.
+    package mutating func writeHeader(_ id: UInt32, count: Int, into region: UnsafeMutableRawBufferPointer) -> Int {
+        guard state == .open, count > 0, let at = streams.find(id), !streams[at].localEnded else { return 0 }
         let window = Int(streams[at].sendWindow)
-        let taken = min(bytes.count, window, max(0, region.count - YamuxHeader.byteCount))
-        if taken == window, taken < bytes.count { streams[at].blocked = true }
-        guard taken > 0 else { return YamuxWrite() }
+        let taken = min(count, window, max(0, region.count - YamuxHeader.byteCount))
+        if taken == window, taken < count { streams[at].blocked = true }
+        guard taken > 0 else { return 0 }
         streams[at].sendWindow -= UInt32(taken)
         YamuxHeader(.data, takeGreeting(at), stream: id, length: UInt32(taken)).encode(into: region)
-        UnsafeMutableRawBufferPointer(rebasing: region[YamuxHeader.byteCount...]).copyMemory(from: UnsafeRawBufferPointer(rebasing: bytes[..<taken]))
-        return YamuxWrite(taken: taken, used: YamuxHeader.byteCount + taken)
+        return taken
     }
 
     /// Bytes that the peer's window takes on a stream; nil when it is gone or our half is ended.
@@ -36,7 +27,7 @@ extension YamuxSession {
         return Int(streams[at].sendWindow)
     }
 
-    /// Asks for `writable` when the peer's window opens, for an owner that did not come to `write` because it was shut.
+    /// Asks for `writable` when the peer's window opens, for an owner that did not come to `writeHeader` because it was shut.
     package mutating func awaitWindow(_ id: UInt32) {
         guard state == .open, let at = streams.find(id) else { return }
         streams[at].blocked = true

@@ -1,7 +1,7 @@
 /// A libp2p yamux session (libp2p specs, yamux) over bytes that are already decrypted and in order.
 ///
 /// Input is parsed lazily: `receive` lends a view, `poll` walks through it and returns views into it; nothing is copied or queued but 12-byte headers.
-/// Output is written straight into memory that the owner hands in: application bytes by `write`, everything else by `writeControl`.
+/// Output is written straight into memory that the owner hands in: `writeHeader` goes before application bytes, which the owner adds; `writeControl` is all else.
 package struct YamuxSession {
     let role: YamuxRole
     let limits: YamuxLimits
@@ -66,7 +66,7 @@ package struct YamuxSession {
 
     package func contains(_ id: UInt32) -> Bool { streams.contains(id) }
 
-    /// Opens a stream. Nothing is sent before the first `write` or `writeControl`.
+    /// Opens a stream. Nothing is sent before the first `writeHeader` or `writeControl`.
     package mutating func open(now: Instant) throws(YamuxOpenError) -> UInt32 {
         guard state == .open else { throw .sessionOver }
         guard outboundCount < limits.outboundStreams else { throw .tooManyStreams(limit: limits.outboundStreams) }

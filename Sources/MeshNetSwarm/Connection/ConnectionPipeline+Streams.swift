@@ -45,7 +45,7 @@ extension ConnectionPipeline {
         return negotiations[at].lazyProtocol != nil
     }
 
-    /// Copies bytes behind yamux headers into Noise frames. Returns how many.
+    /// Puts bytes behind yamux headers into Noise frames. Returns how many.
     mutating func copy(_ bytes: UnsafeRawBufferPointer, to id: UInt32, allowance: Int) -> Int {
         if session.hasControl, !output.hasOpenFrame { writeControl() }
         var taken = 0
@@ -53,11 +53,10 @@ extension ConnectionPipeline {
             let end = min(bytes.count, allowance)
             // What is left of the allowance is no full frame: better a full one later than a small one now.
             if end < bytes.count, end - taken < min(SendTurns.share, limits.sendBuffer), !output.hasOpenFrame { break }
-            let piece = UnsafeRawBufferPointer(rebasing: bytes[taken..<end])
-            let written = session.write(id, piece, into: output.space(for: piece.count + YamuxHeader.byteCount))
-            if written.taken == 0 { break }
-            output.commit(written.used)
-            taken += written.taken
+            let count = session.writeHeader(id, count: end - taken, into: output.space(for: end - taken + YamuxHeader.byteCount))
+            if count == 0 { break }
+            output.commit(YamuxHeader.byteCount, then: UnsafeRawBufferPointer(rebasing: bytes[taken..<taken + count]))
+            taken += count
         }
         return taken
     }

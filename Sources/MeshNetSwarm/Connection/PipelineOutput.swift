@@ -2,7 +2,8 @@ import MeshNetProtocol
 
 /// The bytes of one connection on their way to the socket: pooled buffers with sealed Noise frames, the last of which may still be filled.
 ///
-/// What is written to `space` lies where it is sealed and sent from: the 2-byte length goes before, the tag behind it.
+/// What is written to `space` lies where it is sealed and sent from: the 2-byte length goes before, the tag behind it. Bytes that complete a frame are
+/// never copied: sealing moves them there.
 struct PipelineOutput {
     /// An open frame with less room is sealed rather than given another small piece. Bytes.
     static let smallestPiece = 512
@@ -53,21 +54,24 @@ struct PipelineOutput {
         return openSpace
     }
 
-    /// So many bytes of the space are filled. A frame that can take no further piece is sealed at once.
-    mutating func commit(_ count: Int) {
+    /// So many bytes of the space are filled, and `rest` follows them: copied, or sealed from where it lies if it completes the frame.
+    mutating func commit(_ count: Int, then rest: UnsafeRawBufferPointer = UnsafeRawBufferPointer(start: nil, count: 0)) {
         openCount += count
-        if openCount > 0, last.frameCapacity - openCount < YamuxHeader.byteCount { seal() }
+        // No further piece fits behind a header.
+        if last.frameCapacity - openCount - rest.count < YamuxHeader.byteCount { return seal(then: rest) }
+        openSpace.copyMemory(from: rest)
+        openCount += rest.count
     }
 
-    mutating func seal() {
+    mutating func seal(then rest: UnsafeRawBufferPointer = UnsafeRawBufferPointer(start: nil, count: 0)) {
         guard openCount > 0 else { return }
         let count = openCount
         openCount = 0
-        let size = NoiseFrame.lengthPrefix + count + NoiseFrame.tag
+        let size = NoiseFrame.lengthPrefix + count + rest.count + NoiseFrame.tag
         let frame = UnsafeMutableRawBufferPointer(rebasing: last.buffer.bytes[last.tail..<last.tail + size])
-        frame.storeBytes(of: UInt16(count + NoiseFrame.tag).bigEndian, as: UInt16.self)
+        frame.storeBytes(of: UInt16(size - NoiseFrame.lengthPrefix).bigEndian, as: UInt16.self)
         do throws(NoiseError) {
-            try cipher?.seal(UnsafeMutableRawBufferPointer(rebasing: frame[NoiseFrame.lengthPrefix...]), count: count)
+            try cipher?.seal(UnsafeMutableRawBufferPointer(rebasing: frame[NoiseFrame.lengthPrefix...]), count: count, then: rest)
         } catch {
             failure = error
             return

@@ -261,7 +261,8 @@ struct Channel {
 /// A change given to the driver, and what may follow once it is on disk.
 struct Uncommitted {
     enum Consequence {
-        case outbound(Lane, UInt64, Ticket?)
+        /// The place is the message's number less the shift of its lane.
+        case outbound(Lane, place: UInt64, Ticket?)
         case inbound(Lane, next: UInt64)
         case deliver(InboundMessage, BodyBytes)
         case deliverSpooled(InboundMessage, SpoolID, byteCount: Int)

@@ -103,6 +103,8 @@ package enum StoreChange: Sendable {
     case outbound(PeerID, StoredOutbound)
     /// The peer has all below this.
     case acknowledged(PeerID, Lane, below: UInt64)
+    /// All messages of the lane that wait, and the next number, are so much higher: the peer has others of ours, which a store that forgot gave.
+    case renumbered(PeerID, Lane, by: UInt64)
     /// Expired, displaced or cancelled: the number stays used and the body goes.
     case withdrawn(PeerID, Lane, sequence: UInt64)
     /// A message of the peer is complete; `sequence + 1` is expected next.

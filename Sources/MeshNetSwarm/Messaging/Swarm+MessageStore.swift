@@ -127,8 +127,9 @@ extension Swarm {
         guard let at = change.channel else { return }
         let isCurrent = messages.channels[at].epoch == change.epoch
         switch change.consequence {
-        case .outbound(let lane, let sequence, let ticket):
+        case .outbound(let lane, let place, let ticket):
             guard isCurrent else { return }
+            let sequence = place + messages.channels[at].out[lane].shift
             messages.channels[at].out[lane].sender.commit(below: sequence + 1)
             if let ticket, isAwaited(ticket, sequence, lane, at) { actions.append(.accepted(ticket)) }
         case .inbound(let lane, let next):
@@ -167,7 +168,8 @@ extension Swarm {
             messages.channels[at].uncommitted -= 1
             guard messages.channels[at].epoch == first.epoch else { continue }
             switch first.consequence {
-            case .outbound(let lane, let sequence, _):
+            case .outbound(let lane, let place, _):
+                let sequence = place + messages.channels[at].out[lane].shift
                 if !revoked.contains(where: { $0.at == at && $0.lane == lane }) { revoked.append((at, lane, sequence)) }
             case .deliver(let message, let body): giveUp(message, body.count, &refused, at)
             case .deliverSpooled(let message, let spool, let byteCount):
@@ -209,9 +211,10 @@ extension Swarm {
             }
         }
         // Given to the driver after the failed ones, and on disk or not: their numbers are others now.
+        let shift = messages.channels[at].out[lane].shift
         messages.uncommitted.removeAll {
-            guard $0.channel == at, case .outbound(lane, let number, _) = $0.consequence else { return false }
-            return number >= sequence
+            guard $0.channel == at, case .outbound(lane, let place, _) = $0.consequence else { return false }
+            return place + shift >= sequence
         }
         admitWaiting(at)
         touchChannel(at)

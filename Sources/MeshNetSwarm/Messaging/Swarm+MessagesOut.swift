@@ -225,7 +225,7 @@ extension Swarm {
         if messages.isStored {
             let stored = StoredOutbound(
                 lane: lane, sequence: sequence, kind: message.kind, request: request, deadline: expiresAt.map { wallClock(at: $0) }, body: ReceivedBody(body))
-            store(.outbound(message.peer, stored), then: .outbound(lane, sequence, ticket), at)
+            store(.outbound(message.peer, stored), then: .outbound(lane, place: place, ticket), at)
         } else if let ticket {
             actions.append(.accepted(ticket))
         }
@@ -562,7 +562,10 @@ extension Swarm {
             messages.channels[at].out[lane].shift += shift
             for offset in 0..<messages.channels[at].out[lane].tickets.count { messages.channels[at].out[lane].tickets[offset].sequence += shift }
         }
-        if messages.isStored { store(.acknowledged(messages.channels[at].peer, lane, below: next)) }
+        if messages.isStored {
+            store(.acknowledged(messages.channels[at].peer, lane, below: next - shift))
+            if shift > 0 { store(.renumbered(messages.channels[at].peer, lane, by: shift)) }
+        }
         let spools = messages.channels[at].out[lane].sender.finishedSpools
         if !spools.isEmpty {
             messages.channels[at].out[lane].sender.finishedSpools = []

@@ -87,8 +87,8 @@ extension Engine {
         _ deadline: Instant?
     ) -> SendReport {
         guard !mailbox.ownerProcessIsGone else { return SendReport(failure: .closed) }
-        precondition(!thread.isCurrent, "a completion must not block the reactor thread")
-        let waiter = Waiter<SendReport>()
+        precondition(!helm.isSteeredHere, "a completion must not block")
+        let runsLoop = content.byteCount <= Self.largestServedHere, waiter = Waiter<SendReport>(helm: runsLoop ? helm : nil)
         let completion: SendCall.Completion = { waiter.fulfil(.success($0)) }
         var tracking = tracking
         if case .file = content { tracking = .each }
@@ -96,7 +96,8 @@ extension Engine {
         let call = SendCall(
             message, content, tracking: tracking, firstTicket: tickets, accepted: point == .accepted ? completion : nil,
             ended: point == .delivered ? completion : nil)
-        if let error = mailbox.post(.send(call)) { return SendReport(failure: error) }
+        if let error = mailbox.post(.send(call), wakes: !runsLoop) { return SendReport(failure: error) }
+        if runsLoop { helm.serve() }
         var result = waiter.wait(until: deadline)
         if result == nil {
             cancel(call, as: .timedOut)

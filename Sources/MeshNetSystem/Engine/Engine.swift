@@ -2,10 +2,10 @@ import Glibc
 package import MeshNetProtocol
 package import MeshNetSwarm
 
-/// A running node: one swarm on one reactor thread.
+/// A running node: one swarm, run by one thread at a time (`Helm`).
 ///
-/// Every method may be called from any thread. Completions run on the reactor thread and must not block; they may call any method here but the
-/// blocking ones (`call`, `readBlocking`, `writeBlocking`), which would wait for themselves: that is a precondition.
+/// Every method may be called from any thread. Completions run on the reactor thread, or in a blocking method on its caller's, and must not block; they
+/// may call any method here but the blocking ones (`call`, `readBlocking`, `writeBlocking`), which would wait for themselves: that is a precondition.
 /// In a child after `fork` every call fails with `.closed`, at once and without a lock; the parent's node goes on.
 package final class Engine: Sendable {
     package typealias Completion<Value> = @Sendable (Result<Value, CallError>) -> Void
@@ -15,6 +15,7 @@ package final class Engine: Sendable {
     package let inbox: Inbox
     let mailbox: Mailbox
     let thread: ReactorThread
+    let helm: Helm
     package let bodies: BodyMaker
     /// What is accepted is on disk.
     let hasStore: Bool
@@ -43,13 +44,14 @@ package final class Engine: Sendable {
         hasStore = configuration.messages.stateDirectory != nil
         bodies = BodyMaker(configuration.messages, storage.spool.folder)
         do throws(SystemError) {
-            let queue = try EventQueue(limits: configuration.limits), mailbox = try Mailbox()
-            let inbox = try Inbox(settlements: Settlements(wakeup: mailbox.wakeup))
-            // Handed over to its thread: nobody here touches it again.
-            nonisolated(unsafe) let loop = try Loop(
-                configuration, mailbox: mailbox, queue: queue, inbox: inbox, storage: storage, listeners: listeners, system: system,
-                nameServers: nameServers)
-            thread = try ReactorThread(name: "meshnet") { loop.run() }
+            let mailbox = try Mailbox(), helm = try Helm(mailbox: mailbox, system: system)
+            let queue = try EventQueue(limits: configuration.limits, helm: helm)
+            let inbox = try Inbox(settlements: Settlements(wakeup: mailbox.wakeup), helm: helm)
+            helm.give(try Loop(
+                configuration, mailbox: mailbox, readiness: helm.readiness, queue: queue, inbox: inbox, storage: storage, listeners: listeners,
+                system: system, nameServers: nameServers))
+            thread = try ReactorThread(name: "meshnet") { helm.run() }
+            self.helm = helm
             self.queue = queue
             self.inbox = inbox
             self.mailbox = mailbox
@@ -75,12 +77,15 @@ package final class Engine: Sendable {
     package func listenAddresses() -> [Multiaddr] { mailbox.addresses }
 
     /// Idempotent, from any thread, also from a completion; under 1 s. All waiters end with `.closed`. Returns when the reactor thread is gone,
-    /// except on that thread itself.
+    /// except in a completion.
     package func close() {
         guard !mailbox.ownerProcessIsGone else { return }
         mailbox.requestClose()
-        thread.join()
+        if !helm.isSteeredHere { thread.join() }
     }
+
+    /// Bytes that the caller's thread seals and sends itself. More is the reactor thread's, so that the caller goes on meanwhile.
+    static let largestServedHere = 16_384
 
     // MARK: Commands
 
@@ -131,7 +136,11 @@ package final class Engine: Sendable {
     @discardableResult
     package func read(_ stream: StreamID, into memory: UnsafeMutableRawBufferPointer, completion: @escaping Completion<Int>) -> Ticket {
         let ticket = mailbox.makeTicket()
-        if let error = mailbox.post(.read(stream, CallerMemory(buffer: memory), ticket, completion)) { completion(.failure(error)) }
+        if let error = mailbox.post(.read(stream, CallerMemory(buffer: memory), ticket, completion), wakes: false) {
+            completion(.failure(error))
+        } else {
+            helm.serve()
+        }
         return ticket
     }
 
@@ -151,7 +160,7 @@ package final class Engine: Sendable {
 
     /// Blocks; after `.timedOut` a part of the bytes may have been sent.
     package func writeBlocking(_ stream: StreamID, _ bytes: UnsafeRawBufferPointer, timeout: Duration?) throws(CallError) {
-        let _: Int = try block(timeout: timeout) { ticket, completion in .write(stream, CallerMemory(buffer: bytes), ticket, completion) }
+        let _: Int = try block(timeout: timeout, runsLoop: bytes.count <= Self.largestServedHere) { ticket, completion in .write(stream, CallerMemory(buffer: bytes), ticket, completion) }
     }
 
     /// Nothing more will be written; what was written is sent first. Reading goes on.
@@ -163,12 +172,13 @@ package final class Engine: Sendable {
 
     /// After a timeout the completion is still awaited: the reactor answers a cancellation in its next turn, and until then it may use the memory.
     private func block<Value: Sendable>(
-        timeout: Duration?, _ request: (Ticket, @escaping Completion<Value>) -> Request
+        timeout: Duration?, runsLoop: Bool = true, _ request: (Ticket, @escaping Completion<Value>) -> Request
     ) throws(CallError) -> Value {
         guard !mailbox.ownerProcessIsGone else { throw .closed }
-        precondition(!thread.isCurrent, "a completion must not block the reactor thread")
-        let waiter = Waiter<Value>(), ticket = mailbox.makeTicket()
-        if let error = mailbox.post(request(ticket, { waiter.fulfil($0) })) { throw error }
+        precondition(!helm.isSteeredHere, "a completion must not block")
+        let waiter = Waiter<Value>(helm: runsLoop ? helm : nil), ticket = mailbox.makeTicket()
+        if let error = mailbox.post(request(ticket, { waiter.fulfil($0) }), wakes: !runsLoop) { throw error }
+        if runsLoop { helm.serve() }
         if let result = waiter.wait(until: .deadline(after: timeout)) { return try result.get() }
         cancel(ticket, as: .timedOut)
         return try waiter.wait(until: nil)!.get()

@@ -9,13 +9,13 @@ package import MeshNetSwarm
 /// Bounds, by kind (`QueueState` has the rules): messages and notices by `Limits.eventQueueCount` and `eventQueueBytes`, beyond which they are
 /// dropped and counted; found peers by `DiscoveryConfiguration.offerQueue`; streams by `Limits.pendingAccepts`; completions by the calls that wait;
 /// connection events by the connections.
-package final class EventQueue: Sendable {
-    private let state: Guarded<QueueState>
+package final class EventQueue: TaskQueue {
+    private let state: Awaited<QueueState>
     private let event: Descriptor
 
-    package init(limits: Limits) throws(SystemError) {
+    package init(limits: Limits, helm: Helm? = nil) throws(SystemError) {
         event = try Wakeup.eventDescriptor()
-        state = Guarded(QueueState(limits: limits, event: event.number))
+        state = Awaited(QueueState(limits: limits, event: event.number), helm: helm)
     }
 
     /// An eventfd that is readable while items wait or after the close. Poll it, never read it; then call `next(timeout: .zero)` until nil.
@@ -37,20 +37,16 @@ package final class EventQueue: Sendable {
         }
     }
 
-    /// The next item without blocking a thread. Throws `.cancelled` when the task is cancelled and `.closed` after close and drained.
-    package func next() async throws(CallError) -> QueueItem {
+    package func announce() throws(CallError) -> UInt64 {
         guard !state.ownerProcessIsGone else { throw .closed }
-        let waiter = state.with { $0.makeWaiter() }
-        let result = await withTaskCancellationHandler {
-            await withCheckedContinuation { continuation in
-                let ready = state.with { $0.park(waiter, continuation) }
-                if let ready { continuation.resume(returning: ready) }
-            }
-        } onCancel: {
-            state.with { $0.cancel(waiter) }?.resume(returning: .failure(.cancelled))
-        }
-        return try result.get()
+        return state.with { $0.makeWaiter() }
     }
+
+    package func wait(_ waiter: UInt64, _ resume: @escaping @Sendable (Result<QueueItem, CallError>) -> Void) {
+        if let ready = state.with({ $0.park(waiter, resume) }) { resume(ready) }
+    }
+
+    package func cancel(_ waiter: UInt64) { state.with { $0.cancel(waiter) }?(.failure(.cancelled)) }
 
     /// Puts the completion of a call that a face started, with a ticket of the face's own, behind what waits. Completions are never dropped; the
     /// faces bound how many calls wait. Returns false, and keeps nothing, once the queue is closed.
@@ -84,7 +80,7 @@ package final class EventQueue: Sendable {
     package func put(_ item: QueueItem) -> Acceptance {
         let (acceptance, waiter) = state.with { $0.put(item) }
         if let waiter {
-            waiter.resume(returning: .success(item))
+            waiter(.success(item))
         } else if acceptance == .taken {
             state.wakeOne()
         }
@@ -96,7 +92,7 @@ package final class EventQueue: Sendable {
         guard !state.ownerProcessIsGone else { return }
         let waiters = state.with { $0.close() }
         state.wakeAll()
-        for waiter in waiters { waiter.resume(returning: .failure(.closed)) }
+        for resume in waiters { resume(.failure(.closed)) }
     }
 
     /// Items that wait, for metrics and tests.

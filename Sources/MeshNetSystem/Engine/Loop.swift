@@ -1,7 +1,7 @@
 import MeshNetProtocol
 import MeshNetSwarm
 
-/// The reactor's loop around one swarm. Everything here happens on the reactor thread, once `run` has begun.
+/// The reactor's loop around one swarm. Everything here happens on the thread that steers (`Helm`): "the reactor".
 ///
 /// A turn: wait, serve the sockets that are ready (a bounded number of bytes each, so that one peer cannot starve the others), the waiting requests
 /// and the timers, then flush and send. After each call on the swarm `drain` carries out its actions; answers to the swarm that an action makes
@@ -91,8 +91,8 @@ final class Loop {
     var isLeaving = false
 
     init(
-        _ configuration: Configuration, mailbox: Mailbox, queue: EventQueue, inbox: Inbox, storage: Storage, listeners: [Listener], system: SystemCalls,
-        nameServers: String?
+        _ configuration: Configuration, mailbox: Mailbox, readiness: Readiness, queue: EventQueue, inbox: Inbox, storage: Storage,
+        listeners: [Listener], system: SystemCalls, nameServers: String?
     ) throws(SystemError) {
         now = .now()
         log = Log(configuration.identity.peerID)
@@ -109,7 +109,7 @@ final class Loop {
         self.storage = storage
         self.system = system
         self.listeners = listeners
-        readiness = try Readiness(system: system)
+        self.readiness = readiness
         resolver = Resolver(readiness: readiness, tokenBase: Token.resolver.rawValue, servers: nameServers)
         addressWatch = AddressWatch()
         wakeWatch = WakeWatch(configuration.messages.wake)
@@ -127,25 +127,14 @@ final class Loop {
 
     // MARK: Turns
 
-    func run() {
-        var ready: [Ready] = []
-        while true {
-            // The first turn has no reports: the swarm has things to say before anything happens.
-            turn(ready)
-            if mailbox.isClosing { break }
-            readiness.wait(until: wakeTime, into: &ready)
-        }
-        leave()
-    }
-
-    func turn(_ ready: [Ready]) {
+    func turn(_ ready: [Ready], servesTimers: Bool = true) {
         turnNumber &+= 1
         now = .now()
         for report in ready { serve(report) }
         completeFilledReads()
         serveSettlements()
         if !isLeaving { serveRequests() }
-        serveTimers()
+        if servesTimers { serveTimers() }
         finishTurn()
     }
 
@@ -295,7 +284,7 @@ final class Loop {
     // MARK: Leaving
 
     /// Ends every call first, since their callers wait; then the connections, in order as far as that is quick; then the queue.
-    private func leave() {
+    func leave() {
         isLeaving = true
         endCalls()
         for listener in listeners {
@@ -342,6 +331,9 @@ enum Token: UInt64 {
     case wake = 0x0700_0000_0000_0000
 
     static let valueMask: UInt64 = 0x00ff_ffff_ffff_ffff
+
+    /// Whether a caller that waits may serve it. The libraries behind the others, and what they do to a thread, are the reactor thread's.
+    var isServedByCallers: Bool { self == .wakeup || self == .connection }
 
     /// Precondition: the token was made here.
     init(_ token: UInt64) { self = Token(rawValue: token & ~Self.valueMask)! }

@@ -43,8 +43,8 @@ final class Mailbox: Sendable {
         Ticket(rawValue: lastTicket.wrappingAdd(UInt64(count), ordering: .relaxed).oldValue + 1)
     }
 
-    /// The error with which the request was refused.
-    func post(_ request: Request) -> CallError? {
+    /// The error with which the request was refused. `wakes`: false where the caller sees to it that it is served.
+    func post(_ request: Request, wakes: Bool = true) -> CallError? {
         guard !ownerProcessIsGone else { return .closed }
         let refusal = state.with { (state: inout State) -> CallError? in
             if state.isClosing { return .closed }
@@ -66,7 +66,7 @@ final class Mailbox: Sendable {
             state.requests.append(request)
             return nil
         }
-        if refusal == nil { wakeup.signal() }
+        if refusal == nil, wakes { wakeup.signal() }
         return refusal
     }
 

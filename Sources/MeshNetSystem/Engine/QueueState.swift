@@ -7,7 +7,7 @@ import MeshNetSwarm
 /// and go. So in a full queue the disconnect of a peer whose connected event still waits takes that event out, and both are gone: what is read later
 /// is true. At most two such events per connection wait beyond the bound.
 struct QueueState {
-    typealias Waiter = QueueWaiters<QueueItem>.Continuation
+    typealias Waiter = QueueWaiters<QueueItem>.Resume
 
     /// Bytes that a queued message holds beside its data and topic: two peer ids and its slot, rounded up.
     static let messageOverhead = 256
@@ -36,7 +36,7 @@ struct QueueState {
 
     // MARK: In
 
-    /// The continuation must be resumed with the item by the caller, outside the lock.
+    /// The waiter must be resumed with the item by the caller, outside the lock.
     mutating func put(_ item: QueueItem) -> (EventQueue.Acceptance, Waiter?) {
         guard !isClosed else { return (.closed, nil) }
         if let waiter = waiters.popFirst() { return (.taken, waiter) }
@@ -122,12 +122,12 @@ struct QueueState {
 
     mutating func makeWaiter() -> UInt64 { waiters.make() }
 
-    /// A result when there is no need to wait; nil when the continuation was kept.
-    mutating func park(_ id: UInt64, _ continuation: Waiter) -> Result<QueueItem, CallError>? {
+    /// A result when there is no need to wait; nil when `resume` was kept.
+    mutating func park(_ id: UInt64, _ resume: @escaping Waiter) -> Result<QueueItem, CallError>? {
         if waiters.arrive(id) { return .failure(.cancelled) }
         if let item = take() { return .success(item) }
         if isClosed { return .failure(.closed) }
-        waiters.park(id, continuation)
+        waiters.park(id, resume)
         return nil
     }
 

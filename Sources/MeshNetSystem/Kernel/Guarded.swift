@@ -9,7 +9,7 @@ package final class Guarded<State>: @unchecked Sendable {
     private let mutex = UnsafeMutablePointer<pthread_mutex_t>.allocate(capacity: 1)
     private let condition = UnsafeMutablePointer<pthread_cond_t>.allocate(capacity: 1)
     private var state: State
-    private let process = getpid()
+    private let forks = ForkCount.begin()
 
     package init(_ state: State) {
         self.state = state
@@ -31,10 +31,17 @@ package final class Guarded<State>: @unchecked Sendable {
     }
 
     /// True in a child after `fork`.
-    package var ownerProcessIsGone: Bool { getpid() != process }
+    package var ownerProcessIsGone: Bool { ForkCount.current != forks }
 
     package func with<R, E: Error>(_ body: (inout State) throws(E) -> R) throws(E) -> R {
         pthread_mutex_lock(mutex)
+        defer { pthread_mutex_unlock(mutex) }
+        return try body(&state)
+    }
+
+    /// nil when the lock is held, also by the calling thread.
+    package func tryWith<R, E: Error>(_ body: (inout State) throws(E) -> R) throws(E) -> R? {
+        guard pthread_mutex_trylock(mutex) == 0 else { return nil }
         defer { pthread_mutex_unlock(mutex) }
         return try body(&state)
     }

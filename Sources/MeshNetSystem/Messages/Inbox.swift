@@ -6,14 +6,14 @@ package import MeshNetSwarm
 ///
 /// Nothing is ever dropped here: the bound is what the swarm takes from each peer and lane before the application settled it
 /// (`MessageConfiguration.receiveBytes`).
-package final class Inbox: Sendable {
-    private let state: Guarded<InboxState>
+package final class Inbox: TaskQueue {
+    private let state: Awaited<InboxState>
     private let event: Descriptor
     package let settlements: Settlements
 
-    init(settlements: Settlements) throws(SystemError) {
+    init(settlements: Settlements, helm: Helm? = nil) throws(SystemError) {
         event = try Wakeup.eventDescriptor()
-        state = Guarded(InboxState(event: event.number))
+        state = Awaited(InboxState(event: event.number), helm: helm)
         self.settlements = settlements
     }
 
@@ -46,27 +46,23 @@ package final class Inbox: Sendable {
         } ?? []
     }
 
-    /// The next message without blocking a thread. Throws `.cancelled` when the task is cancelled and `.closed` after close and drained.
-    package func next() async throws(CallError) -> Delivery {
+    package func announce() throws(CallError) -> UInt64 {
         guard !state.ownerProcessIsGone else { throw .closed }
-        let waiter = state.with { $0.waiters.make() }
-        let result = await withTaskCancellationHandler {
-            await withCheckedContinuation { continuation in
-                let ready = state.with { $0.park(waiter, continuation) }
-                if let ready { continuation.resume(returning: ready) }
-            }
-        } onCancel: {
-            state.with { $0.waiters.cancel(waiter) }?.resume(returning: .failure(.cancelled))
-        }
-        return try result.get()
+        return state.with { $0.waiters.make() }
     }
+
+    package func wait(_ waiter: UInt64, _ resume: @escaping @Sendable (Result<Delivery, CallError>) -> Void) {
+        if let ready = state.with({ $0.park(waiter, resume) }) { resume(ready) }
+    }
+
+    package func cancel(_ waiter: UInt64) { state.with { $0.waiters.cancel(waiter) }?(.failure(.cancelled)) }
 
     /// Moves a turn's messages in. Never blocks, never drops. Reactor thread.
     func put(_ batch: inout DeliveryBatch) {
         guard !batch.isEmpty else { return }
         let (served, left) = state.with { $0.put(batch.lanes) }
         batch.removeAll()
-        for (continuation, delivery) in served { continuation.resume(returning: .success(delivery)) }
+        for (resume, delivery) in served { resume(.success(delivery)) }
         // One message, one consumer; more may be too many for one.
         if left == 1 { state.wakeOne() } else if left > 1 { state.wakeAll() }
     }
@@ -76,7 +72,7 @@ package final class Inbox: Sendable {
         guard !state.ownerProcessIsGone else { return }
         let (waiters, dropped) = state.with { $0.close(keeping: keeping) }
         state.wakeAll()
-        for waiter in waiters { waiter.resume(returning: .failure(.closed)) }
+        for resume in waiters { resume(.failure(.closed)) }
         // Their files are closed outside the lock.
         _ = dropped
     }
@@ -87,7 +83,7 @@ package final class Inbox: Sendable {
 
 /// The rules of `Inbox`, under its lock.
 struct InboxState {
-    typealias Waiter = QueueWaiters<Delivery>.Continuation
+    typealias Waiter = QueueWaiters<Delivery>.Resume
 
     private var lanes = [Fifo<InboxItem>](repeating: Fifo(), count: Lane.allCases.count)
     private(set) var count = 0
@@ -98,7 +94,7 @@ struct InboxState {
 
     init(event: Int32) { signal = QueueSignal(event: event) }
 
-    /// The continuations to resume outside the lock, and how many messages came to wait.
+    /// Whom to resume outside the lock, and how many messages came to wait.
     mutating func put(_ batch: [[InboxItem]]) -> (served: [(Waiter, Delivery)], left: Int) {
         guard !isClosed else { return ([], 0) }
         let before = count
@@ -158,12 +154,12 @@ struct InboxState {
         return taken
     }
 
-    /// A result when there is no need to wait; nil when the continuation was kept.
-    mutating func park(_ id: UInt64, _ continuation: Waiter) -> Result<Delivery, CallError>? {
+    /// A result when there is no need to wait; nil when `resume` was kept.
+    mutating func park(_ id: UInt64, _ resume: @escaping Waiter) -> Result<Delivery, CallError>? {
         if waiters.arrive(id) { return .failure(.cancelled) }
         if let delivery = take() { return .success(delivery) }
         if isClosed { return .failure(.closed) }
-        waiters.park(id, continuation)
+        waiters.park(id, resume)
         return nil
     }
 

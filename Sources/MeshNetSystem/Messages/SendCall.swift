@@ -20,6 +20,16 @@ package final class SendCall: @unchecked Sendable {
         case owned([UInt8])
         case lent([UnsafeRawBufferPointer])
         case file(OutgoingFile)
+
+        var count: Int { if case .lent(let views) = self { views.count } else { 1 } }
+
+        var byteCount: Int {
+            switch self {
+            case .owned(let bytes): bytes.count
+            case .lent(let views): views.reduce(0) { $0 + $1.count }
+            case .file(let file): file.byteCount
+            }
+        }
     }
 
     /// Which of the messages have a ticket. One that is followed by a tracked one needs none while nothing can end it alone: a lane is in order.
@@ -51,11 +61,8 @@ package final class SendCall: @unchecked Sendable {
         self.firstTicket = firstTicket
         self.accepted = accepted
         self.ended = ended
-        switch bodies {
-        case .owned(let bytes): (count, byteCount) = (1, bytes.count)
-        case .lent(let views): (count, byteCount) = (views.count, views.reduce(0) { $0 + $1.count })
-        case .file(let file): (count, byteCount) = (1, file.byteCount)
-        }
+        count = bodies.count
+        byteCount = bodies.byteCount
     }
 
     /// Of the bytes those that wait in memory.

@@ -43,6 +43,9 @@ package final class Readiness {
 
     deinit { events.deallocate() }
 
+    /// Readable while anything is ready.
+    var descriptor: Int32 { epoll.number }
+
     package func add(_ descriptor: Int32, token: UInt64, _ interest: Interest) throws(SystemError) {
         try control(EPOLL_CTL_ADD, descriptor, token, interest)
     }

@@ -14,6 +14,7 @@ extension MessageStore {
         case .forget(let peer): try forget(peer)
         case .outbound(let peer, let message): try insert(message, to: peer)
         case .acknowledged(let peer, let lane, let below): try acknowledge(peer, lane, below)
+        case .renumbered(let peer, let lane, let delta): try renumber(peer, lane, by: delta)
         case .withdrawn(let peer, let lane, let sequence): try withdraw(peer, lane, sequence)
         case .inbound(let message): try insert(message)
         case .expected(let peer, let lane, let next):
@@ -125,6 +126,20 @@ extension MessageStore {
         rows.update(position) {
             $0[lane].acknowledged = max($0[lane].acknowledged, limit)
             $0[lane].next = max($0[lane].next, limit)
+        }
+    }
+
+    private func renumber(_ peer: PeerID, _ lane: Lane, by delta: UInt64) throws(DatabaseFailure) {
+        guard let position = known(peer) else { return }
+        for statement in [statements.raiseNumbers, statements.settleNumbers] {
+            statement.bind(1, rows[position].id)
+            statement.bind(2, Int64(lane.rawValue))
+            if statement === statements.raiseNumbers { statement.bind(3, bits: delta) }
+            try statement.run()
+        }
+        rows.update(position) {
+            $0[lane].acknowledged += delta
+            $0[lane].next += delta
         }
     }
 

@@ -1,3 +1,4 @@
+import MeshNetProtocol
 package import MeshNetSwarm
 
 /// What of a node's messages outlives its process, in a SQLite file. One thread at a time; every call may wait for the disk.
@@ -21,12 +22,19 @@ package final class MessageStore {
     /// Those of the open transaction, and those of failed ones, that are said once only.
     private var lasting: [StoreChange] = []
     private(set) var waiting: [StoreChange] = []
+    /// By how much numbers of lanes grew since the last commit, failed transactions included.
+    private var renumbered: [LanePlace: UInt64] = [:]
     private var isOpen = false
     private var lastActive: Int64?
 
     /// For tests: how many transactions were committed, and failed.
     package private(set) var commits = 0
     package private(set) var failures = 0
+
+    private struct LanePlace: Hashable {
+        let position: Int
+        let lane: Lane
+    }
 
     /// Numbers of the node that change with messages.
     struct NodeNumbers: Equatable {
@@ -116,6 +124,7 @@ package final class MessageStore {
         committedNode = node
         lasting.removeAll(keepingCapacity: lasting.capacity <= 4_096)
         waiting.removeAll()
+        renumbered.removeAll()
         isOpen = false
         commits += 1
     }
@@ -147,12 +156,24 @@ package final class MessageStore {
         switch change {
         case .acknowledged(let peer, let lane, let below):
             guard let position = rows.position(of: peer), !rows[position].isVoided else { return nil }
-            return .acknowledged(peer, lane, below: min(below, rows[position].committed[lane].next))
+            return .acknowledged(peer, lane, below: min(below, lastingNext(position, lane)))
+        case .renumbered(let peer, let lane, let delta):
+            guard let position = rows.position(of: peer), !rows[position].isVoided else { return nil }
+            renumbered[LanePlace(position: position, lane: lane), default: 0] += delta
+            return change
         case .withdrawn(let peer, let lane, let sequence):
             guard let position = rows.position(of: peer), !rows[position].isVoided else { return nil }
-            return sequence < rows[position].committed[lane].next ? change : nil
+            return sequence < lastingNext(position, lane) ? change : nil
+        case .reset(let peer), .forget(let peer):
+            if let position = rows.position(of: peer) { for lane in Lane.allCases { renumbered[LanePlace(position: position, lane: lane)] = nil } }
+            return change
         default: return change
         }
+    }
+
+    /// The next number of a lane in a store that has what lasts of this transaction, and of failed ones.
+    private func lastingNext(_ position: Int, _ lane: Lane) -> UInt64 {
+        rows[position].committed[lane].next + (renumbered[LanePlace(position: position, lane: lane)] ?? 0)
     }
 
     /// After the rows were read.
@@ -168,7 +189,7 @@ extension StoreChange {
     fileprivate var isLasting: Bool {
         switch self {
         case .outbound, .inbound, .expected: false
-        case .incarnation, .peer, .forget, .acknowledged, .withdrawn, .settled, .reset: true
+        case .incarnation, .peer, .forget, .acknowledged, .renumbered, .withdrawn, .settled, .reset: true
         }
     }
 }

@@ -11,6 +11,8 @@ struct StoreStatements {
     let insertOutbound: Statement
     let deleteBelow: Statement
     let deleteOutbound: Statement
+    let raiseNumbers: Statement
+    let settleNumbers: Statement
     let deleteQueue: Statement
     let insertInbound: Statement
     let deleteInbound: Statement
@@ -34,6 +36,9 @@ struct StoreStatements {
             """)
         deleteBelow = try database.prepare("DELETE FROM outbound WHERE peer = ?1 AND lane = ?2 AND sequence < ?3")
         deleteOutbound = try database.prepare("DELETE FROM outbound WHERE peer = ?1 AND lane = ?2 AND sequence = ?3")
+        // In two steps: while rows change one after another no two of them may have one number.
+        raiseNumbers = try database.prepare("UPDATE outbound SET sequence = -(sequence + ?3) WHERE peer = ?1 AND lane = ?2")
+        settleNumbers = try database.prepare("UPDATE outbound SET sequence = -sequence WHERE peer = ?1 AND lane = ?2 AND sequence < 0")
         deleteQueue = try database.prepare("DELETE FROM outbound WHERE peer = ?1")
         insertInbound = try database.prepare("""
             INSERT OR REPLACE INTO inbound (peer, lane, sequence, incarnation, arrival, request, spool, size, body)

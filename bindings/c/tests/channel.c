@@ -22,6 +22,7 @@ static void defaults_are_those_of_the_header(void) {
     REQUIRE(options.receive_messages_per_second == 0 && options.receive_bytes_per_second == 0);
     REQUIRE(options.reconnect_first_ms == 500 && options.reconnect_cap_ms == 10000 && options.reconnect_factor == 2 && options.reconnect_attempts == 0);
     REQUIRE(options.reconnect_lasting_ms == 5000 && options.permanent_after == 5 && options.permanent_delay_ms == 60000 && options.dials_per_minute == 0);
+    REQUIRE(options.stale_after_ms == 86400000);
     REQUIRE(options.wake_interval_ms == 15000 && options.wake_jump_ms == 30000 && options.wake_stored_gap_ms == 3600000);
     REQUIRE_OK(meshnet_send_options_default(&send, sizeof send));
     REQUIRE(send.lane == MESHNET_LANE_NORMAL && send.deadline_ms == -1 && send.when_full == MESHNET_WHEN_FULL_WAIT);

@@ -1,6 +1,7 @@
 /* Opening, configuring and closing nodes. */
 #include "check.h"
 
+#include <math.h>
 #include <netinet/in.h>
 #include <poll.h>
 #include <sys/socket.h>
@@ -190,6 +191,8 @@ static void defaults_are_those_of_the_header(void) {
     REQUIRE(limits.handshake_timeout_ms == 15000 && limits.stream_negotiation_timeout_ms == 10000 && limits.maximum_stream_window == 16777216);
     REQUIRE(limits.send_buffer == 524288 && limits.event_queue_count == 65536 && limits.event_queue_bytes == 67108864);
     REQUIRE(limits.topics == 1024 && limits.pending_accepts == 1024);
+    REQUIRE(limits.inbound_rate_per_address == 0.2 && limits.inbound_burst_per_address == 16);
+    REQUIRE(limits.inbound_rate_per_network == 0.5 && limits.inbound_burst_per_network == 80);
     REQUIRE_OK(meshnet_gossipsub_options_default(&options, sizeof options));
     REQUIRE(options.signing_policy == MESHNET_STRICT_SIGN && options.maximum_message_size == 8388608 && options.heartbeat_interval_ms == 1000);
     REQUIRE(options.mesh_degree == 6 && options.mesh_degree_low == 5 && options.mesh_degree_high == 12 && options.mesh_degree_lazy == 6);
@@ -228,6 +231,16 @@ static void options_out_of_range_are_named(void) {
     REQUIRE_OK(meshnet_limits_default(&limits, sizeof limits));
     limits.event_queue_count = 0;
     config.limits = &limits;
+    REQUIRE_CODE(MESHNET_ERROR_INVALID_ARGUMENT, meshnet_node_open(&config, &node));
+    limits.event_queue_count = 1;
+    limits.inbound_rate_per_address = NAN;
+    REQUIRE_CODE(MESHNET_ERROR_INVALID_ARGUMENT, meshnet_node_open(&config, &node));
+    REQUIRE(meshnet_last_error(&info, sizeof info) == MESHNET_OK && strstr(info.detail, "inbound_rate_per_address") != NULL);
+    limits.inbound_rate_per_address = 0;
+    limits.inbound_rate_per_network = -0.1;
+    REQUIRE_CODE(MESHNET_ERROR_INVALID_ARGUMENT, meshnet_node_open(&config, &node));
+    limits.inbound_rate_per_network = 1e6;
+    limits.inbound_burst_per_network = 0;
     REQUIRE_CODE(MESHNET_ERROR_INVALID_ARGUMENT, meshnet_node_open(&config, &node));
     config.limits = NULL;
     REQUIRE_OK(meshnet_gossipsub_options_default(&options, sizeof options));

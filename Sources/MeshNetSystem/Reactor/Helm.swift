@@ -1,0 +1,149 @@
+import CSystem
+import Glibc
+import MeshNetProtocol
+import Synchronization
+
+/// Which thread runs the loop: the reactor thread, or a caller that waits for something and does the work itself meanwhile.
+///
+/// Two rights, each with one thread at a time. Who **steers** runs a turn, under the lock of `loop`. Who keeps the **watch** takes the reports of
+/// descriptors: the reactor thread for a turn, a caller for as long as its call waits. The reactor thread sleeps at the gate, which a caller shuts
+/// while it keeps the watch; timers and what a caller must not serve stay with the reactor thread, which may steer between two turns of the caller.
+/// So a call costs no change of threads, and a caller that stays away costs nothing either (decision 011).
+package final class Helm: Sendable {
+    private let loop = Guarded<Loop?>(nil)
+    private let mailbox: Mailbox
+    private let gate: Gate
+    // Used by who keeps the watch.
+    nonisolated(unsafe) let readiness: Readiness
+    nonisolated(unsafe) private var reports: [Ready] = []
+    /// 0: nobody.
+    private let steering = Atomic<UInt>(0)
+    private let watching = Atomic<UInt>(0)
+    /// How long the reactor thread sleeps unless it is rung for, in nanoseconds of `Instant`.
+    private let sleepsUntil = Atomic<Int64>(.min)
+
+    init(mailbox: Mailbox, system: SystemCalls) throws(SystemError) {
+        self.mailbox = mailbox
+        readiness = try Readiness(system: system)
+        gate = try Gate(readiness)
+    }
+
+    /// Whether the calling thread is in a turn: then it must not wait for another one.
+    var isSteeredHere: Bool { steering.load(ordering: .relaxed) == Self.thread }
+
+    // MARK: The reactor thread
+
+    /// Before the reactor thread begins; the loop is nobody else's from now on.
+    func give(_ loop: sending Loop) {
+        nonisolated(unsafe) let loop = loop
+        self.loop.with { $0 = loop }
+    }
+
+    func run() {
+        // The first turn has no reports: the swarm has things to say before anything happens.
+        var ready: [Ready] = [], isWatching = takeWatch()
+        while true {
+            let wake = loop.with { loop in
+                let wake = steer(loop!) { $0.turn(ready) }
+                sleepsUntil.store(wake?.nanoseconds ?? .max, ordering: .relaxed)
+                return wake
+            }
+            if isWatching, mailbox.isClosing { break }
+            if isWatching { watching.store(0, ordering: .releasing) }
+            gate.wait(until: wake)
+            isWatching = takeWatch()
+            if isWatching { readiness.wait(until: .zero, into: &ready) } else { ready.removeAll(keepingCapacity: true) }
+        }
+        // The watch stays here: whoever waits from now on sleeps.
+        loop.with { loop in
+            _ = steer(loop!) { $0.leave() }
+            loop = nil
+        }
+    }
+
+    // MARK: Callers
+
+    /// Serves what was posted: here, or where a turn is under way.
+    func serve() {
+        if !turn([], waits: false) { mailbox.wakeup.signal() }
+    }
+
+    /// As `Guarded.wait`; meanwhile the caller keeps the watch, if nobody does.
+    func wait<State, R, E: Error>(on awaited: Awaited<State>, until deadline: Instant?, _ attempt: (inout State) throws(E) -> R?) throws(E) -> R? {
+        if let value = try awaited.with(attempt) { return value }
+        if let deadline, Instant.now() >= deadline { return nil }
+        if takeWatch() {
+            gate.shut()
+            awaited.isWatchKept.store(true, ordering: .releasing)
+            defer {
+                awaited.isWatchKept.store(false, ordering: .relaxed)
+                giveBackWatch()
+            }
+            switch try keepWatch(for: awaited, until: deadline, attempt) {
+            case .value(let value): return value
+            case .late: return nil
+            case .left: break
+            }
+        }
+        return try awaited.sleep(until: deadline, attempt)
+    }
+
+    /// What its keeper waits for may have come, from somebody else.
+    func wakeWatch() {
+        if watching.load(ordering: .acquiring) != Self.thread { mailbox.wakeup.signal() }
+    }
+
+    private enum Watch<Value> { case value(Value), late, left }
+
+    private func keepWatch<State, R, E: Error>(
+        for awaited: Awaited<State>, until deadline: Instant?, _ attempt: (inout State) throws(E) -> R?
+    ) throws(E) -> Watch<R> {
+        while !mailbox.isClosing {
+            if let value = try awaited.with(attempt) { return .value(value) }
+            if let deadline, Instant.now() >= deadline { return .late }
+            readiness.wait(until: deadline, into: &reports)
+            guard reports.allSatisfy({ Token($0.token).isServedByCallers }) else { return .left }
+            if !reports.isEmpty { _ = turn(reports, waits: true) }
+        }
+        return .left
+    }
+
+    private func takeWatch() -> Bool {
+        watching.compareExchange(expected: 0, desired: Self.thread, ordering: .acquiringAndReleasing).exchanged
+    }
+
+    /// In this order, or what is ready in between wakes nobody.
+    private func giveBackWatch() {
+        gate.open()
+        watching.store(0, ordering: .releasing)
+        // The signal of the close may be used up.
+        if mailbox.isClosing { gate.ring() }
+    }
+
+    // MARK: Turns
+
+    /// A caller's turn. False when there was none: `waits` is false and another one is under way, or the node is closed.
+    private func turn(_ ready: [Ready], waits: Bool) -> Bool {
+        // A thread that is cancelled in a system call of the loop would take the lock along.
+        var cancellation: Int32 = 0
+        pthread_setcancelstate(Int32(PTHREAD_CANCEL_DISABLE), &cancellation)
+        defer { pthread_setcancelstate(cancellation, nil) }
+        let body: (inout Loop?) -> Bool = { [self] loop in
+            guard let loop else { return false }
+            let wake = steer(loop) { $0.turn(ready, servesTimers: false) }
+            if let wake, wake.nanoseconds < sleepsUntil.load(ordering: .relaxed) { gate.ring() }
+            return true
+        }
+        return waits ? loop.with(body) : loop.tryWith(body) ?? false
+    }
+
+    /// Under the lock. Returns when the loop wants to be woken.
+    private func steer(_ loop: Loop, _ work: (Loop) -> Void) -> Instant? {
+        steering.store(Self.thread, ordering: .relaxed)
+        defer { steering.store(0, ordering: .relaxed) }
+        work(loop)
+        return loop.wakeTime
+    }
+
+    private static var thread: UInt { UInt(pthread_self()) }
+}

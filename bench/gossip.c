@@ -1,0 +1,139 @@
+/*
+ * Topics through the C library: one publisher and its subscribers, nodes of one process, each with its own thread.
+ *   gossip SIZE COUNT SUBSCRIBERS SIGNED   prints the nanoseconds from the first publish of COUNT messages until every subscriber has all
+ * SIGNED 0 is StrictNoSign. The publisher is never more than WINDOW messages ahead of the slowest, because topics drop what a peer does not take.
+ */
+#define _GNU_SOURCE
+#include <meshnet.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <time.h>
+
+#define TOPIC "bench"
+#define TIMEOUT_MS 60000
+#define WINDOW 4096
+#define EVENTS 256
+#define PAUSE_MS 1
+#define SUBSCRIBERS_MAX 16
+
+static void check(int32_t code, const char *what) {
+    if (code >= 0) return;
+    meshnet_error_info_t info;
+    if (meshnet_last_error(&info, sizeof info) != MESHNET_OK) info.detail[0] = 0;
+    fprintf(stderr, "%s: %s %s\n", what, meshnet_strerror(code), info.detail);
+    exit(1);
+}
+
+static int64_t now_ns(void) {
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (int64_t)t.tv_sec * 1000000000 + t.tv_nsec;
+}
+
+static meshnet_node_t *open_node(bool is_signed) {
+    static const char *const loopback[] = {"/ip4/127.0.0.1/tcp/0"};
+    meshnet_keypair_t *keys;
+    meshnet_config_t config;
+    meshnet_gossipsub_options_t gossipsub;
+    meshnet_node_t *node;
+    check(meshnet_keypair_generate(&keys), "key");
+    check(meshnet_config_default(&config, sizeof config), "config");
+    check(meshnet_gossipsub_options_default(&gossipsub, sizeof gossipsub), "gossipsub");
+    gossipsub.signing_policy = is_signed ? MESHNET_STRICT_SIGN : MESHNET_STRICT_NO_SIGN;
+    config.identity = keys;
+    config.listen_addresses = loopback;
+    config.listen_address_count = 1;
+    config.gossipsub = &gossipsub;
+    check(meshnet_node_open(&config, &node), "node");
+    meshnet_keypair_free(keys);
+    return node;
+}
+
+typedef struct subscriber {
+    meshnet_node_t *node;
+    pthread_t thread;
+    atomic_long received;
+    long expected;
+} subscriber_t;
+
+static void *subscribe(void *argument) {
+    subscriber_t *subscriber = argument;
+    while (atomic_load_explicit(&subscriber->received, memory_order_relaxed) < subscriber->expected) {
+        meshnet_event_t *events[EVENTS];
+        size_t count;
+        long messages = 0;
+        check(meshnet_next_events(subscriber->node, TIMEOUT_MS, events, EVENTS, &count), "a message");
+        for (size_t i = 0; i < count; i++) {
+            if (events[i]->type == MESHNET_EVENT_MESSAGE) messages++;
+            if (events[i]->type == MESHNET_EVENT_MESSAGES_DROPPED) check(MESHNET_ERROR_LIMIT_REACHED, "messages were dropped");
+            meshnet_event_free(events[i]);
+        }
+        atomic_fetch_add_explicit(&subscriber->received, messages, memory_order_release);
+    }
+    return NULL;
+}
+
+static long slowest(subscriber_t *subscribers, size_t count) {
+    long least = subscribers[0].expected;
+    for (size_t i = 0; i < count; i++) {
+        long received = atomic_load_explicit(&subscribers[i].received, memory_order_acquire);
+        if (received < least) least = received;
+    }
+    return least;
+}
+
+/* Takes the completions of the publisher that wait, or the first that comes. */
+static void settle(meshnet_node_t *node, int32_t timeout_ms) {
+    meshnet_event_t *events[EVENTS];
+    size_t count;
+    int32_t code = meshnet_next_events(node, timeout_ms, events, EVENTS, &count);
+    if (code == MESHNET_ERROR_TIMED_OUT) return;
+    check(code, "completions");
+    for (size_t i = 0; i < count; i++) {
+        if (events[i]->type == MESHNET_EVENT_COMPLETED) check(events[i]->code, "publish");
+        meshnet_event_free(events[i]);
+    }
+}
+
+static void measure(size_t size, long count, size_t subscriber_count, bool is_signed) {
+    static subscriber_t subscribers[SUBSCRIBERS_MAX];
+    meshnet_node_t *publisher = open_node(is_signed);
+    meshnet_string_list_t *addresses;
+    uint8_t *block = calloc(1, size);
+    check(meshnet_listen_addresses(publisher, &addresses), "addresses");
+    for (size_t i = 0; i < subscriber_count; i++) {
+        subscribers[i].node = open_node(is_signed);
+        subscribers[i].expected = count;
+        check(meshnet_subscribe(subscribers[i].node, TOPIC, NULL), "subscribe");
+        check(meshnet_connect(subscribers[i].node, addresses->items[0], TIMEOUT_MS, NULL, 0), "connect");
+    }
+    check(meshnet_wait_for_peers(publisher, TOPIC, subscriber_count, TIMEOUT_MS, NULL), "subscribers");
+    for (size_t i = 0; i < subscriber_count; i++)
+        if (pthread_create(&subscribers[i].thread, NULL, subscribe, &subscribers[i]) != 0) exit(1);
+    int64_t start = now_ns();
+    for (long sent = 0; sent < count; sent++) {
+        while (sent - slowest(subscribers, subscriber_count) >= WINDOW) settle(publisher, PAUSE_MS);
+        if (sent % EVENTS == 0) settle(publisher, 0);
+        meshnet_ticket_t ticket;
+        memcpy(block, &sent, size < sizeof sent ? size : sizeof sent);
+        check(meshnet_publish_start(publisher, TOPIC, block, size, &ticket), "publish");
+    }
+    for (size_t i = 0; i < subscriber_count; i++) pthread_join(subscribers[i].thread, NULL);
+    printf("%lld\n", (long long)(now_ns() - start));
+    fflush(stdout);
+    _Exit(0);
+}
+
+int main(int argc, char **argv) {
+    prctl(PR_SET_PDEATHSIG, SIGKILL);
+    if (argc != 5) return 2;
+    size_t subscribers = strtoull(argv[3], NULL, 10);
+    if (subscribers < 1 || subscribers > SUBSCRIBERS_MAX) return 2;
+    measure(strtoull(argv[1], NULL, 10), atol(argv[2]), subscribers, strcmp(argv[4], "0") != 0);
+    return 0;
+}

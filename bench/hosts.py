@@ -1,0 +1,63 @@
+"""What needs several hosts, each a network namespace of this machine; by the programs of Tests/hosts, as root."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Mapping
+from typing import Any
+
+from programs import ROOT, Unmeasured, line, python, sink, started
+from streams import Settings
+from table import Row
+
+OUT_SECONDS = 10
+
+
+def lab() -> Any:
+    sys.path.insert(0, str(ROOT / "Tests" / "hosts"))
+    from harness.lab import Lab, NoLab
+
+    try:
+        return Lab()
+    except NoLab as reason:
+        raise Unmeasured(str(reason)) from None
+
+
+def discovery(by: Mapping[str, Row], settings: Settings) -> None:
+    """mDNS between ten hosts with new identities: from the moment that all are opened to the full mesh, and of one more to its first connection."""
+    with lab() as here:
+        from harness import measure
+
+        with measure.ten(here) as hosts:
+            samples = {
+                "newcomer": measure.newcomer(hosts, settings.runs),
+                "mesh": measure.full_mesh(hosts, settings.runs, loss=0).full_mesh,
+                "mesh-loss": measure.full_mesh(hosts, settings.runs, loss=20).full_mesh,
+                "mesh-loss-ipv4": measure.full_mesh(hosts, settings.runs, loss=20, ipv6=False).full_mesh,
+            }
+    for key, seconds in samples.items():
+        for sample in seconds:
+            by[key].add(ours=sample)
+
+
+def returning(by: Mapping[str, Row], settings: Settings) -> None:
+    """The cable of one of two hosts is out: from its return to the reply of a request that was sent meanwhile."""
+    with lab() as hosts:
+        here, there = hosts.hosts(2, hosts.switch("lan"), ipv6=False)
+        inside = ("ip", "netns", "exec")
+        with (
+            sink(*inside, there.netns, *python("meshnet", "sink", "10.77.0.2")) as words,
+            started(*inside, here.netns, *python("meshnet", "return", "10.77.0.1", *words)) as process,
+        ):
+            if line(process) != "ready":
+                raise Unmeasured("the hosts did not meet")
+            for _ in range(settings.rounds):
+                there.unplug()
+                assert process.stdin is not None
+                process.stdin.write("go\n")
+                process.stdin.flush()
+                time.sleep(OUT_SECONDS)
+                plugged = time.clock_gettime_ns(time.CLOCK_MONOTONIC)
+                there.plug()
+                by["return"].add(ours=(int(line(process)) - plugged) / 1e6)
