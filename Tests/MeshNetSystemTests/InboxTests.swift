@@ -128,6 +128,23 @@ extension SystemTests {
             inbox.settlements.take(into: &settled)
             let sums = settled.map { if case .several(_, let lane, let count, let bytes) = $0 { [Int(lane.rawValue), count, bytes] } else { [] } }
             #expect(sums == [[1, 3, 4], [2, 1, 7], [2, 1, 5]])
+            #expect(!isReadable(wakeup.descriptor), "nobody waits for room")
+        }
+
+        /// Whoever waits learns of what came before, and is woken for what comes then.
+        @Test func settlementsOfRunsWakeWhereRoomIsAwaited() throws {
+            putRun(1, [[1], [2, 2], [3]])
+            let source = try inbox.take(3)[0].source
+            var settled: [Settlements.Item] = []
+            #expect(!inbox.settlements.awaitRoom(true))
+            inbox.settlements.settle(source, .normal, count: 1, byteCount: 1)
+            inbox.settlements.settle(source, .normal, count: 1, byteCount: 2)
+            var count: eventfd_t = 0
+            #expect(eventfd_read(wakeup.descriptor, &count) == 0 && count == 1)
+            inbox.settlements.take(into: &settled)
+            #expect(!inbox.settlements.awaitRoom(false))
+            inbox.settlements.settle(source, .normal, count: 1, byteCount: 1)
+            #expect(!isReadable(wakeup.descriptor) && inbox.settlements.awaitRoom(true))
         }
 
         @Test func theDescriptorFollowsTheState() throws {

@@ -296,6 +296,8 @@ struct Messages {
     var queuedBytes = 0
     var waitingBytes = 0
     var spooledBytes = 0
+    /// Lanes with bytes that wait until the application caught up, or the rate admits them.
+    var heldLanes = 0
     var lastRequest: UInt64 = 0
     var lastSpool: UInt64 = 0
     /// Files of messages for the application.

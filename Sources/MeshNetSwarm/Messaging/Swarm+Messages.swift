@@ -93,6 +93,9 @@ extension Swarm {
         if !messages.channels[at].into[lane].held.isEmpty { readHeld(lane, at) }
     }
 
+    /// Settling a message may let a peer go on.
+    package var awaitsSettlements: Bool { mutating get { messages.heldLanes > 0 } }
+
     /// The answer to `SpoolWork.read`; fewer bytes than asked for only at the end of the file.
     package mutating func spoolRead(_ spool: SpoolID, offset: Int, _ bytes: UnsafeRawBufferPointer, now: Instant) {
         self.now = now

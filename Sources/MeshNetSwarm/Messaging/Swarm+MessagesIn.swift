@@ -113,6 +113,7 @@ extension Swarm {
         messages.channels[at].into[lane].receiver.detach()
         takeRetired(lane, at)
         messages.channels[at].into[lane].waitsForRate = false
+        if !messages.channels[at].into[lane].held.isEmpty { messages.heldLanes -= 1 }
         while let held = messages.channels[at].into[lane].held.popFirst() { messages.retiredBuffers.append(held.buffer) }
     }
 
@@ -165,7 +166,9 @@ extension Swarm {
         messages.channels[at].into[lane].unsettledBytes >= configuration.messages.receiveBytes || messages.channels[at].into[lane].waitsForSpool != nil
     }
 
+    /// Precondition: there are bytes.
     private mutating func hold(_ bytes: UnsafeRawBufferPointer, _ lane: Lane, _ at: Int) {
+        if messages.channels[at].into[lane].held.isEmpty { messages.heldLanes += 1 }
         var rest = bytes
         while !rest.isEmpty {
             let last = messages.channels[at].into[lane].held.count - 1
@@ -196,6 +199,7 @@ extension Swarm {
             touch(place.connection)
             if rest.isEmpty {
                 if let read = messages.channels[at].into[lane].held.popFirst() { messages.retiredBuffers.append(read.buffer) }
+                if messages.channels[at].into[lane].held.isEmpty { messages.heldLanes -= 1 }
             } else {
                 messages.channels[at].into[lane].held[0].head = held.tail - rest.count
             }

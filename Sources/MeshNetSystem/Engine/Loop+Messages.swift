@@ -88,6 +88,15 @@ extension Loop {
         }
     }
 
+    /// From now on whoever settles a message tells us, as long as a peer waits for the room.
+    func lookForRoom() {
+        let isAwaited = swarm.awaitsSettlements
+        hasRoomToServe = false
+        guard isAwaited || isRoomAwaited else { return }
+        isRoomAwaited = isAwaited
+        hasRoomToServe = inbox.settlements.awaitRoom(isAwaited) && isAwaited
+    }
+
     /// Tells the swarm what the application is done with.
     func serveSettlements() {
         inbox.settlements.take(into: &settled)

@@ -83,6 +83,9 @@ final class Loop {
     /// What arrived in this turn, and what the application was done with before it.
     var arrived = DeliveryBatch()
     var settled: [Settlements.Item] = []
+    /// A peer waits for room; and settlements that may make it came meanwhile.
+    var isRoomAwaited = false
+    var hasRoomToServe = false
     /// Nothing outlives the process: what waits in the inbox can be taken after the close.
     let keepsInbox: Bool
 
@@ -136,11 +139,12 @@ final class Loop {
         if !isLeaving { serveRequests() }
         if servesTimers { serveTimers() }
         finishTurn()
+        lookForRoom()
     }
 
     /// Zero while work is left over from the last turn, nil when nothing is due.
     var wakeTime: Instant? {
-        if !carriedOver.isEmpty || nextRequest < requests.count || isInboxUnseen { return .zero }
+        if !carriedOver.isEmpty || nextRequest < requests.count || isInboxUnseen || hasRoomToServe { return .zero }
         var time = earlier(swarm.deadline, resolver.deadline(now: now))
         time = earlier(time, refreshAddressesAt)
         time = earlier(time, sourceDeadline)

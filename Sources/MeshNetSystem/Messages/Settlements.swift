@@ -1,7 +1,8 @@
 package import MeshNetProtocol
 import MeshNetSwarm
 
-/// What the application is done with, gathered for the reactor: however many messages are settled before it looks, they wake it once.
+/// What the application is done with, gathered for the reactor, which looks in each turn: however many messages are settled before it does, they wake it once,
+/// and those of runs, of which only the room matters that they leave, not even that unless somebody waits for room.
 /// Bound: the messages that were delivered, which the swarm's budgets hold. After the close, and in a child after `fork`, nothing is kept.
 package final class Settlements: Sendable {
     enum Item {
@@ -13,16 +14,25 @@ package final class Settlements: Sendable {
     private struct State {
         var waiting: [Item] = []
         var isClosed = false
+        var isRoomAwaited = false
+        /// The reactor was woken, and did not look yet.
+        var isTold = false
 
-        /// True when it is the first.
+        /// True when the reactor is to be woken.
         mutating func add(_ item: Item) -> Bool {
             guard !isClosed else { return false }
+            append(item)
+            if case .several = item, !isRoomAwaited { return false }
+            defer { isTold = true }
+            return !isTold
+        }
+
+        private mutating func append(_ item: Item) {
             if case .several(let source, let lane, let count, let byteCount) = item, case .several(source, lane, let before, let bytesBefore)? = waiting.last {
                 waiting[waiting.count - 1] = .several(source, lane, count: before + count, byteCount: bytesBefore + byteCount)
-                return false
+            } else {
+                waiting.append(item)
             }
-            waiting.append(item)
-            return waiting.count == 1
         }
     }
 
@@ -47,7 +57,18 @@ package final class Settlements: Sendable {
     /// Swaps what waits for an empty array. Reactor thread.
     func take(into settled: inout [Item]) {
         settled.removeAll(keepingCapacity: settled.capacity <= 4_096)
-        state.with { swap(&$0.waiting, &settled) }
+        state.with { state in
+            swap(&state.waiting, &settled)
+            state.isTold = false
+        }
+    }
+
+    /// Whether a peer waits for room, from now on. True when there is something to take. Reactor thread.
+    func awaitRoom(_ isAwaited: Bool) -> Bool {
+        state.with { state in
+            state.isRoomAwaited = isAwaited
+            return !state.waiting.isEmpty
+        }
     }
 
     /// Nothing is kept from now on. Returns what waits.
