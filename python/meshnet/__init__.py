@@ -2,22 +2,28 @@
 
 `Node` is for asyncio, `SyncNode` for threads, `NetworkingHandle` for programs written for exo's networking module.
 The node runs on a thread of its own, outside the interpreter lock: it answers peers also while Python is busy.
+
+Importing the package loads the library and the errors. The rest is loaded when one of its names is first used, so that a program without asyncio
+does not wait for asyncio.
 """
 
 from __future__ import annotations
 
-from ._meshnet import version as _version
-from .discovery import *
+from . import _meshnet, errors
 from .errors import *
-from .events import *
-from .exo import FromSwarm, NetworkingHandle
-from .keys import Keypair
-from .messages import Channel, ChannelState, Lane
-from .node import Events, Messages, Node, PerfResult, ReceivedMessage, Reply, Stream, Streams, Ticket
-from .options import Gossipsub, Keepalive, Limits, MessageOptions, Reconnect, SigningPolicy, Wake
-from .sync import SyncEvents, SyncMessages, SyncNode, SyncReceivedMessage, SyncReply, SyncStream, SyncStreams, SyncTicket
 
-__version__: str = _version()
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from .discovery import *
+    from .events import *
+    from .exo import FromSwarm, NetworkingHandle
+    from .keys import Keypair
+    from .messages import Channel, ChannelState, Lane
+    from .node import Events, Messages, Node, PerfResult, ReceivedMessage, Reply, Stream, Streams, Ticket
+    from .options import Gossipsub, Keepalive, Limits, MessageOptions, Reconnect, SigningPolicy, Wake
+    from .sync import SyncEvents, SyncMessages, SyncNode, SyncReceivedMessage, SyncReply, SyncStream, SyncStreams, SyncTicket
+
+__version__: str = _meshnet.version()
 
 __all__ = [
     "AddressProblem",
@@ -138,3 +144,34 @@ __all__ = [
     "Woke",
     "WrongPeerError",
 ]
+
+#: The module that a name comes from; those that are not here come from `events`.
+_HOMES = {
+    "discovery": {
+        *("Diagnosis", "DiagnosisCause", "Discovery", "DiscoveryEntry", "DiscoveryTable", "EntryState", "Finding"),
+        *("HeadscaleConfig", "InterfaceStatus", "SourceStatus", "TailscaleConfig"),
+    },
+    "exo": {"FromSwarm", "NetworkingHandle"},
+    "keys": {"Keypair"},
+    "messages": {"Channel", "ChannelState", "Lane"},
+    "node": {"Events", "Messages", "Node", "PerfResult", "ReceivedMessage", "Reply", "Stream", "Streams", "Ticket"},
+    "options": {"Gossipsub", "Keepalive", "Limits", "MessageOptions", "Reconnect", "SigningPolicy", "Wake"},
+    "sync": {"SyncEvents", "SyncMessages", "SyncNode", "SyncReceivedMessage", "SyncReply", "SyncStream", "SyncStreams", "SyncTicket"},
+}
+
+
+def __getattr__(name: str) -> object:
+    """Loads what has not been used so far."""
+    from importlib import import_module
+
+    if name in _HOMES or name == "events":
+        return import_module(f".{name}", __name__)
+    if name not in __all__:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    home = next((home for home, names in _HOMES.items() if name in names), "events")
+    value = globals()[name] = getattr(import_module(f".{home}", __name__), name)
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__, *_HOMES, "events"})

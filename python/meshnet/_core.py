@@ -7,7 +7,7 @@ import os
 import weakref
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 from . import _meshnet
 from .discovery import Discovery, DiscoveryArgument, HeadscaleConfig, TailscaleConfig, discovery_of
@@ -58,6 +58,13 @@ def open_native(identity: Keypair, bootstrap_peers: Iterable[str], listen_port: 
 def protocols_of(protocols: str | Sequence[str]) -> tuple[str, ...]:
     """One protocol id, or several in order of preference."""
     return (protocols,) if isinstance(protocols, str) else tuple(protocols)
+
+
+class PerfResult(NamedTuple):
+    """Seconds from the first byte to the last, each way."""
+
+    upload: float
+    download: float
 
 
 class EventQueue:

@@ -11,26 +11,22 @@ from . import _meshnet
 from ._core import Completion
 from ._loop import LoopDriver, Waiters
 from .errors import ClosedError, TimeoutError
-from .messages import Channel, Content, Lane, LaneArgument, Received, WhenFull, channel_of, filter_of, options_of
+from .messages import Channel, Content, Data, Lane, LaneArgument, Received, TicketBase, WhenFull, channel_of, filter_of, options_of
 
 __all__ = ["Messages", "ReceivedMessage", "Reply", "Ticket"]
 
-Data = bytes | bytearray | memoryview
 
-
-class Ticket:
+class Ticket(TicketBase):
     """A message on its way: `await ticket` returns when the peer has it, and raises what kept it from that.
 
     Raises `ExpiredError`, `QueueFullError`, `DisplacedError`, `PeerRestartedError`, `PeerClosedError`, `GaveUpError`, `StorageError`,
     `CallCancelledError`, `ClosedError`. A wait that is cancelled leaves the message on its way.
     """
 
-    __slots__ = ("_driver", "_number", "_completion", "_waiters")
+    __slots__ = ("_waiters",)
 
     def __init__(self, driver: LoopDriver, number: int, completion: Completion) -> None:
-        self._driver = driver
-        self._number = number
-        self._completion = completion
+        super().__init__(driver, number, completion)
         self._waiters: Waiters | None = None
 
     @property
@@ -51,15 +47,6 @@ class Ticket:
     def __await__(self) -> Generator[Any, None, None]:
         return self.wait().__await__()
 
-    def cancel(self) -> None:
-        """Takes the message back, unless the peer has acknowledged it: the ticket ends with `CallCancelledError`."""
-        if not self._completion.done:
-            self._driver.core.quietly(self._driver.core.native.cancel, self._number)
-
-    def __repr__(self) -> str:
-        completion = self._completion
-        return f"<Ticket {self._number} {'on its way' if not completion.done else 'delivered' if completion.succeeded else 'failed'}>"
-
 
 def _start(driver: LoopDriver, method: Callable[..., int], *arguments: Any) -> Ticket:
     """A message that nobody need wait for."""
@@ -78,24 +65,24 @@ async def _queued(driver: LoopDriver, started: tuple[int, Completion], timeout: 
     return Ticket(driver, number, completion)
 
 
-class Reply(Content):
+class _Saving(Content):
+    __slots__ = ()
+
+    async def save(self, path: str | os.PathLike[str]) -> None:
+        """Writes the bytes into a file, which is complete or not there; one that exists is replaced."""
+        await asyncio.to_thread(super().save, os.fspath(path))
+
+
+class Reply(_Saving):
     """What a peer answered to a request."""
 
     __slots__ = ()
 
-    async def save(self, path: str | os.PathLike[str]) -> None:
-        """Writes the bytes into a file, which is complete or not there; one that exists is replaced."""
-        await asyncio.to_thread(super().save, os.fspath(path))
 
-
-class ReceivedMessage(Received):
+class ReceivedMessage(_Saving, Received):
     """A message that arrived. Who is done with it says so by `done`, by `reply`, by asking an iterator for the next, or by forgetting it."""
 
     __slots__ = ()
-
-    async def save(self, path: str | os.PathLike[str]) -> None:
-        """Writes the bytes into a file, which is complete or not there; one that exists is replaced."""
-        await asyncio.to_thread(super().save, os.fspath(path))
 
     def reply(self, data: Data = b"") -> Ticket:
         """Answers a request, once, and is done with it. The reply is on its way at once; who waits for the ticket knows that the peer has it."""

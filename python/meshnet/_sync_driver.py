@@ -24,6 +24,17 @@ UNWATCHED_STARTS = 32
 LONGEST_WAIT = (1 << 31) - 1
 
 
+_forks = 0
+
+
+def _after_fork() -> None:
+    global _forks
+    _forks += 1
+
+
+os.register_at_fork(after_in_child=_after_fork)
+
+
 def _milliseconds(seconds: float | None) -> int:
     return -1 if seconds is None else max(0, min(LONGEST_WAIT, math.ceil(seconds * 1000)))
 
@@ -35,7 +46,7 @@ class Pump:
         self._changed = threading.Condition(threading.Lock())
         self._watching = False
         self._sleeping = 0
-        self._process = os.getpid()
+        self._forks = _forks
 
     @property
     def finished(self) -> bool:
@@ -52,7 +63,7 @@ class Pump:
 
     def lock(self) -> threading.Condition:
         """To be held while what the threads share is used. In the child of a fork another thread may have left it locked for ever."""
-        if os.getpid() != self._process:
+        if _forks != self._forks:
             raise ClosedError("the node belongs to the parent of this process: make a new one here")
         return self._changed
 
@@ -255,7 +266,7 @@ class SyncDriver(Pump):
 
     def close(self) -> None:
         """Stops the node, hands the last events out, and gives the descriptors up."""
-        if os.getpid() != self._process:
+        if _forks != self._forks:
             self.core.native.free()
             return
         with contextlib.suppress(ClosedError):

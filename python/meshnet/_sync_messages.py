@@ -7,68 +7,52 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from . import _meshnet
-from ._core import Completion
-from ._loop_messages import Data
 from ._sync_driver import SyncDriver
 from .errors import ClosedError, TimeoutError
-from .messages import Channel, Content, Lane, LaneArgument, Received, WhenFull, channel_of, filter_of, options_of
+from .messages import Channel, Content, Data, Lane, LaneArgument, Received, TicketBase, WhenFull, channel_of, filter_of, options_of
 
 __all__ = ["SyncMessages", "SyncReceivedMessage", "SyncReply", "SyncTicket"]
 
 
-class SyncTicket:
+class SyncTicket(TicketBase):
     """A message on its way: `wait` returns when the peer has it, and raises what kept it from that.
 
     Raises `ExpiredError`, `QueueFullError`, `DisplacedError`, `PeerRestartedError`, `PeerClosedError`, `GaveUpError`, `StorageError`,
     `CallCancelledError`, `ClosedError`.
     """
 
-    __slots__ = ("_driver", "_number", "_completion")
-
-    def __init__(self, driver: SyncDriver, number: int, completion: Completion) -> None:
-        self._driver = driver
-        self._number = number
-        self._completion = completion
+    __slots__ = ()
 
     @property
     def ended(self) -> bool:
         """Whether a wait would return at once."""
-        return self._completion.done or self._driver.wait_for(lambda: self._completion.done, 0)
+        return self._completion.done or self._driver.wait_for(self._completion.is_done, 0)
 
     def wait(self, *, timeout: float | None = None) -> None:
         """Waits for so many seconds at most: then `TimeoutError`, and the message stays on its way."""
-        if not self._driver.wait_for(lambda: self._completion.done, timeout):
+        if not self._driver.wait_for(self._completion.is_done, timeout):
             raise TimeoutError(f"the peer acknowledged nothing in {timeout:g} s")
         self._completion.result()
 
-    def cancel(self) -> None:
-        """Takes the message back, unless the peer has acknowledged it: the ticket ends with `CallCancelledError`."""
-        if not self._completion.done:
-            self._driver.core.quietly(self._driver.core.native.cancel, self._number)
 
-    def __repr__(self) -> str:
-        completion = self._completion
-        return f"<SyncTicket {self._number} {'on its way' if not completion.done else 'delivered' if completion.succeeded else 'failed'}>"
+class _Saving(Content):
+    __slots__ = ()
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Writes the bytes into a file, which is complete or not there; one that exists is replaced."""
+        super().save(os.fspath(path))
 
 
-class SyncReply(Content):
+class SyncReply(_Saving):
     """What a peer answered to a request."""
 
     __slots__ = ()
 
-    def save(self, path: str | os.PathLike[str]) -> None:
-        """Writes the bytes into a file, which is complete or not there; one that exists is replaced."""
-        super().save(os.fspath(path))
 
-
-class SyncReceivedMessage(Received):
+class SyncReceivedMessage(_Saving, Received):
     """A message that arrived. Who is done with it says so by `done`, by `reply`, by asking an iterator for the next, or by forgetting it."""
 
     __slots__ = ()
-
-    def save(self, path: str | os.PathLike[str]) -> None:
-        """Writes the bytes into a file, which is complete or not there; one that exists is replaced."""
-        super().save(os.fspath(path))
 
     def reply(self, data: Data = b"") -> SyncTicket:
         """Answers a request, once, and is done with it. The reply is on its way at once; who waits for the ticket knows that the peer has it."""

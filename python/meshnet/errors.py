@@ -7,9 +7,11 @@ and a `hint` that says what to do. Catch by class; the texts may change.
 from __future__ import annotations
 
 from enum import IntEnum
-from typing import ClassVar
-
 from . import _meshnet
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import ClassVar
 
 __all__ = [
     "AddressUnsupportedError",

@@ -5,13 +5,16 @@ from __future__ import annotations
 import io
 from dataclasses import dataclass
 from enum import IntEnum
-from typing import Any, BinaryIO, Literal, Union
+from typing import TYPE_CHECKING, Any, BinaryIO, Literal, Union
 
 from . import _meshnet
 from .discovery import _choice, _seconds
 from .errors import ClosedError, InvalidArgument
 from .events import DialCause, _known
 from .options import _milliseconds
+
+if TYPE_CHECKING:
+    from ._core import Completion
 
 __all__ = ["Channel", "ChannelState", "Lane"]
 
@@ -34,6 +37,8 @@ class ChannelState(IntEnum):
     IDLE = _meshnet.CHANNEL_STATE_IDLE
 
 
+#: What can be sent.
+Data = Union[bytes, bytearray, memoryview]
 #: How a call names a lane.
 LaneArgument = Union[Lane, Literal["control", "normal", "bulk"]]
 #: What a send does that finds the queue of its peer full: wait, end with `QueueFullError`, or end the oldest that wait with `DisplacedError`.
@@ -180,6 +185,27 @@ class Received(Content):
         if driver is None:
             raise ClosedError("the node that this message came to is gone")
         return driver
+
+
+class TicketBase:
+    """A message on its way, without what a face adds."""
+
+    __slots__ = ("_driver", "_number", "_completion")
+
+    def __init__(self, driver: Any, number: int, completion: Completion) -> None:
+        self._driver = driver
+        self._number = number
+        self._completion = completion
+
+    def cancel(self) -> None:
+        """Takes the message back, unless the peer has acknowledged it: the ticket ends with `CallCancelledError`."""
+        if not self._completion.done:
+            self._driver.core.quietly(self._driver.core.native.cancel, self._number)
+
+    def __repr__(self) -> str:
+        completion = self._completion
+        state = "on its way" if not completion.done else "delivered" if completion.succeeded else "failed"
+        return f"<{type(self).__name__} {self._number} {state}>"
 
 
 def filter_of(peer: str | None, lane: LaneArgument | None) -> tuple[str | None, int | None]:

@@ -6,9 +6,9 @@ import asyncio
 import warnings
 from collections.abc import AsyncIterator, Sequence
 from types import TracebackType
-from typing import Any, NamedTuple
+from typing import Any
 
-from ._core import CONSUMER_EVENTS, READ_SIZE_MAXIMUM, NodeOptions, protocols_of
+from ._core import CONSUMER_EVENTS, READ_SIZE_MAXIMUM, NodeOptions, PerfResult, protocols_of
 from ._loop import Events, LoopDriver, Streams
 from ._loop_messages import Messages, NodeMessages, ReceivedMessage, Reply, Ticket
 from ._stream import StreamBase
@@ -16,13 +16,6 @@ from .discovery import Diagnosis, DiscoveryArgument, DiscoveryTable, diagnosis_o
 from .events import AddressProblem, Event, Peer, peers_of
 
 __all__ = ["Events", "Messages", "Node", "PerfResult", "ReceivedMessage", "Reply", "Stream", "Streams", "Ticket"]
-
-
-class PerfResult(NamedTuple):
-    """Seconds from the first byte to the last, each way."""
-
-    upload: float
-    download: float
 
 
 class Stream(StreamBase):

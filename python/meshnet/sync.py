@@ -12,14 +12,13 @@ from collections.abc import Iterator, Sequence
 from types import TracebackType
 from typing import Any
 
-from ._core import CONSUMER_EVENTS, READ_SIZE_MAXIMUM, Acceptor, Consumer, NodeOptions, protocols_of
+from ._core import CONSUMER_EVENTS, READ_SIZE_MAXIMUM, Acceptor, Consumer, NodeOptions, PerfResult, protocols_of
 from ._stream import StreamBase
 from ._sync_driver import SyncDriver
 from ._sync_messages import SyncMessages, SyncNodeMessages, SyncReceivedMessage, SyncReply, SyncTicket
 from .discovery import Diagnosis, DiscoveryArgument, DiscoveryTable, diagnosis_of, discovery_of, table_of
 from .errors import ClosedError, MeshnetError, TimeoutError
 from .events import AddressProblem, Event, Peer, peers_of
-from .node import PerfResult
 
 __all__ = [
     "Node",

@@ -256,7 +256,13 @@ async def test_a_dropped_handle_closes_its_node() -> None:
     assert few_threads(running - 1)
 
 
-def test_import_is_quick() -> None:
-    script = "import asyncio, dataclasses, time; begun = time.perf_counter(); import meshnet; print(time.perf_counter() - begun)"
-    seconds = min(float(run_script(script).stdout) for _ in range(3))
-    assert seconds < 0.5
+def loaded_by(script: str, *modules: str) -> set[str]:
+    """Those of the modules that the script has loaded."""
+    return set(run_script(f"{script}; import sys; print(*(name for name in {modules!r} if name in sys.modules))").stdout.split())
+
+
+def test_a_program_loads_what_it_uses() -> None:
+    slow = ("asyncio", "dataclasses", "inspect", "re", "typing", "threading")
+    assert loaded_by("import meshnet; meshnet.ClosedError", *slow) == set()
+    assert "asyncio" not in loaded_by("import meshnet; meshnet.SyncNode(identity=meshnet.Keypair.generate())", *slow)
+    assert "asyncio" in loaded_by("import meshnet; meshnet.Node", *slow)
