@@ -292,7 +292,8 @@ private func body(_ number: Int, _ size: Int) -> [UInt8] {
 
     /// Queued together or each alone, taken together or each alone, and cut anywhere: the same bytes, the same messages.
     @Test(arguments: [1, 2, 3, 100, 4_099, 70_000]) func messagesThatPassTogetherAreTheSame(cut: Int) throws {
-        let sizes = [0, 1, 2, 16, 125, 126, 127, 128, 129, 16_381, 16_382, 16_383, 16_384, 40_000, 70_000, 0, 3, 3, 3, 3, 200]
+        let small = [0, 1, 2, 16, 125, 126, 127, 128, 129, 0, 3, 3, 3, 3, 200]
+        let sizes = cut < 100 ? small : small + [16_381, 16_382, 16_383, 16_384, 40_000, 70_000]
         let bodies = (0..<sizes.count * 3).map { body($0, sizes[$0 % sizes.count]) }
         var expected: [UInt8]?
         for (isQueuedTogether, room) in [(false, 0), (true, 0), (false, 1), (true, 500), (true, .max)] {
@@ -332,7 +333,10 @@ private func body(_ number: Int, _ size: Int) -> [UInt8] {
 
     /// Lengths that are longer than they need be, frames that are cut, other frames and what was there before: all that `next` decides.
     @Test func whatIsNoPlainMessageDoesNotPassTogether() throws {
-        for frame in [[0], [1], [0x80, 0x00, 0x02], [0x82, 0x00, 0x02, 5], [3, 0x02, 5], [0xff, 0xff, 0x01, 0x02], [2, 0x04, 1], [1, 0x08], [2, 0x05, 2]] as [[UInt8]] {
+        let frames: [[UInt8]] = [
+            [0], [1], [0x80, 0x00, 0x02], [0x82, 0x00, 0x02, 5], [3, 0x02, 5], [0xff, 0xff, 0x01, 0x02], [2, 0x04, 1], [1, 0x08], [2, 0x05, 2],
+        ]
+        for frame in frames {
             var receiver = LaneReceiver(pool: BufferPool())
             receiver.attach(first: 1)
             frame.withView { view in

@@ -25,15 +25,32 @@ package struct LaneRun {
         return offset + 3..<offset + 2 + length
     }
 
+    /// Of a MESSAGE with a small body.
+    static func frameByteCount(_ bodyByteCount: Int) -> Int { bodyByteCount + (bodyByteCount + 1 < 0x80 ? 2 : 3) }
+
+    /// Gives where the frame ends. Precondition: the body is small, and there is room.
+    static func write(_ body: UnsafeRawBufferPointer, to memory: UnsafeMutableRawBufferPointer, at offset: Int) -> Int {
+        let length = body.count + 1, end = offset + frameByteCount(body.count), start = end - body.count
+        if length < 0x80 {
+            memory[offset] = UInt8(length)
+        } else {
+            memory[offset] = UInt8(length & 0x7f | 0x80)
+            memory[offset + 1] = UInt8(length >> 7)
+        }
+        memory[start - 1] = MessageFrame.FrameType.message.rawValue
+        UnsafeMutableRawBufferPointer(rebasing: memory[start..<end]).copyMemory(from: body)
+        return end
+    }
+
     /// Where the frame at `offset` ends, if it is a whole MESSAGE of a small body; nil: to be looked at more closely.
     fileprivate static func end(in frames: UnsafeRawBufferPointer, at offset: Int) -> Int? {
-        guard frames.count - offset >= 3 else { return nil }
-        let low = Int(frames[offset]), high = Int(frames[offset + 1])
-        let start = low < 0x80 ? offset + 1 : offset + 2
+        let left = frames.count - offset
+        guard left >= 2 else { return nil }
+        let low = Int(frames[offset]), high = Int(frames[offset + 1]), isShort = low < 0x80
         // The last byte of a length is never 0, but for a frame without a type.
-        guard low < 0x80 ? low > 0 : high > 0 && high < 0x80, frames[start] == MessageFrame.FrameType.message.rawValue else { return nil }
-        let end = start + (low < 0x80 ? low : low & 0x7f | high << 7)
-        return end <= frames.count ? end : nil
+        guard isShort ? low > 0 : high > 0 && high < 0x80 && left >= 3 else { return nil }
+        let start = offset + (isShort ? 1 : 2), length = isShort ? low : low & 0x7f | high << 7
+        return frames[start] == MessageFrame.FrameType.message.rawValue && length <= frames.count - start ? start + length : nil
     }
 }
 
@@ -78,6 +95,19 @@ extension LaneSender {
             self.messages = messages
             self.bytes = bytes
             self.memory = memory
+        }
+
+        /// How many small bodies from the first on, and what they count; `held`: bytes of memory in use.
+        func fitting(_ bodies: ArraySlice<UnsafeRawBufferPointer>, held: Int) -> (count: Int, cost: Int) {
+            // A buffer more than what they fill may be begun.
+            let limit = min(bytes, memory - held - MessageLog.segmentByteCount)
+            var count = 0, cost = 0
+            for body in bodies.prefix(max(0, messages)) {
+                guard body.count <= LaneRun.maximumPayload, cost + body.count + LaneSender.messageOverhead <= limit else { break }
+                cost += LaneRun.frameByteCount(body.count) + LaneSender.messageOverhead
+                count += 1
+            }
+            return (count, cost)
         }
     }
 }

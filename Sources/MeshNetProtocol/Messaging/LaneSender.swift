@@ -116,20 +116,18 @@ package struct LaneSender {
 
     /// Queues messages from the first of `bodies`, as far as there is room and up to one that is not small; gives how many.
     package mutating func append(_ bodies: ArraySlice<UnsafeRawBufferPointer>, room: Room) -> Int {
-        let start = log.end
-        var count = 0, bytesLeft = room.bytes
-        for body in bodies.prefix(max(0, room.messages)) {
-            let position = log.end
-            guard body.count <= LaneRun.maximumPayload, body.count + Self.messageOverhead <= bytesLeft, log.byteCount <= room.memory else { break }
-            log.appendMessage(body, pool: pool)
+        let (count, cost) = room.fitting(bodies, held: log.byteCount)
+        guard count > 0 else { return 0 }
+        var position = log.end
+        for body in bodies.prefix(count) {
             entries.append(Entry(sequence: nextSequence, start: position, state: .waiting))
+            position += LaneRun.frameByteCount(body.count)
             nextSequence += 1
-            count += 1
-            bytesLeft -= log.end - position + Self.messageOverhead
         }
+        log.appendMessages(bodies.prefix(count), pool: pool)
         messageCount += count
-        byteCount += log.end - start + count * Self.messageOverhead
-        if count > 0 { committed = nextSequence }
+        byteCount += cost
+        committed = nextSequence
         return count
     }
 

@@ -43,27 +43,29 @@ struct MessageLog {
         }
     }
 
-    /// A MESSAGE frame of a body of at most `LaneRun.maximumPayload`.
-    mutating func appendMessage(_ body: UnsafeRawBufferPointer, pool: BufferPool) {
-        let length = body.count + 1, headCount = length < 0x80 ? 2 : 3
-        let at = end / Self.segmentByteCount - firstSegment, within = end % Self.segmentByteCount
-        guard within + headCount + body.count <= Self.segmentByteCount, at < segments.count, let bytes = segments[at].buffer?.bytes else {
-            var head: [UInt8] = []
-            Varint.append(UInt64(length), to: &head)
-            head.append(MessageFrame.FrameType.message.rawValue)
-            head.withView { append($0, pool: pool) }
-            return append(body, pool: pool)
+    /// MESSAGE frames of bodies of at most `LaneRun.maximumPayload`, each of `LaneRun.frameByteCount`.
+    mutating func appendMessages(_ bodies: ArraySlice<UnsafeRawBufferPointer>, pool: BufferPool) {
+        var rest = bodies
+        while let first = rest.first {
+            let at = end / Self.segmentByteCount - firstSegment
+            if at < segments.count, let buffer = segments[at].buffer {
+                let before = end % Self.segmentByteCount
+                var within = before
+                while let body = rest.first, within + LaneRun.frameByteCount(body.count) <= Self.segmentByteCount {
+                    within = LaneRun.write(body, to: buffer.bytes, at: within)
+                    rest = rest.dropFirst()
+                }
+                segments[at].live += within - before
+                end += within - before
+                if within > before { continue }
+            }
+            // It lies in two buffers, or begins one.
+            withUnsafeTemporaryAllocation(byteCount: LaneRun.frameByteCount(first.count), alignment: 1) { frame in
+                _ = LaneRun.write(first, to: frame, at: 0)
+                append(UnsafeRawBufferPointer(frame), pool: pool)
+            }
+            rest = rest.dropFirst()
         }
-        if length < 0x80 {
-            bytes[within] = UInt8(length)
-        } else {
-            bytes[within] = UInt8(length & 0x7f | 0x80)
-            bytes[within + 1] = UInt8(length >> 7)
-        }
-        bytes[within + headCount - 1] = MessageFrame.FrameType.message.rawValue
-        UnsafeMutableRawBufferPointer(rebasing: bytes[(within + headCount)...]).copyMemory(from: body)
-        segments[at].live += headCount + body.count
-        end += headCount + body.count
     }
 
     /// The bytes from one position to another, as far as they lie together. Valid until the log changes.
