@@ -84,7 +84,10 @@ final class Loop {
     var sends: [Ticket: TrackedSend] = [:]
     /// What arrived in this turn, and what the application was done with before it.
     var arrived = DeliveryBatch()
-    var settled: [Delivery] = []
+    var settled: [Settlements.Item] = []
+    /// A peer waits for room; and settlements that may make it came meanwhile.
+    var isRoomAwaited = false
+    var hasRoomToServe = false
     /// Nothing outlives the process: what waits in the inbox can be taken after the close.
     let keepsInbox: Bool
 
@@ -138,11 +141,12 @@ final class Loop {
         if !isLeaving { serveRequests() }
         if servesTimers { serveTimers() }
         finishTurn()
+        lookForRoom()
     }
 
     /// Zero while work is left over from the last turn, nil when nothing is due.
     var wakeTime: Instant? {
-        if !carriedOver.isEmpty || nextRequest < requests.count || isInboxUnseen { return .zero }
+        if !carriedOver.isEmpty || nextRequest < requests.count || isInboxUnseen || hasRoomToServe { return .zero }
         var time = earlier(swarm.deadlineInPlace(), resolver.deadline(now: now))
         time = earlier(time, refreshAddressesAt)
         time = earlier(time, sourceDeadline)
@@ -246,7 +250,9 @@ final class Loop {
         case .spool(let spool, let work): carryOut(work, on: spool)
         case .store(let change): storage.apply(change)
         case .accepted(let ticket): accepted(ticket)
+        case .acceptedRun(let ticket, let count): accepted(ticket, count)
         case .deliver(let message, let bytes): deliver(message, bytes)
+        case .deliverRun(let run): arrived.append(run)
         case .deliverSpooled(let message, let spool, let byteCount): deliver(message, spool, byteCount)
         }
     }
