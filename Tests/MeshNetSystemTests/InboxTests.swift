@@ -150,6 +150,25 @@ extension SystemTests {
             #expect(settled.isEmpty)
         }
 
+        @Test func settlementsOnWhichNothingDependsWaitForATurn() throws {
+            put((1...2_000).map { (message($0), []) })
+            var taken: [Delivery] = [], settled: [Delivery] = []
+            try inbox.next(upTo: 2_000, timeout: .zero, into: &taken)
+            inbox.settlements.setUrgent(false)
+            inbox.settlements.settle(taken[0])
+            #expect(!isReadable(wakeup.descriptor))
+            // A peer is held back now.
+            inbox.settlements.setUrgent(true)
+            var count: eventfd_t = 0
+            #expect(eventfd_read(wakeup.descriptor, &count) == 0 && count == 1)
+            inbox.settlements.take(into: &settled)
+            #expect(settled.count == 1)
+            // However quiet, they do not pile up.
+            inbox.settlements.setUrgent(false)
+            for delivery in taken[1...] { inbox.settlements.settle(delivery) }
+            #expect(eventfd_read(wakeup.descriptor, &count) == 0 && count == 1)
+        }
+
         @Test func textsOfPeersAreKeptWithinTheirBound() throws {
             var batch = DeliveryBatch()
             for number in 0..<DeliveryBatch.maximumSources + 10 {

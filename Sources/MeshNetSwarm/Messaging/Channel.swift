@@ -255,6 +255,8 @@ struct Messages {
     var readers: [SpoolID: (channel: Int, lane: Lane)] = [:]
     /// What views lie in that were given out; let go of once nobody looks at them.
     var retiredBuffers: [PooledBuffer] = []
+    /// In `held` of all lanes.
+    var heldBuffers = 0
     var retiredBodies: [BodyBytes] = []
 
     var isStored: Bool { clock != nil }

@@ -43,6 +43,9 @@ extension Swarm {
         }
     }
 
+    /// Whether anything depends on `settled`: the store, the room for files, or a peer that is held back. Otherwise it may come with the next turn.
+    package var awaitsSettlements: Bool { messages.isStored || !messages.spools.isEmpty || messages.heldBuffers > 0 }
+
     /// The application is done with a message that was delivered to it, `byteCount` being that of its body.
     package mutating func settled(_ message: InboundMessage, byteCount: Int, now: Instant) {
         self.now = now

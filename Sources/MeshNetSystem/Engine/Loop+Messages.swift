@@ -85,6 +85,13 @@ extension Loop {
         settled.removeAll(keepingCapacity: true)
     }
 
+    /// After a turn: whether what the application will be done with must wake the reactor.
+    func tellSettlements() {
+        guard swarm.awaitsSettlements != isSettlingUrgent else { return }
+        isSettlingUrgent.toggle()
+        inbox.settlements.setUrgent(isSettlingUrgent)
+    }
+
     func settle(_ deliveries: [Delivery]) {
         for delivery in deliveries {
             swarm.settled(delivery.message, byteCount: delivery.byteCount, now: now)

@@ -83,6 +83,7 @@ final class Loop {
     /// What arrived in this turn, and what the application was done with before it.
     var arrived = DeliveryBatch()
     var settled: [Delivery] = []
+    var isSettlingUrgent = true
     /// Nothing outlives the process: what waits in the inbox can be taken after the close.
     let keepsInbox: Bool
 
@@ -136,6 +137,7 @@ final class Loop {
         if !isLeaving { serveRequests() }
         if servesTimers { serveTimers() }
         finishTurn()
+        tellSettlements()
     }
 
     /// Zero while work is left over from the last turn, nil when nothing is due.
