@@ -13,7 +13,7 @@ help:
 	@echo "make lib      libmeshnet.so alone"
 	@echo "make run      three nodes, in Swift, C and Python, talk to each other; PEERS=ADDR[,ADDR] joins others instead"
 	@echo "make test     every suite; SUITES=\"swift c\" picks some"
-	@echo "make bench    throughput, latency, memory, as ratios to what the machine can do"
+	@echo "make bench    the table of the race, as ratios to what the machine and others can do; BENCH=\"streams --rounds 9\""
 	@echo "make fuzz     fuzz every parser; SECONDS_EACH=60, TARGET=name for one"
 	@echo "make install  header, library, pkg-config file, command; PREFIX=/usr/local DESTDIR="
 	@echo "make clean    remove everything built"

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 import socket
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -20,11 +21,20 @@ PYTHON_PEER = Path(__file__).resolve().parent / "python_peer.py"
 PACKAGES = ("pyzmq==27.3.0", "eclipse-zenoh==1.10.2")
 
 
+#: The commands that ran, each once, in order; for the report.
+RAN: dict[str, None] = {}
+
+
 class Unmeasured(Exception):
     """Why something cannot be measured here."""
 
 
+def ran(command: Sequence[str]) -> None:
+    RAN[shlex.join(word.replace(f"{ROOT}/", "") for word in command)] = None
+
+
 def output(*command: str, environment: Mapping[str, str] = os.environ) -> str:
+    ran(command)
     done = subprocess.run(command, cwd=ROOT, stdin=subprocess.DEVNULL, capture_output=True, text=True, env=environment)
     if done.returncode != 0:
         words = done.stderr.strip().splitlines()[-1:] or ["no word"]
@@ -94,6 +104,7 @@ def python(kind: str, *words: str) -> tuple[str, ...]:
 @contextmanager
 def started(*command: str, environment: Mapping[str, str] = os.environ) -> Iterator[subprocess.Popen[str]]:
     """A program with its input and output at hand, ended with the block."""
+    ran(command)
     process = subprocess.Popen([*command], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=environment)
     try:
         yield process

@@ -127,23 +127,25 @@ def main() -> None:
     if unknown := set(options.only) - known:
         sys.exit(f"bench: nothing is called {', '.join(sorted(unknown))}; there are {', '.join(sorted(known))}")
 
-    here, found = machine(), []
+    here, found, commands = machine(), [], {}
     print(described(here), flush=True)
     for name, rows in groups.items():
         wanted = [row for row in rows if not options.only or {name, row.key} & set(options.only)]
         if not wanted:
             continue
         start = time.monotonic()
+        programs.RAN.clear()
         fill(name, rows, settings)
         print(f"  {name}: {time.monotonic() - start:.0f} s", file=sys.stderr, flush=True)
         found += wanted
+        commands[name] = list(programs.RAN)
     # Only now are the packages of the rivals there.
     here["versions"] = machine()["versions"]
     print(", ".join(f"{name} {version}" for name, version in here["versions"].items()))
     print(table(found))
     print(summary(found))
     if options.json:
-        report = {"machine": here, "settings": vars(settings), "rows": [row.data() for row in found]}
+        report = {"machine": here, "settings": vars(settings), "commands": commands, "rows": [row.data() for row in found]}
         options.json.write_text(json.dumps(report, indent=1) + "\n")
 
 

@@ -3,4 +3,4 @@
 # what they compile.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
-swift build -c release --product "${1:-meshnet-cli}" -Xswiftc -static-stdlib -Xswiftc -use-ld=lld -Xswiftc -Xfrontend -Xswiftc -function-sections
+swift build -c release --product "${1:-meshnet-cli}" -Xswiftc -static-stdlib -Xswiftc -use-ld=lld

@@ -10,7 +10,7 @@ soname=libmeshnet.so.$abi
 # nodelete: the runtime inside registers with the process and cannot be unloaded by dlclose.
 # lld packs the relative relocations, which saves 600 KB; an older C library than 2.36 says so when it loads the library.
 swift build -c release --product meshnet \
-    -Xswiftc -static-stdlib -Xswiftc -use-ld=lld -Xswiftc -Xfrontend -Xswiftc -function-sections -Xlinker -z -Xlinker pack-relative-relocs -Xlinker -O2 \
+    -Xswiftc -static-stdlib -Xswiftc -use-ld=lld -Xlinker -z -Xlinker pack-relative-relocs -Xlinker -O2 \
     -Xlinker --version-script=Sources/MeshNetExports/meshnet.map \
     -Xlinker --gc-sections -Xlinker --icf=all -Xlinker -s -Xlinker -z -Xlinker nodelete -Xlinker -soname="$soname"
 

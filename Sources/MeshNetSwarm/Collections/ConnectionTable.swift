@@ -45,24 +45,7 @@ struct ConnectionTable {
         return connection
     }
 
-    /// In place: an assignment through it does not copy the connection. Setting an unknown id does nothing.
-    subscript(_ id: ConnectionID) -> Connection? {
-        _read {
-            if let slot = slot(of: id) {
-                yield slots[slot].connection
-            } else {
-                yield nil
-            }
-        }
-        _modify {
-            if let slot = slot(of: id) {
-                yield &slots[slot].connection
-            } else {
-                var nothing: Connection?
-                yield &nothing
-            }
-        }
-    }
+    subscript(_ id: ConnectionID) -> Connection? { slot(of: id).flatMap { slots[$0].connection } }
 
     private func slot(of id: ConnectionID) -> Int? {
         let slot = Int(id.rawValue & 0xffff_ffff)

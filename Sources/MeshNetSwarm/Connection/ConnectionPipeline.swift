@@ -104,7 +104,7 @@ package struct ConnectionPipeline {
 
     // MARK: Input
 
-    /// Where the driver reads to: 64 KiB or more, at least 256 KiB during bulk transfers. Must be followed by `receive(count:now:)`, with 0 when
+    /// Where the driver reads to: 64 KiB or more, 256 KiB and more during bulk transfers. Must be followed by `receive(count:now:)`, with 0 when
     /// nothing was read, because the memory is borrowed from the pool meanwhile. Precondition: `poll()` was drained.
     package mutating func receiveSpace() -> UnsafeMutableRawBufferPointer {
         precondition(actions.isEmpty && !session.hasInput, "poll() until nil before the next read")
@@ -142,14 +142,17 @@ package struct ConnectionPipeline {
 
     /// When `handleTimeout` wants to be called: handshake, stream negotiations, a peer that does not read, a close that does not drain.
     package var deadline: Instant? {
-        if stage == .over { return nil }
-        return earlier(earlier(closeDeadline, stallDeadline), earlier(handshakeDeadline, negotiations.deadline))
+        // In place: what reads it through the table of connections would copy the pipeline.
+        mutating get {
+            if stage == .over { return nil }
+            return earlier(earlier(closeDeadline, stallDeadline), earlier(handshakeDeadline, negotiations.deadline))
+        }
     }
 
     private var stallDeadline: Instant? { isEstablished ? stalledSince.map { $0 + Self.stallTime } : nil }
 
     /// `flush` left something for `poll`, or a deadline before the one that the owner knows.
-    func needsPoll(before known: Instant?) -> Bool {
+    private mutating func needsPoll(before known: Instant?) -> Bool {
         if !actions.isEmpty || session.hasInput || output.failure != nil { return true }
         guard let deadline else { return false }
         return known.map { deadline < $0 } ?? true
@@ -203,7 +206,7 @@ package struct ConnectionPipeline {
     }
 
     /// Lends the waiting bytes, in order, at most 16 pieces.
-    package func transmitBuffers<R>(_ body: (UnsafeBufferPointer<UnsafeRawBufferPointer>) -> R) -> R { output.transmitBuffers(body) }
+    package mutating func transmitBuffers<R>(_ body: (UnsafeBufferPointer<UnsafeRawBufferPointer>) -> R) -> R { output.transmitBuffers(body) }
 
     /// The socket took so many of them.
     package mutating func didTransmit(_ count: Int, now: Instant) {
@@ -215,7 +218,8 @@ package struct ConnectionPipeline {
 
     /// Seals what waits and gives back the receive buffer if nothing in it waits. Called at the end of a turn of the loop, so that the small frames
     /// of one turn share a Noise frame. Views end here.
-    package mutating func flush(now: Instant) {
+    @discardableResult
+    package mutating func flush(now: Instant, timerSetFor: Instant? = nil) -> Flushed {
         self.now = now
         turns.endTurn()
         if stage == .open {
@@ -225,6 +229,16 @@ package struct ConnectionPipeline {
         output.seal()
         if stalledSince == nil, output.sealedBytes > 0 { stalledSince = now }
         input.releaseIfEmpty()
+        return Flushed(hasOutput: hasOutput, needsPoll: needsPoll, needsSettling: needsPoll(before: timerSetFor))
+    }
+
+    /// What a flush leaves to do.
+    package struct Flushed {
+        package let hasOutput: Bool
+        /// See `ConnectionPipeline.needsPoll`.
+        package let needsPoll: Bool
+        /// `poll` has something to say, or there is a deadline before `timerSetFor`.
+        package let needsSettling: Bool
     }
 
     // MARK: Streams

@@ -188,8 +188,9 @@ extension Swarm {
 
     mutating func failPings(of connection: Connection) {
         guard let peer = connection.peer else { return }
-        connections[connection.id]?.ping.answered = []
-        connections[connection.id]?.ping.waiting = []
-        for ticket in connection.ping.answered + connection.ping.waiting { complete(ticket, .failure(.notConnected(peer))) }
+        let tickets = connection.ping.answered + connection.ping.waiting
+        connection.ping.answered = []
+        connection.ping.waiting = []
+        for ticket in tickets { complete(ticket, .failure(.notConnected(peer))) }
     }
 }

@@ -1,7 +1,9 @@
 import MeshNetProtocol
 
 /// What the swarm knows of one TCP connection, with its pipeline inside once the socket is connected.
-struct Connection {
+///
+/// One object of its table: as a value it was copied, pipeline and all, wherever a field of it was read (decision 011).
+final class Connection {
     enum Phase: Equatable {
         case connecting
         case handshaking
@@ -23,6 +25,7 @@ struct Connection {
     var lastHeard: Instant?
     /// When bytes of the application or of its topics came last.
     var lastUse: Instant?
+    /// Only what may change it works in place: asking it for anything else copies it.
     var pipeline: ConnectionPipeline?
 
     /// What each negotiated or negotiating stream is for.
@@ -48,6 +51,18 @@ struct Connection {
     var timerSetFor: Instant?
     /// A duplicate that the other connection of the peer outlives.
     var drainingSince: Instant?
+
+    init(id: ConnectionID, direction: Direction, remoteSocket: SocketAddress, remote: Multiaddr, dial: DialID?, phase: Phase) {
+        self.id = id
+        self.direction = direction
+        self.remoteSocket = remoteSocket
+        self.remote = remote
+        self.dial = dial
+        self.phase = phase
+    }
+
+    /// Whether there is a pipeline, without a look at it.
+    var hasPipeline: Bool { if case .connecting = phase { false } else { true } }
 
     var streamsInOrder: [PipelineStream] { streams.keys.sorted { $0.rawValue < $1.rawValue } }
 }

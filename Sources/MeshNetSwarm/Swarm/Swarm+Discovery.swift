@@ -106,7 +106,7 @@ extension Swarm {
 
     // MARK: - What the application says
 
-    package var connectedPeerCount: Int { peers.count }
+    package var connectedPeerCount: Int { mutating get { peers.count } }
 
     /// Everything changes at once or, if something in it cannot be used, nothing does.
     mutating func configureDiscovery(_ wanted: DiscoveryConfiguration, ticket: Ticket) {

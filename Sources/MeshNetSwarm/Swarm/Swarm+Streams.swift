@@ -250,9 +250,9 @@ extension Swarm {
 
     /// The connection is gone, and its streams with it; nothing of them may be reopened on it.
     mutating func failStreams(of connection: Connection) {
-        connections[connection.id]?.streams.removeAll()
-        for stream in connection.streamsInOrder {
-            guard let use = connection.streams[stream] else { continue }
+        let lost = connection.streamsInOrder.map { ($0, connection.streams[$0]!) }
+        connection.streams.removeAll()
+        for (stream, use) in lost {
             switch use {
             case .application(let handle):
                 if streams.removeValue(forKey: handle) != nil { actions.append(.streamClosed(handle, .streamReset)) }

@@ -151,8 +151,10 @@ package struct Swarm {
     /// TCP connections of every phase.
     package var connectionCount: Int { connections.count }
 
-    /// The earliest time at which `handleTimeout` has work.
-    package var deadline: Instant? { earlier(earlier(timers.deadline, gossipTimer), earlier(mdns?.deadline, earlier(exchange?.deadline, retained.deadline))) }
+    /// The earliest time at which `handleTimeout` has work. Mutating for the sake of speed: a caller in another module would copy the swarm to read it.
+    package var deadline: Instant? {
+        mutating get { earlier(earlier(timers.deadline, gossipTimer), earlier(mdns?.deadline, earlier(exchange?.deadline, retained.deadline))) }
+    }
 
     package mutating func handleTimeout(now: Instant) {
         self.now = now
@@ -200,12 +202,13 @@ package struct Swarm {
         unflushed.removeAll(keepingCapacity: true)
         for id in ids {
             connections[id]?.isUnflushed = false
-            connections[id]?.pipeline?.flush(now: now)
-            if connections[id]?.pipeline?.hasOutput == true { actions.append(.transmit(id)) }
+            let timerSetFor = connections[id]?.timerSetFor
+            guard let flushed = connections[id]?.pipeline?.flush(now: now, timerSetFor: timerSetFor) else { continue }
+            if flushed.hasOutput { actions.append(.transmit(id)) }
             // With nothing to send, nobody else would wake a stream that waits for its turn to write.
-            if connections[id]?.pipeline?.needsPoll == true { touch(id) }
+            if flushed.needsPoll { touch(id) }
             // Sealing may end a connection, and bytes that wait for the socket have a deadline.
-            if connections[id]?.pipeline?.needsPoll(before: connections[id]?.timerSetFor) == true { markDirty(id) }
+            if flushed.needsSettling { markDirty(id) }
         }
     }
 
@@ -225,7 +228,7 @@ package struct Swarm {
 
     /// Marks a connection as one whose pipeline was touched: it is polled, then flushed at the end of the turn.
     mutating func touch(_ id: ConnectionID) {
-        guard connections[id]?.pipeline != nil else { return }
+        guard connections[id]?.hasPipeline == true else { return }
         markDirty(id)
         if connections[id]?.isUnflushed == false {
             connections[id]?.isUnflushed = true

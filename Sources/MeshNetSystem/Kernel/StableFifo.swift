@@ -19,6 +19,7 @@ package struct StableFifo<Element> {
     }
 
     package mutating func popFirst() -> Element? {
+        guard !slots.isEmpty else { return nil }
         while head < slots.count {
             let element = slots[head].take()
             head += 1

@@ -32,6 +32,9 @@ package final class Helm: Sendable {
     /// Whether the calling thread is in a turn: then it must not wait for another one.
     var isSteeredHere: Bool { steering.load(ordering: .relaxed) == Self.thread }
 
+    /// For tests: the thread that keeps the watch, 0 for none.
+    var keeper: UInt { watching.load(ordering: .acquiring) }
+
     // MARK: The reactor thread
 
     /// Before the reactor thread begins; the loop is nobody else's from now on.

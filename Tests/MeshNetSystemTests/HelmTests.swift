@@ -1,0 +1,147 @@
+import Foundation
+@testable import MeshNetProtocol
+@testable import MeshNetSwarm
+@testable import MeshNetSystem
+import Synchronization
+import Testing
+
+extension SystemTests {
+    /// Who runs the loop: a caller that waits, or the reactor thread.
+    @Suite(.timeLimit(.minutes(3))) struct HelmTests {
+        static var thread: UInt { UInt(pthread_self()) }
+
+        /// Until the thread waits for the descriptors of the node itself; false when it never does.
+        static func keepsWatch(_ thread: UInt, on node: TestNode) -> Bool {
+            let limit = Instant.now() + TestNode.patience
+            while node.engine.helm.keeper != thread {
+                guard Instant.now() < limit else { return false }
+                sched_yield()
+            }
+            return true
+        }
+
+        /// The threads that received from sockets.
+        final class Receivers: Sendable {
+            let threads = Guarded<[UInt]>([])
+
+            var system: SystemCalls {
+                var system = SystemCalls.kernel
+                system.receive = { [threads] socket, memory in
+                    let count = SystemCalls.kernel.receive(socket, memory)
+                    if count > 0 { threads.with { $0.append(HelmTests.thread) } }
+                    return count
+                }
+                return system
+            }
+        }
+
+        @Test func whoWaitsReceivesItself() throws {
+            let receivers = Receivers(), far = try TestNode(), near = try TestNode(system: receivers.system)
+            defer { near.engine.close() }
+            defer { far.engine.close() }
+            _ = try far.engine.call(.accept("/echo/1"), timeout: TestNode.patience)
+            try near.connect(to: far)
+            let stream = try near.openStream(to: far)
+            try near.write(stream, [0])
+            let accepted = try far.acceptStream(), rounds = 50
+            let caller = Guarded<UInt>(0), got = Guarded<[UInt8]>([])
+            let reader = TestThread {
+                caller.with { $0 = Self.thread }
+                for _ in 0..<rounds {
+                    guard let bytes = try? near.read(stream, 16) else { return }
+                    got.with { $0 += bytes }
+                }
+            }
+            while caller.with({ $0 }) == 0 { sched_yield() }
+            let thread = caller.with { $0 }
+            for round in 0..<rounds {
+                guard Self.keepsWatch(thread, on: near) else {
+                    #expect(Bool(false), "round \(round): nobody keeps the watch")
+                    break
+                }
+                receivers.threads.with { $0 = [] }
+                try far.write(accepted, [UInt8(round)])
+                let limit = Instant.now() + TestNode.patience
+                while got.with({ $0.count }) <= round, Instant.now() < limit { sched_yield() }
+                #expect(Set(receivers.threads.with { $0 }) == [thread])
+            }
+            reader.join()
+            #expect(got.with { $0 } == (0..<rounds).map { UInt8($0) })
+        }
+
+        @Test func twoThatWaitAreBothServed() throws {
+            let pair = try TestPair()
+            defer { pair.close() }
+            let streams = [try pair.stream(), try pair.stream()], b = pair.b, rounds = 200
+            let echoes = streams.map { _, far in
+                TestThread {
+                    for _ in 0..<rounds {
+                        guard let bytes = try? b.readExactly(far, 8) else { return }
+                        try? b.write(far, bytes)
+                    }
+                }
+            }
+            let failures = Atomic(0), a = pair.a
+            let callers = streams.enumerated().map { index, stream in
+                TestThread {
+                    for round in 0..<rounds {
+                        let bytes = [UInt8](repeating: UInt8(truncatingIfNeeded: round + index), count: 8)
+                        try? a.write(stream.0, bytes)
+                        if (try? a.readExactly(stream.0, 8)) != bytes { failures.wrappingAdd(1, ordering: .relaxed) }
+                    }
+                }
+            }
+            for thread in callers + echoes { thread.join() }
+            #expect(failures.load(ordering: .relaxed) == 0)
+        }
+
+        /// What it waits for may come from a thread that runs no loop at all.
+        @Test func whoKeepsTheWatchIsWoken() throws {
+            let node = try TestNode(), caller = Guarded<UInt>(0), taken = Guarded(0)
+            defer { node.engine.close() }
+            let reader = TestThread {
+                caller.with { $0 = Self.thread }
+                while taken.with({ $0 }) < 20, case .completion? = (try? node.engine.queue.next(timeout: TestNode.patience)) { taken.with { $0 += 1 } }
+            }
+            while caller.with({ $0 }) == 0 { sched_yield() }
+            for index in 0..<20 {
+                #expect(Self.keepsWatch(caller.with { $0 }, on: node))
+                node.engine.queue.post(Ticket(rawValue: UInt64(index) << 40), .success(.done))
+                let limit = Instant.now() + TestNode.patience
+                while taken.with({ $0 }) <= index, Instant.now() < limit { sched_yield() }
+            }
+            reader.join()
+            #expect(taken.with { $0 } == 20)
+        }
+
+        /// A peer that accepts and says nothing: only a timer ends the handshake.
+        @Test func timersRunWhileACallerKeepsTheWatch() throws {
+            let silent = socket(AF_INET, Int32(SOCK_STREAM.rawValue), 0)
+            defer { close(silent) }
+            var address = sockaddr_in(sin_family: sa_family_t(AF_INET), sin_port: 0, sin_addr: in_addr(s_addr: UInt32(0x7f00_0001).bigEndian), sin_zero: (0, 0, 0, 0, 0, 0, 0, 0))
+            var length = socklen_t(MemoryLayout<sockaddr_in>.size)
+            let port: UInt16 = withUnsafeMutablePointer(to: &address) { pointer in
+                pointer.withMemoryRebound(to: sockaddr.self, capacity: 1) { address in
+                    guard bind(silent, address, length) == 0, listen(silent, 8) == 0 else { return }
+                    getsockname(silent, address, &length)
+                }
+                return UInt16(bigEndian: pointer.pointee.sin_port)
+            }
+            let node = try TestNode { $0.limits.handshakeTimeout = .milliseconds(200) }
+            defer { node.engine.close() }
+            let caller = Guarded<UInt>(0)
+            let keeper = TestThread {
+                caller.with { $0 = Self.thread }
+                while (try? node.engine.queue.next(timeout: nil)) != nil {}
+            }
+            while caller.with({ $0 }) == 0 { sched_yield() }
+            #expect(Self.keepsWatch(caller.with { $0 }, on: node))
+            let ended = Waiter<Outcome>()
+            node.engine.submit(.connect(try Multiaddr("/ip4/127.0.0.1/tcp/\(port)"))) { ended.fulfil($0) }
+            let result = ended.wait(until: Instant.now() + TestNode.patience)
+            guard case .failure? = result else { return #expect(Bool(false), "\(String(describing: result))") }
+            node.engine.close()
+            keeper.join()
+        }
+    }
+}
