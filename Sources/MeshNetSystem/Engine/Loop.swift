@@ -85,9 +85,9 @@ final class Loop {
     /// What arrived in this turn, and what the application was done with before it.
     var arrived = DeliveryBatch()
     var settled: [Settlements.Item] = []
-    /// A peer waits for room; and settlements that may make it came meanwhile.
-    var isRoomAwaited = false
-    var hasRoomToServe = false
+    /// Something depends on what the application is done with; and some came meanwhile.
+    var areSettlementsAwaited = false
+    var hasSettlements = false
     /// Nothing outlives the process: what waits in the inbox can be taken after the close.
     let keepsInbox: Bool
 
@@ -141,12 +141,12 @@ final class Loop {
         if !isLeaving { serveRequests() }
         if servesTimers { serveTimers() }
         finishTurn()
-        lookForRoom()
+        awaitSettlements()
     }
 
     /// Zero while work is left over from the last turn, nil when nothing is due.
     var wakeTime: Instant? {
-        if !carriedOver.isEmpty || nextRequest < requests.count || isInboxUnseen || hasRoomToServe { return .zero }
+        if !carriedOver.isEmpty || nextRequest < requests.count || isInboxUnseen || hasSettlements { return .zero }
         var time = earlier(swarm.deadlineInPlace(), resolver.deadline(now: now))
         time = earlier(time, refreshAddressesAt)
         time = earlier(time, sourceDeadline)
