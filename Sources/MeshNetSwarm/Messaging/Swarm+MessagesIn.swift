@@ -113,6 +113,7 @@ extension Swarm {
         messages.channels[at].into[lane].receiver.detach()
         takeRetired(lane, at)
         messages.channels[at].into[lane].waitsForRate = false
+        if !messages.channels[at].into[lane].held.isEmpty { messages.heldLanes -= 1 }
         while let held = messages.channels[at].into[lane].held.popFirst() { messages.retiredBuffers.append(held.buffer) }
     }
 
@@ -165,7 +166,9 @@ extension Swarm {
         messages.channels[at].into[lane].unsettledBytes >= configuration.messages.receiveBytes || messages.channels[at].into[lane].waitsForSpool != nil
     }
 
+    /// Precondition: there are bytes.
     private mutating func hold(_ bytes: UnsafeRawBufferPointer, _ lane: Lane, _ at: Int) {
+        if messages.channels[at].into[lane].held.isEmpty { messages.heldLanes += 1 }
         var rest = bytes
         while !rest.isEmpty {
             let last = messages.channels[at].into[lane].held.count - 1
@@ -196,6 +199,7 @@ extension Swarm {
             touch(place.connection)
             if rest.isEmpty {
                 if let read = messages.channels[at].into[lane].held.popFirst() { messages.retiredBuffers.append(read.buffer) }
+                if messages.channels[at].into[lane].held.isEmpty { messages.heldLanes -= 1 }
             } else {
                 messages.channels[at].into[lane].held[0].head = held.tail - rest.count
             }
@@ -220,7 +224,9 @@ extension Swarm {
     private mutating func read(_ bytes: inout UnsafeRawBufferPointer, _ lane: Lane, _ at: Int) {
         let place = messages.channels[at].into[lane].place, isPaced = messages.channels[at].receivePace.isLimited
         do throws(MessageError) {
+            let takesRuns = !isPaced && !messages.isStored
             while !isFull(lane, at) {
+                if takesRuns, deliverRun(&bytes, lane, at) { continue }
                 // Without bytes only the end of a body can follow, which is paid for.
                 if isPaced, !bytes.isEmpty, isHeldByRate(lane, at) { break }
                 let before = bytes.count
@@ -324,6 +330,20 @@ extension Swarm {
         var request: UInt64?
         if case .request(let id, _) = head { request = id }
         return InboundMessage(peer: messages.channels[at].peer, incarnation: incarnation, lane: lane, sequence: sequence, request: request)
+    }
+
+    /// What lies at the front and can pass together. False when nothing does.
+    private mutating func deliverRun(_ bytes: inout UnsafeRawBufferPointer, _ lane: Lane, _ at: Int) -> Bool {
+        let room = configuration.messages.receiveBytes - messages.channels[at].into[lane].unsettledBytes
+        guard let incarnation = messages.channels[at].known.incarnation,
+            let run = messages.channels[at].into[lane].receiver.nextRun(&bytes, room: room)
+        else { return false }
+        messages.channels[at].received += UInt64(run.count)
+        messages.channels[at].into[lane].unacknowledgedBytes += run.bodyByteCount
+        messages.channels[at].into[lane].unsettledMessages += run.count
+        messages.channels[at].into[lane].unsettledBytes += run.bodyByteCount + run.count * LaneSender.messageOverhead
+        actions.append(.deliverRun(InboundRun(peer: messages.channels[at].peer, incarnation: incarnation, lane: lane, run: run)))
+        return true
     }
 
     private mutating func deliver(_ head: MessageHead, _ sequence: UInt64, _ body: UnsafeRawBufferPointer, _ lane: Lane, _ at: Int) {
