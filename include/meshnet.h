@@ -24,6 +24,7 @@
  * THREADS
  *     Every function may be called from any thread at any time, also several at once on one node, unless its description says more.
  *     A node runs on a thread of its own. That thread never calls you: there are no callbacks, and it never waits for you.
+ *     A call that blocks may do the node's work meanwhile, on its own thread, which needs 256 KiB of stack for it.
  *     "Blocks: no" means that the call takes a lock for a moment at most. "Blocks: one turn" means that it waits until the node's
  *     thread took note (normally microseconds, and never for the network). "Blocks: up to timeout_ms" waits for others.
  *     timeout_ms: 0 does not wait, MESHNET_FOREVER waits without end, other negative values are MESHNET_ERROR_INVALID_ARGUMENT.

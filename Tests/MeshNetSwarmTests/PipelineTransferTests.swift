@@ -191,6 +191,53 @@ import Testing
         #expect(turns < 3_000)
     }
 
+    /// A link of 1 Gbit/s with a round trip of 60 ms, which 7.5 MB under way fill: a second and a half after the first byte the window holds them.
+    @Test func oneStreamFillsALongLink() throws {
+        var pair = PipelinePair()
+        #expect(pair.handshake() == true)
+        pair.server.keeps = false
+        let stream = try pair.open("/sink")
+        let data = [UInt8](repeating: 1, count: 262_144), perMillisecond = 125_000
+        var up = Array(repeating: [UInt8](), count: 30), down = up
+        func turn() {
+            pair.now = pair.now + .milliseconds(1)
+            for (isUp, bytes) in [(true, up.removeFirst()), (false, down.removeFirst())] {
+                var rest = bytes[...]
+                while !rest.isEmpty {
+                    rest = rest.dropFirst(isUp ? pair.server.receive(rest, now: pair.now) : pair.client.receive(rest, now: pair.now))
+                    if isUp { pair.server.drain(now: pair.now) } else { pair.client.drain(now: pair.now) }
+                }
+            }
+            while pair.client.put(data, stream) > 0 {}
+            pair.client.finishTurn(now: pair.now)
+            pair.server.finishTurn(now: pair.now)
+            up.append(pair.client.transmit(limit: perMillisecond, now: pair.now))
+            down.append(pair.server.transmit(limit: perMillisecond, now: pair.now))
+        }
+        for _ in 0..<1_500 { turn() }
+        let before = pair.server.receivedCount[stream, default: 0]
+        for _ in 0..<500 { turn() }
+        let share = Double(pair.server.receivedCount[stream, default: 0] - before) / Double(500 * perMillisecond)
+        #expect(share > 0.98, "of the bandwidth")
+        #expect(up.reduce(0) { $0 + $1.count } > 29 * perMillisecond, "bytes under way in one direction")
+    }
+
+    /// Whatever a read brought before, the next one of a bulk transfer ends with a full frame if the socket has as much.
+    @Test(arguments: [0, 2, 100, 40_000, 65_536]) func bulkReadsEndWithAFrame(unfinished: Int) throws {
+        var input = PipelineInput(pool: BufferPool())
+        let frame = [UInt8](repeating: 0xff, count: 65_537)
+        func read(_ count: Int) {
+            let space = input.space()
+            for offset in 0..<count { space[offset] = frame[offset % frame.count] }
+            _ = input.received(count)
+        }
+        read(65_537)
+        input.consume(65_537)
+        read(unfinished)
+        let space = input.space().count
+        #expect(space >= 262_144 && (unfinished + space) % frame.count == 0, "not \(space)")
+    }
+
     /// Optimised (`swift test -c release -Xswiftc -enable-testing`), frames cost no heap allocation: neither those of the data nor the window updates.
     /// Unoptimised code allocates for its coroutines; the bound there keeps anything from growing with the transfer.
     @Test(arguments: [nil, key]) func framesCostNoAllocation(key: PreSharedKey?) throws {

@@ -136,15 +136,15 @@ extension SystemTests {
             putRun(1, [[1], [2, 2], [3]])
             let source = try inbox.take(3)[0].source
             var settled: [Settlements.Item] = []
-            #expect(!inbox.settlements.awaitRoom(true))
+            #expect(!inbox.settlements.setAwaited(true))
             inbox.settlements.settle(source, .normal, count: 1, byteCount: 1)
             inbox.settlements.settle(source, .normal, count: 1, byteCount: 2)
             var count: eventfd_t = 0
             #expect(eventfd_read(wakeup.descriptor, &count) == 0 && count == 1)
             inbox.settlements.take(into: &settled)
-            #expect(!inbox.settlements.awaitRoom(false))
+            #expect(!inbox.settlements.setAwaited(false))
             inbox.settlements.settle(source, .normal, count: 1, byteCount: 1)
-            #expect(!isReadable(wakeup.descriptor) && inbox.settlements.awaitRoom(true))
+            #expect(!isReadable(wakeup.descriptor) && inbox.settlements.setAwaited(true))
         }
 
         @Test func theDescriptorFollowsTheState() throws {
@@ -212,6 +212,23 @@ extension SystemTests {
             inbox.settlements.settle(taken[0])
             inbox.settlements.take(into: &settled)
             #expect(settled.isEmpty)
+        }
+
+        @Test func settlementsOnWhichNothingDependsWaitForATurn() throws {
+            put((1...2_000).map { (message($0), []) })
+            var taken: [Delivery] = [], settled: [Settlements.Item] = []
+            try inbox.next(upTo: 2_000, timeout: .zero, into: &taken)
+            inbox.settlements.settle(taken[0])
+            #expect(!isReadable(wakeup.descriptor))
+            // A peer is held back now.
+            #expect(inbox.settlements.setAwaited(true))
+            inbox.settlements.take(into: &settled)
+            #expect(settled.count == 1)
+            // However quiet, they do not pile up.
+            #expect(!inbox.settlements.setAwaited(false))
+            var count: eventfd_t = 0
+            for delivery in taken[1...] { inbox.settlements.settle(delivery) }
+            #expect(eventfd_read(wakeup.descriptor, &count) == 0 && count == 1)
         }
 
         @Test func textsOfPeersAreKeptWithinTheirBound() throws {

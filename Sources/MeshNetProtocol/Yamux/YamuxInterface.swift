@@ -61,6 +61,8 @@ package enum YamuxAction {
 package struct YamuxLimits: Sendable, Equatable {
     /// What every stream starts with in both directions (libp2p specs, yamux, "Flow Control"); not negotiable.
     package static let protocolWindow: UInt32 = 262_144
+    /// A window whose half lasts so long is never too small for the path.
+    static let shortestEpoch: Duration = .milliseconds(2)
     /// Streams opened by the peer; further ones are reset. go-libp2p: 256 per peer.
     package var inboundStreams = 256
     package var outboundStreams = 256

@@ -113,12 +113,13 @@ extension YamuxSession {
 
     // MARK: Window size
 
-    /// Half a window used up within four round trips means that the window, not the path, sets the speed: double it (as go-yamux does).
+    /// Half a window used up within four round trips means that the window, not the path, sets the speed: double it (as go-yamux does). Where the path is
+    /// shorter than the pauses of two busy processes, those count.
     private mutating func tuneWindow(_ at: Int, now: Instant) {
         let elapsed = now - streams[at].epoch
         streams[at].epoch = now
         if pinger.isDue(now: now, interval: limits.roundTripInterval), enqueue(ControlFrame(kind: .ping, stream: 0)) { pinger.queued() }
-        guard state == .open, let roundTrip = pinger.roundTrip, elapsed < roundTrip * 4 else { return }
+        guard state == .open, let roundTrip = pinger.roundTrip, elapsed < max(roundTrip * 4, YamuxLimits.shortestEpoch) else { return }
         let size = Int(streams[at].windowSize)
         let growth = min(size, limits.maximumWindow - size, limits.windowGrowth - grownBytes)
         guard growth > 0, let larger = UInt32(exactly: size + growth) else { return }

@@ -2,7 +2,8 @@ import MeshNetProtocol
 
 /// The received bytes of one connection that are not used up: at most one pooled buffer, none while nothing waits.
 ///
-/// Bytes are decrypted where they lie, and only the unfinished frame at the end is ever moved, to the front, before the next read.
+/// Bytes are decrypted where they lie, and only the unfinished frame at the end is ever moved, to the front, before the next read. During a bulk transfer
+/// a read asks for as many bytes as end with a full frame, so that mostly nothing is left to move.
 struct PipelineInput {
     /// A read that brought so many bytes is part of a bulk transfer: the next one gets a bulk buffer. Bytes.
     static let bulkThreshold = 61_440
@@ -31,14 +32,24 @@ struct PipelineInput {
         if let current = buffer, current.size == wanted || current.size == .bulk {
             if start > 0, !rest.isEmpty { current.bytes.copyMemory(from: UnsafeRawBufferPointer(rest)) }
             (start, end) = (0, rest.count)
-            return UnsafeMutableRawBufferPointer(rebasing: current.bytes[end...])
+            return room(in: current)
         }
         let larger = pool.take(wanted)
         larger.bytes.copyMemory(from: UnsafeRawBufferPointer(rest))
         if let buffer { pool.recycle(buffer) }
         buffer = larger
         (start, end) = (0, rest.count)
-        return UnsafeMutableRawBufferPointer(rebasing: larger.bytes[end...])
+        return room(in: larger)
+    }
+
+    /// What is behind the bytes that are there, up to the end of the last full frame that fits.
+    private func room(in buffer: PooledBuffer) -> UnsafeMutableRawBufferPointer {
+        let behind = UnsafeMutableRawBufferPointer(rebasing: buffer.bytes[end...])
+        guard isBulk, end != 1 else { return behind }
+        let length = end == 0 ? 0 : NoiseFrame.lengthPrefix + Int(UInt16(bigEndian: buffer.bytes.loadUnaligned(as: UInt16.self)))
+        let missing = length - end, full = NoiseFrame.lengthPrefix + NoiseFrame.maximumMessage
+        guard missing >= 0, missing < behind.count else { return behind }
+        return UnsafeMutableRawBufferPointer(rebasing: behind[..<(missing + (behind.count - missing) / full * full)])
     }
 
     /// The new bytes. Precondition: no more than the space last given.

@@ -296,8 +296,6 @@ struct Messages {
     var queuedBytes = 0
     var waitingBytes = 0
     var spooledBytes = 0
-    /// Lanes with bytes that wait until the application caught up, or the rate admits them.
-    var heldLanes = 0
     var lastRequest: UInt64 = 0
     var lastSpool: UInt64 = 0
     /// Files of messages for the application.
@@ -306,6 +304,8 @@ struct Messages {
     var readers: [SpoolID: (channel: Int, lane: Lane)] = [:]
     /// What views lie in that were given out; let go of once nobody looks at them.
     var retiredBuffers: [PooledBuffer] = []
+    /// In `held` of all lanes: bytes that wait until the application caught up, or the rate admits them.
+    var heldBuffers = 0
     var retiredBodies: [BodyBytes] = []
 
     var isStored: Bool { clock != nil }

@@ -66,6 +66,9 @@ extension Swarm {
         }
     }
 
+    /// Whether anything depends on `settled`: the store, the room for files, or a peer that is held back. Otherwise it may come with the next turn.
+    package var awaitsSettlements: Bool { mutating get { messages.isStored || !messages.spools.isEmpty || messages.heldBuffers > 0 } }
+
     /// The application is done with a message that was delivered to it, `byteCount` being that of its body.
     package mutating func settled(_ message: InboundMessage, byteCount: Int, now: Instant) {
         self.now = now
@@ -92,9 +95,6 @@ extension Swarm {
         messages.channels[at].into[lane].unsettledMessages = max(0, messages.channels[at].into[lane].unsettledMessages - count)
         if !messages.channels[at].into[lane].held.isEmpty { readHeld(lane, at) }
     }
-
-    /// Settling a message may let a peer go on.
-    package var awaitsSettlements: Bool { mutating get { messages.heldLanes > 0 } }
 
     /// The answer to `SpoolWork.read`; fewer bytes than asked for only at the end of the file.
     package mutating func spoolRead(_ spool: SpoolID, offset: Int, _ bytes: UnsafeRawBufferPointer, now: Instant) {

@@ -113,8 +113,7 @@ extension Swarm {
         messages.channels[at].into[lane].receiver.detach()
         takeRetired(lane, at)
         messages.channels[at].into[lane].waitsForRate = false
-        if !messages.channels[at].into[lane].held.isEmpty { messages.heldLanes -= 1 }
-        while let held = messages.channels[at].into[lane].held.popFirst() { messages.retiredBuffers.append(held.buffer) }
+        while retireHeld(lane, at) {}
     }
 
     mutating func inboundLaneLost(_ stream: PipelineStream, _ lane: Lane, on id: ConnectionID, of peer: PeerID? = nil) {
@@ -168,12 +167,12 @@ extension Swarm {
 
     /// Precondition: there are bytes.
     private mutating func hold(_ bytes: UnsafeRawBufferPointer, _ lane: Lane, _ at: Int) {
-        if messages.channels[at].into[lane].held.isEmpty { messages.heldLanes += 1 }
         var rest = bytes
         while !rest.isEmpty {
             let last = messages.channels[at].into[lane].held.count - 1
             if last < 0 || messages.channels[at].into[lane].held[last].tail == messages.channels[at].into[lane].held[last].buffer.count {
                 messages.channels[at].into[lane].held.append(HeldBytes(buffer: pool.take(.frame)))
+                messages.heldBuffers += 1
                 continue
             }
             let held = messages.channels[at].into[lane].held[last]
@@ -183,6 +182,15 @@ extension Swarm {
             messages.channels[at].into[lane].held[last].tail += count
             rest = UnsafeRawBufferPointer(rebasing: rest[count...])
         }
+    }
+
+    /// False when none is held.
+    @discardableResult
+    private mutating func retireHeld(_ lane: Lane, _ at: Int) -> Bool {
+        guard let held = messages.channels[at].into[lane].held.popFirst() else { return false }
+        messages.heldBuffers -= 1
+        messages.retiredBuffers.append(held.buffer)
+        return true
     }
 
     /// The application caught up, or the rate admits more: what was held is read.
@@ -198,8 +206,7 @@ extension Swarm {
             connections[place.connection]?.pipeline?.consumed(place.stream, before - rest.count, now: now)
             touch(place.connection)
             if rest.isEmpty {
-                if let read = messages.channels[at].into[lane].held.popFirst() { messages.retiredBuffers.append(read.buffer) }
-                if messages.channels[at].into[lane].held.isEmpty { messages.heldLanes -= 1 }
+                retireHeld(lane, at)
             } else {
                 messages.channels[at].into[lane].held[0].head = held.tail - rest.count
             }

@@ -120,9 +120,9 @@ extension Swarm {
     }
 }
 
-/// The bytes that a perf run sends: one page-sized region of zeros for all.
+/// The bytes that a perf run sends: one region of zeros for all, as many as fill a Noise frame.
 private enum PerfZeros {
-    static let byteCount = 65_536
+    static let byteCount = SendTurns.share
     nonisolated(unsafe) private static let memory: UnsafeRawPointer = {
         let memory = UnsafeMutableRawPointer.allocate(byteCount: byteCount, alignment: 4_096)
         memory.initializeMemory(as: UInt8.self, repeating: 0, count: byteCount)

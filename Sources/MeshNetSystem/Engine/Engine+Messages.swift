@@ -21,8 +21,9 @@ extension Engine {
         case .file(let file): .file(file)
         }
         let call = SendCall(message, content, firstTicket: mailbox.makeTicket(), accepted: accepted, ended: ended)
-        // Who asks or answers waits for what comes of it: nobody else need be woken for it.
-        let runsLoop = if case .message = message.kind { false } else { content.byteCount <= Self.largestServedHere }
+        // Who asks or answers, and runs the loop while it waits, need wake nobody for it. Others go on meanwhile: the reactor thread takes what they
+        // start together.
+        let runsLoop = if case .message = message.kind { false } else { helm.isCallerAtHome && content.byteCount <= Self.largestServedHere }
         if let error = mailbox.post(.send(call), wakes: !runsLoop) { call.refuse(error) } else if runsLoop { helm.serve() }
         return call
     }

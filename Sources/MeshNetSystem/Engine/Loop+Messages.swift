@@ -88,13 +88,13 @@ extension Loop {
         }
     }
 
-    /// From now on whoever settles a message tells us, as long as a peer waits for the room.
-    func lookForRoom() {
+    /// From now on whoever settles a message wakes us, as long as something depends on it.
+    func awaitSettlements() {
         let isAwaited = swarm.awaitsSettlements
-        hasRoomToServe = false
-        guard isAwaited || isRoomAwaited else { return }
-        isRoomAwaited = isAwaited
-        hasRoomToServe = inbox.settlements.awaitRoom(isAwaited) && isAwaited
+        hasSettlements = false
+        guard isAwaited || areSettlementsAwaited else { return }
+        areSettlementsAwaited = isAwaited
+        hasSettlements = inbox.settlements.setAwaited(isAwaited) && isAwaited
     }
 
     /// Tells the swarm what the application is done with.

@@ -165,26 +165,47 @@ extension Loop {
 
     /// Reads until the socket is empty, the swarm wants no more, or the connection had its share of the turn.
     private func receive(_ connection: Connection) {
+        let count = receiveShare(connection)
+        guard connection.isOpen, connection.bulkReading.read(count, now: now) else { return }
+        connection.bulkReading.apply(to: connection.descriptor)
+        if connection.bulkReading.isOn, !bulkReaders.contains(where: { $0 === connection }) { bulkReaders.append(connection) }
+    }
+
+    /// Bulk transfers that paused.
+    func serveBulkReaders() {
+        guard !bulkReaders.isEmpty else { return }
+        for connection in bulkReaders {
+            guard connection.isOpen, let deadline = connection.bulkReading.deadline, deadline <= now else { continue }
+            receive(connection)
+        }
+        bulkReaders.removeAll { !$0.isOpen || !$0.bulkReading.isOn }
+    }
+
+    /// Returns how many bytes it read.
+    private func receiveShare(_ connection: Connection) -> Int {
         var share = Self.receivedPerTurn
         while share > 0, connection.isOpen, connection.wantedInterest.contains(.readable) {
             guard let space = swarm.receiveSpace(connection.id), !space.isEmpty else {
                 // The connection ends, or is full: without a word of the swarm there is nothing to read for.
                 setReading(connection.id, false)
-                return
+                break
             }
-            let room = UnsafeMutableRawBufferPointer(rebasing: space[..<min(space.count, share)])
-            var result = system.receive(connection.descriptor, room)
-            while result == -Int(EINTR) { result = system.receive(connection.descriptor, room) }
+            var result = system.receive(connection.descriptor, space)
+            while result == -Int(EINTR) { result = system.receive(connection.descriptor, space) }
             swarm.received(connection.id, count: max(result, 0), now: now)
             drain()
             if let code = failure(result) {
                 if code != EAGAIN { end(connection, .failed(errno: code)) }
-                return
+                break
             }
-            if result == 0 { return end(connection, .endOfStream) }
+            if result == 0 {
+                end(connection, .endOfStream)
+                break
+            }
             share -= result
-            if result < room.count { return }
+            if result < space.count { break }
         }
+        return Self.receivedPerTurn - share
     }
 
     /// Nobody answers any more.

@@ -7,8 +7,8 @@ import MeshNetSwarm
 /// and the timers, then flush and send. After each call on the swarm `drain` carries out its actions; answers to the swarm that an action makes
 /// necessary are deferred until `poll()` gave nil, because its views live until then.
 final class Loop {
-    /// Bytes taken from, and given to, one socket in one turn.
-    static let receivedPerTurn = 262_144
+    /// Bytes after which one socket is read no further in one turn, and bytes given to it.
+    static let receivedPerTurn = 524_288
     static let sentPerTurn = 1_048_576
     /// Requests served in one turn.
     static let requestsPerTurn = 4_096
@@ -59,6 +59,8 @@ final class Loop {
     /// Connections with bytes that the peer does not have yet.
     var underWay: [Connection] = []
     var progressDueAt: Instant?
+    /// Connections that the kernel reports only when many bytes wait.
+    var bulkReaders: [Connection] = []
 
     var refusalLoggedAt: Instant?
     /// As the kernel told last.
@@ -83,9 +85,9 @@ final class Loop {
     /// What arrived in this turn, and what the application was done with before it.
     var arrived = DeliveryBatch()
     var settled: [Settlements.Item] = []
-    /// A peer waits for room; and settlements that may make it came meanwhile.
-    var isRoomAwaited = false
-    var hasRoomToServe = false
+    /// Something depends on what the application is done with; and some came meanwhile.
+    var areSettlementsAwaited = false
+    var hasSettlements = false
     /// Nothing outlives the process: what waits in the inbox can be taken after the close.
     let keepsInbox: Bool
 
@@ -139,18 +141,19 @@ final class Loop {
         if !isLeaving { serveRequests() }
         if servesTimers { serveTimers() }
         finishTurn()
-        lookForRoom()
+        awaitSettlements()
     }
 
     /// Zero while work is left over from the last turn, nil when nothing is due.
     var wakeTime: Instant? {
-        if !carriedOver.isEmpty || nextRequest < requests.count || isInboxUnseen || hasRoomToServe { return .zero }
-        var time = earlier(swarm.deadline, resolver.deadline(now: now))
+        if !carriedOver.isEmpty || nextRequest < requests.count || isInboxUnseen || hasSettlements { return .zero }
+        var time = earlier(swarm.deadlineInPlace(), resolver.deadline(now: now))
         time = earlier(time, refreshAddressesAt)
         time = earlier(time, sourceDeadline)
         time = earlier(time, multicast?.deadline)
         time = earlier(time, progressDueAt)
         time = earlier(time, storage.deadline)
+        for connection in bulkReaders { time = earlier(time, connection.bulkReading.deadline) }
         for listener in listeners { time = earlier(time, listener.resumesAt) }
         return time
     }
@@ -171,13 +174,14 @@ final class Loop {
     }
 
     private func serveTimers() {
-        if let deadline = swarm.deadline, deadline <= now {
+        if let deadline = swarm.deadlineInPlace(), deadline <= now {
             swarm.handleTimeout(now: now)
             drain()
         }
         if let deadline = resolver.deadline(now: now), deadline <= now { resolver.handleTimeout() }
         drain()
         serveProgress()
+        serveBulkReaders()
         if let time = refreshAddressesAt, time <= now {
             refreshAddressesAt = nil
             announceAddresses()

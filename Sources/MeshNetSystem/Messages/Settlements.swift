@@ -2,7 +2,7 @@ package import MeshNetProtocol
 import MeshNetSwarm
 
 /// What the application is done with, gathered for the reactor, which looks in each turn: however many messages are settled before it does, they wake it once,
-/// and those of runs, of which only the room matters that they leave, not even that unless somebody waits for room.
+/// and not even that as long as nothing depends on them.
 /// Bound: the messages that were delivered, which the swarm's budgets hold. After the close, and in a child after `fork`, nothing is kept.
 package final class Settlements: Sendable {
     enum Item {
@@ -14,7 +14,8 @@ package final class Settlements: Sendable {
     private struct State {
         var waiting: [Item] = []
         var isClosed = false
-        var isRoomAwaited = false
+        /// Something depends on what is settled: `Swarm.awaitsSettlements`.
+        var isAwaited = false
         /// The reactor was woken, and did not look yet.
         var isTold = false
 
@@ -22,7 +23,7 @@ package final class Settlements: Sendable {
         mutating func add(_ item: Item) -> Bool {
             guard !isClosed else { return false }
             append(item)
-            if case .several = item, !isRoomAwaited { return false }
+            guard isAwaited || waiting.count >= Settlements.quietCount else { return false }
             defer { isTold = true }
             return !isTold
         }
@@ -35,6 +36,9 @@ package final class Settlements: Sendable {
             }
         }
     }
+
+    /// So many wake the reactor even where nothing depends on them.
+    private static let quietCount = 1_024
 
     private let state = Guarded(State())
     private let wakeup: Wakeup
@@ -63,10 +67,10 @@ package final class Settlements: Sendable {
         }
     }
 
-    /// Whether a peer waits for room, from now on. True when there is something to take. Reactor thread.
-    func awaitRoom(_ isAwaited: Bool) -> Bool {
+    /// Whether something depends on what is settled from now on: `Swarm.awaitsSettlements`. True when there is something to take. Reactor thread.
+    func setAwaited(_ isAwaited: Bool) -> Bool {
         state.with { state in
-            state.isRoomAwaited = isAwaited
+            state.isAwaited = isAwaited
             return !state.waiting.isEmpty
         }
     }
