@@ -126,7 +126,9 @@ extension SystemTests {
             inbox.settlements.settle(source, .bulk, count: 1, byteCount: 7)
             inbox.settlements.settle(MessageSource(peer: peer, incarnation: incarnation), .bulk, count: 1, byteCount: 5)
             inbox.settlements.take(into: &settled)
-            let sums = settled.map { if case .several(_, let lane, let count, let bytes) = $0 { [Int(lane.rawValue), count, bytes] } else { [] } }
+            let sums = settled.map { item -> [Int] in
+                if case .several(_, let lane, let count, let bytes) = item { [Int(lane.rawValue), count, bytes] } else { [] }
+            }
             #expect(sums == [[1, 3, 4], [2, 1, 7], [2, 1, 5]])
             #expect(!isReadable(wakeup.descriptor), "nobody waits for room")
         }
