@@ -31,7 +31,9 @@ package struct NoiseCipher {
     /// Encrypts the first `count` bytes in place and `rest` to behind them, as one message, and writes the 16-byte tag behind both.
     ///
     /// Precondition: both together are at most `NoiseFrame.maximumPlaintext`, and the buffer has 16 bytes more. `rest` lies elsewhere.
-    package mutating func seal(_ buffer: UnsafeMutableRawBufferPointer, count: Int, then rest: UnsafeRawBufferPointer = UnsafeRawBufferPointer(start: nil, count: 0)) throws(NoiseError) {
+    package mutating func seal(
+        _ buffer: UnsafeMutableRawBufferPointer, count: Int, then rest: UnsafeRawBufferPointer = UnsafeRawBufferPointer(start: nil, count: 0)
+    ) throws(NoiseError) {
         try channel.seal(buffer, count: count, then: rest)
     }
 

@@ -1,7 +1,7 @@
 /// A libp2p yamux session (libp2p specs, yamux) over bytes that are already decrypted and in order.
 ///
 /// Input is parsed lazily: `receive` lends a view, `poll` walks through it and returns views into it; nothing is copied or queued but 12-byte headers.
-/// Output is written straight into memory that the owner hands in: `writeHeader` goes before application bytes, which the owner adds; `writeControl` is all else.
+/// Output is written straight into memory that the owner hands in: by `writeHeader` before application bytes, which the owner adds, and `writeControl`.
 package struct YamuxSession {
     let role: YamuxRole
     let limits: YamuxLimits
