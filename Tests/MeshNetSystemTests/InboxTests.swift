@@ -200,7 +200,7 @@ extension SystemTests {
             put((1...100).map { (message($0, request: $0), [1, 2, 3]) })
             let taken = try inbox.take(100)
             var settled: [Settlements.Item] = []
-            #expect(!isReadable(wakeup.descriptor))
+            #expect(!inbox.settlements.setAwaited(true) && !isReadable(wakeup.descriptor))
             for delivery in taken { inbox.settlements.settle(delivery) }
             var count: eventfd_t = 0
             #expect(eventfd_read(wakeup.descriptor, &count) == 0 && count == 1)
