@@ -19,6 +19,8 @@ from programs import ROOT, output
 
 BASELINE = Path(__file__).resolve().parent / "baseline.json"
 PROGRAM = ROOT / ".build" / "release" / "meshnet-counts"
+#: Instructions of another architecture are other ones.
+ARCHITECTURE = "x86_64"
 #: More instructions than the baseline by this share are a failure.
 TOLERANCE = 0.10
 LEFT_OUT = ("libcrypto", "libsodium")

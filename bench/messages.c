@@ -65,8 +65,8 @@ static void sink(void) {
         for (index = 0; index < count; index++) {
             meshnet_message_t *message = messages[index];
             if (message->is_request) check(meshnet_reply(node, message, message->data, message->data_length, TIMEOUT_MS), "reply");
-            meshnet_message_free(message);
         }
+        meshnet_messages_free(messages, count);
     }
 }
 

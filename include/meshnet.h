@@ -24,6 +24,7 @@
  * THREADS
  *     Every function may be called from any thread at any time, also several at once on one node, unless its description says more.
  *     A node runs on a thread of its own. That thread never calls you: there are no callbacks, and it never waits for you.
+ *     A call that blocks may do the node's work meanwhile, on its own thread, which needs 256 KiB of stack for it.
  *     "Blocks: no" means that the call takes a lock for a moment at most. "Blocks: one turn" means that it waits until the node's
  *     thread took note (normally microseconds, and never for the network). "Blocks: up to timeout_ms" waits for others.
  *     timeout_ms: 0 does not wait, MESHNET_FOREVER waits without end, other negative values are MESHNET_ERROR_INVALID_ARGUMENT.
@@ -1146,7 +1147,8 @@ struct meshnet_message {
 MESHNET_API MESHNET_CHECK int32_t meshnet_receive(meshnet_node_t *node, int32_t timeout_ms, meshnet_message_t **message);
 
 /* As meshnet_receive, but waits for the first only and takes up to `capacity` messages that wait. `messages` is an array of `capacity` (at least 1)
-   pointers; *count (required) tells how many were filled. Blocks: up to timeout_ms. Errors: as meshnet_receive. Since 0.1. */
+   pointers; *count (required) tells how many were filled. Each is freed when you like, alone or by meshnet_messages_free; small ones share memory of up to
+   16 KiB, which goes with the last of them. Blocks: up to timeout_ms. Errors: as meshnet_receive. Since 0.1. */
 MESHNET_API MESHNET_CHECK int32_t meshnet_receive_many(meshnet_node_t *node, int32_t timeout_ms,
                                                        meshnet_message_t **messages, size_t capacity, size_t *count);
 
@@ -1157,6 +1159,10 @@ MESHNET_API MESHNET_CHECK int32_t meshnet_message_fd(meshnet_node_t *node);
 /* Releases a message, and tells the node that you are done with it: it makes room for others of its peer, and with a state directory it does not come
    again after a restart. Valid also after meshnet_node_free. NULL does nothing. Blocks: no. Since 0.1. */
 MESHNET_API void meshnet_message_free(meshnet_message_t *message);
+
+/* As meshnet_message_free for each of `count` messages, of whatever node, at the cost of one call. Entries may be NULL, and `messages` with count 0.
+   Blocks: no. Since 0.1. */
+MESHNET_API void meshnet_messages_free(meshnet_message_t *const *messages, size_t count);
 
 /* Copies bytes of a message, in memory or in a file, from `offset` on. *count (required) is less than `capacity` at the end only. Blocks: for the file.
    Errors: INVALID_ARGUMENT (also an offset beyond the end), SYSTEM. Since 0.1. */

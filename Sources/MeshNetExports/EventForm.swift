@@ -2,6 +2,7 @@ import CMeshNet
 import MeshNetProtocol
 import MeshNetSwarm
 import MeshNetSystem
+import Synchronization
 
 /// Gives an item of the engine's queue the form of `meshnet_event_t`; nil when there is no memory. Released by `free`.
 func makeEvent(_ item: QueueItem) -> UnsafeMutablePointer<meshnet_event_t>? {
@@ -79,9 +80,22 @@ private func makeDisconnected(_ peer: PeerRow, _ form: DisconnectForm) -> Unsafe
     }
 }
 
+/// The peer that was written out last: messages of one come in runs.
+private let lastPeer = Mutex<(peer: PeerID, text: String)?>(nil)
+
+/// Never waits: a lock that was held at a `fork` is held for ever.
+private func text(of peer: PeerID) -> String {
+    lastPeer.withLockIfAvailable { last in
+        if let last, last.peer == peer { return last.text }
+        let text = peer.description
+        last = (peer, text)
+        return text
+    } ?? peer.description
+}
+
 private func makeMessage(_ message: Message) -> UnsafeMutablePointer<meshnet_event_t>? {
-    let origin = message.origin?.description
-    let neighbour = message.receivedFrom == message.origin ? origin : message.receivedFrom.description
+    let origin = message.origin.map(text(of:))
+    let neighbour = message.receivedFrom == message.origin ? origin : text(of: message.receivedFrom)
     return Block.make { block in
         var event = meshnet_event_t(MESHNET_EVENT_MESSAGE)
         event.fill(topic: message.topic, &block)

@@ -4,9 +4,26 @@ import MeshNetProtocol
 import MeshNetSystem
 import Synchronization
 
-/// A message as C has it: `meshnet_message_t`, and behind it what its end and its reading need. Small bodies follow in the same allocation.
-struct MessageBlock {
+/// What every message begins with that C has.
+struct MessageHead {
     var form = meshnet_message_t()
+    /// Its memory, where it shares that with others; nil: a `MessageBlock`.
+    var slab: Unmanaged<MessageSlab>?
+
+    static func at(_ message: UnsafePointer<meshnet_message_t>) -> UnsafeMutablePointer<MessageHead> {
+        UnsafeMutableRawPointer(mutating: UnsafeRawPointer(message)).assumingMemoryBound(to: MessageHead.self)
+    }
+
+    /// What is in it, wherever that lies.
+    static func body(of message: UnsafePointer<meshnet_message_t>) -> Delivery.Body {
+        guard at(message).pointee.slab != nil else { return MessageBlock.at(message).pointee.body }
+        return .bytes([UInt8](UnsafeBufferPointer(start: message.pointee.data, count: message.pointee.data_length)))
+    }
+}
+
+/// A message with memory of its own: `meshnet_message_t`, and behind it what its end and its reading need. Small bodies follow in the same allocation.
+struct MessageBlock {
+    private var head = MessageHead()
     let body: Delivery.Body
     /// nil in a reply.
     let delivery: Delivery?
@@ -17,9 +34,15 @@ struct MessageBlock {
 
     // MARK: Making
 
+    private init(_ body: Delivery.Body, _ delivery: Delivery?, _ settlements: Settlements?) {
+        self.body = body
+        self.delivery = delivery
+        self.settlements = settlements
+    }
+
     /// nil when there is no memory.
     static func make(_ delivery: Delivery, _ settlements: Settlements) -> UnsafeMutablePointer<meshnet_message_t>? {
-        let block = MessageBlock(body: delivery.body, delivery: delivery, settlements: settlements)
+        let block = MessageBlock(delivery.body, delivery, settlements)
         return place(block, trailing: 0) { form, _ in
             form.peer_id = delivery.source.peerText
             form.incarnation = delivery.source.incarnationText
@@ -32,7 +55,7 @@ struct MessageBlock {
 
     static func make(replyOf peer: PeerID, _ body: Delivery.Body) -> UnsafeMutablePointer<meshnet_message_t>? {
         let text = peer.description, length = text.utf8.count + 1
-        return place(MessageBlock(body: body, delivery: nil, settlements: nil), trailing: length) { form, memory in
+        return place(MessageBlock(body, nil, nil), trailing: length) { form, memory in
             copyText(text, to: UnsafeMutableRawBufferPointer(start: memory, count: length))
             form.peer_id = UnsafePointer(memory.assumingMemoryBound(to: CChar.self))
             form.incarnation = ("" as StaticString).cString
@@ -53,16 +76,16 @@ struct MessageBlock {
         let copied = own == nil && !isFile ? count + 1 : 0
         guard let memory = malloc(headerSize + copied + trailing) else { return nil }
         var block = block
-        block.form.data_length = count
-        fill(&block.form, memory + headerSize + copied)
+        block.head.form.data_length = count
+        fill(&block.head.form, memory + headerSize + copied)
         if copied > 0 {
             let data = UnsafeMutableRawBufferPointer(start: memory + headerSize, count: copied)
             // From memory: this cannot fail.
             _ = try? block.body.read(offset: 0, into: UnsafeMutableRawBufferPointer(rebasing: data[..<count]))
             data[count] = 0
-            block.form.data = UnsafePointer(data.baseAddress!.assumingMemoryBound(to: UInt8.self))
+            block.head.form.data = UnsafePointer(data.baseAddress!.assumingMemoryBound(to: UInt8.self))
         } else if let own {
-            block.form.data = own.baseAddress?.assumingMemoryBound(to: UInt8.self)
+            block.head.form.data = own.baseAddress?.assumingMemoryBound(to: UInt8.self)
         }
         let place = memory.bindMemory(to: MessageBlock.self, capacity: 1)
         place.initialize(to: block)
@@ -71,16 +94,40 @@ struct MessageBlock {
 
     // MARK: With the application
 
-    /// What stands behind a message of ours.
+    /// What stands behind a message of ours. Precondition: it is in no slab.
     static func at(_ message: UnsafePointer<meshnet_message_t>) -> UnsafeMutablePointer<MessageBlock> {
         UnsafeMutableRawPointer(mutating: UnsafeRawPointer(message)).assumingMemoryBound(to: MessageBlock.self)
     }
 
     static func free(_ message: UnsafePointer<meshnet_message_t>) {
+        if let slab = MessageHead.at(message).pointee.slab { return MessageSlab.free(slab, 1, message.pointee.data_length) }
         let place = at(message)
         let block = place.move()
         if let delivery = block.delivery { block.settlements?.settle(delivery) }
         Glibc.free(place)
+    }
+
+    /// Those that follow each other in one slab are settled together.
+    static func free(_ messages: UnsafeBufferPointer<UnsafeMutablePointer<meshnet_message_t>?>) {
+        var index = 0
+        while index < messages.count {
+            guard let message = messages[index] else {
+                index += 1
+                continue
+            }
+            guard let slab = MessageHead.at(message).pointee.slab else {
+                free(message)
+                index += 1
+                continue
+            }
+            var count = 0, byteCount = 0
+            while index < messages.count, let next = messages[index], let its = MessageHead.at(next).pointee.slab, its == slab {
+                count += 1
+                byteCount += next.pointee.data_length
+                index += 1
+            }
+            MessageSlab.free(slab, count, byteCount)
+        }
     }
 
     /// One lock for the short moment in which a request is marked.

@@ -31,12 +31,20 @@ private func receive(_ handle: OpaquePointer?, _ timeout: Int32, _ messages: Uns
         let messages = try result(messages, name)
         let inbox = node.engine.inbox
         let limit = try waitingTime(timeout)
-        var deliveries: [Delivery] = []
-        do throws(CallError) { try inbox.next(upTo: min(capacity, receivedAtOnce), timeout: limit, into: &deliveries) } catch { throw Failure.call(error) }
-        for delivery in deliveries {
-            guard let message = MessageBlock.make(delivery, inbox.settlements) else { throw Failure.noMemory }
-            messages[count] = message
-            count += 1
+        let items: [InboxItem]
+        do throws(CallError) { items = try inbox.next(upTo: min(capacity, receivedAtOnce), timeout: limit) } catch { throw Failure.call(error) }
+        for item in items {
+            switch item {
+            case .one(let delivery):
+                guard let message = MessageBlock.make(delivery, inbox.settlements) else { throw Failure.noMemory }
+                messages[count] = message
+                count += 1
+            case .run(var run):
+                while run.count > 0 {
+                    guard let made = MessageSlab.fill(messages + count, &run, inbox.settlements) else { throw Failure.noMemory }
+                    count += made
+                }
+            }
         }
         return count > 0 ? MESHNET_OK.rawValue : MESHNET_ERROR_TIMED_OUT.rawValue
     } catch let failure as Failure {
@@ -54,6 +62,11 @@ private func receive(_ handle: OpaquePointer?, _ timeout: Int32, _ messages: Uns
     if let message { MessageBlock.free(message) }
 }
 
+@c @implementation public func meshnet_messages_free(_ messages: UnsafePointer<UnsafeMutablePointer<meshnet_message_t>?>?, _ count: Int) {
+    guard let messages, count > 0 else { return }
+    MessageBlock.free(UnsafeBufferPointer(start: messages, count: count))
+}
+
 @c @implementation
 public func meshnet_message_read(_ message: UnsafePointer<meshnet_message_t>?, _ offset: UInt64, _ buffer: UnsafeMutablePointer<UInt8>?,
                                  _ capacity: Int, _ count: UnsafeMutablePointer<Int>?) -> Int32 {
@@ -62,7 +75,7 @@ public func meshnet_message_read(_ message: UnsafePointer<meshnet_message_t>?, _
         let place = try result(count, "count")
         guard let message else { throw .argument("message", "is NULL") }
         let memory = try readBuffer(buffer, capacity)
-        let body = MessageBlock.at(message).pointee.body
+        let body = MessageHead.body(of: message)
         guard let start = Int(exactly: offset), start <= body.byteCount else {
             throw .argument("offset", "is \(offset); the message has \(body.byteCount) bytes")
         }
@@ -74,6 +87,6 @@ public func meshnet_message_read(_ message: UnsafePointer<meshnet_message_t>?, _
     answer { () throws(Failure) in
         guard let message else { throw .argument("message", "is NULL") }
         let path = try text(path, "path")
-        do throws(SystemError) { try MessageFiles.save(MessageBlock.at(message).pointee.body, path) } catch { throw .failed(error, path: path) }
+        do throws(SystemError) { try MessageFiles.save(MessageHead.body(of: message), path) } catch { throw .failed(error, path: path) }
     }
 }

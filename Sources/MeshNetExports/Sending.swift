@@ -111,6 +111,7 @@ public func meshnet_reply_start(_ node: OpaquePointer?, _ message: UnsafePointer
 /// The reply to a request, which counts as answered from now on.
 private func answering(_ message: UnsafePointer<meshnet_message_t>?) throws(Failure) -> (Sending, UnsafeMutablePointer<MessageBlock>) {
     guard let message else { throw .argument("message", "is NULL") }
+    guard message.pointee.is_request else { throw .argument("message", "is no request") }
     let place = MessageBlock.at(message)
     guard let delivery = place.pointee.delivery, let request = delivery.request else { throw .argument("message", "is no request") }
     guard MessageBlock.beginAnswer(place) else { throw .argument("message", "was answered already") }

@@ -197,6 +197,8 @@ package struct SimulatedInbox {
     package var policy = InboxPolicy.settlesAtOnce
     package internal(set) var deliveries: [Delivery] = []
     package internal(set) var accepted: [Ticket] = []
+    /// Of messages sent together: how many are queued.
+    package internal(set) var acceptedRuns: [Ticket: Int] = [:]
     /// Delivered and not settled, the oldest first.
     package internal(set) var unsettled: [(message: InboundMessage, byteCount: Int)] = []
     /// Every request is answered at once by this; nil: none is.

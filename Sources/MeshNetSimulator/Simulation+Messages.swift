@@ -28,6 +28,23 @@ extension Simulation {
         return send(from: index, message) { body in body(.spooled(spool, byteCount: bytes.count)) }
     }
 
+    /// Several at once, of which only what becomes of all of them is told: `inbox.acceptedRuns` counts those that are queued.
+    @discardableResult
+    package func sendRun(_ bodies: [[UInt8]], from index: Int, to target: Int, options: SendOptions = SendOptions()) -> Ticket {
+        nodes[index].lastTicket += 1
+        let ticket = Ticket(rawValue: nodes[index].lastTicket), message = OutboundMessage(peer: nodes[target].peer, options: options)
+        bodies.flatMap { $0 }.withView { view in
+            var views: [UnsafeRawBufferPointer] = [], start = 0
+            for body in bodies {
+                views.append(UnsafeRawBufferPointer(rebasing: view[start..<start + body.count]))
+                start += body.count
+            }
+            nodes[index].swarm?.sendRun(message, views, ticket: ticket, now: now)
+        }
+        drain(index)
+        return ticket
+    }
+
     private func send(from index: Int, _ message: OutboundMessage, _ body: ((MessageBody) -> Void) -> Void) -> Ticket {
         nodes[index].lastTicket += 1
         let ticket = Ticket(rawValue: nodes[index].lastTicket)
@@ -65,7 +82,9 @@ extension Simulation {
         case .accepted(let ticket):
             nodes[index].inbox.accepted.append(ticket)
             onAccepted?(index, ticket)
+        case .acceptedRun(let ticket, let count): nodes[index].inbox.acceptedRuns[ticket, default: 0] += count
         case .deliver(let message, let view): arrived(message, [UInt8](view), isSpooled: false, at: index)
+        case .deliverRun(let run): for (message, body) in run.messages { arrived(message, body, isSpooled: false, at: index) }
         case .deliverSpooled(let message, let spool, _):
             arrived(message, nodes[index].inbox.files[spool] ?? [], isSpooled: true, at: index)
         case .spool(let spool, let work): perform(work, on: spool, at: index)
@@ -165,5 +184,18 @@ extension Simulation {
             nodes[index].swarm?.committed(now: now)
         }
         return true
+    }
+}
+
+extension InboundRun {
+    /// Each of them, copied.
+    package var messages: [(message: InboundMessage, body: [UInt8])] {
+        var position = 0
+        return (0..<run.count).map { index in
+            let body = LaneRun.body(in: run.frames, at: position)
+            position = body.upperBound
+            let message = InboundMessage(peer: peer, incarnation: incarnation, lane: lane, sequence: run.sequence + UInt64(index))
+            return (message, [UInt8](run.frames[body]))
+        }
     }
 }

@@ -207,7 +207,7 @@ package final class Simulation {
         case .streamEnded(let stream): nodes[index].ended.append(stream)
         case .streamWritable(let stream): nodes[index].writable.append(stream)
         case .streamClosed(let stream, let error): nodes[index].closed[stream] = .some(error)
-        case .accepted, .deliver, .deliverSpooled, .spool, .store: keep(action, of: index)
+        case .accepted, .acceptedRun, .deliver, .deliverRun, .deliverSpooled, .spool, .store: keep(action, of: index)
         }
         while let (stream, count) = nodes[index].unread.popLast() { nodes[index].swarm?.consumed(stream, count, now: now) }
     }

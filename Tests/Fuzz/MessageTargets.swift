@@ -4,7 +4,9 @@ let messageTargets: [FuzzTarget] = [
     FuzzTarget(name: "message-receiver") { bytes in
         guard let cut = bytes.first.map({ Int($0) + 1 }) else { return }
         let rest = UnsafeRawBufferPointer(rebasing: bytes.dropFirst())
-        precondition(received(rest, cut: cut) == received(rest, cut: max(1, rest.count)), "the outcome depends on the cut")
+        let whole = received(rest, cut: max(1, rest.count))
+        precondition(received(rest, cut: cut) == whole, "the outcome depends on the cut")
+        precondition(received(rest, cut: cut, runsOf: cut) == whole, "the outcome depends on what passes together")
     },
     FuzzTarget(name: "message-replies") { bytes in
         guard let cut = bytes.first.map({ Int($0) + 1 }) else { return }
@@ -32,7 +34,7 @@ private struct Seen: Equatable {
     var failed = false
 }
 
-private func received(_ bytes: UnsafeRawBufferPointer, cut: Int) -> Seen {
+private func received(_ bytes: UnsafeRawBufferPointer, cut: Int, runsOf room: Int = 0) -> Seen {
     let pool = BufferPool()
     var seen = Seen(), receiver = LaneReceiver(pool: pool), rest = bytes
     receiver.attach(first: 1)
@@ -40,7 +42,15 @@ private func received(_ bytes: UnsafeRawBufferPointer, cut: Int) -> Seen {
         var piece = UnsafeRawBufferPointer(rebasing: rest.prefix(cut))
         rest = UnsafeRawBufferPointer(rebasing: rest.dropFirst(cut))
         do throws(MessageError) {
-            while let item = try receiver.next(&piece) { note(item, &seen) }
+            while true {
+                if room > 0, let run = receiver.nextRun(&piece, room: room) {
+                    note(run, &seen)
+                } else if let item = try receiver.next(&piece) {
+                    note(item, &seen)
+                } else {
+                    break
+                }
+            }
         } catch {
             seen.failed = true
         }
@@ -49,6 +59,17 @@ private func received(_ bytes: UnsafeRawBufferPointer, cut: Int) -> Seen {
     }
     seen.expected = receiver.expected
     return seen
+}
+
+private func note(_ run: LaneRun, _ seen: inout Seen) {
+    var end = 0, byteCount = 0
+    for sequence in run.sequence..<run.sequence + UInt64(run.count) {
+        let body = LaneRun.body(in: run.frames, at: end)
+        note(.message(.message, sequence: sequence, UnsafeRawBufferPointer(rebasing: run.frames[body])), &seen)
+        end = body.upperBound
+        byteCount += body.count
+    }
+    precondition(end == run.frames.count && byteCount == run.bodyByteCount, "a run counts what it has")
 }
 
 private func note(_ item: LaneItem, _ seen: inout Seen) {
@@ -96,6 +117,9 @@ private func lane(_ bytes: UnsafeRawBufferPointer) {
     while let step = try? reader.readByte() {
         let figure = Int((try? reader.readByte()) ?? 0)
         switch step % 9 {
+        case 0 where step > 200:
+            let room = LaneSender.Room(messages: figure, bytes: Int(step) * 1_000, memory: .max)
+            [UInt8](repeating: step, count: figure).withView { view in _ = sender.append(Array(repeating: view, count: 9)[...], room: room) }
         case 0: _ = [UInt8](repeating: step, count: figure * 700).withView { sender.append(.message, $0, asks: step > 127) }
         case 1:
             nextSpool += 1

@@ -12,6 +12,9 @@ private struct LanePair {
     var skips = 0
     var duplicates = 0
     var asks = 0
+    /// What nextRun is asked for; zero: it is not asked.
+    var roomOfRuns = 0
+    var runs = 0
     private var body: [UInt8] = []
     static let own = Incarnation([UInt8](0..<16))!
 
@@ -22,6 +25,24 @@ private struct LanePair {
 
     @discardableResult
     mutating func send(_ bytes: [UInt8], asks: Bool = false) -> UInt64 { bytes.withView { sender.append(.message, $0, asks: asks) } }
+
+    /// As far as they are small in one call.
+    mutating func sendTogether(_ bodies: [[UInt8]]) {
+        let bytes = bodies.flatMap { $0 }
+        bytes.withView { view in
+            var views: [UnsafeRawBufferPointer] = [], start = 0
+            for body in bodies {
+                views.append(UnsafeRawBufferPointer(rebasing: view[start..<start + body.count]))
+                start += body.count
+            }
+            var rest = views[...]
+            while let first = rest.first {
+                let count = sender.append(rest, room: LaneSender.Room(messages: .max, bytes: .max, memory: .max))
+                if count == 0 { _ = sender.append(.message, first, asks: false) }
+                rest = rest.dropFirst(max(1, count))
+            }
+        }
+    }
 
     /// What the sender writes now, at most so many bytes; the rest stays with it.
     mutating func write(atMost limit: Int = .max) -> [UInt8] {
@@ -63,10 +84,31 @@ private struct LanePair {
     mutating func receive(_ bytes: [UInt8]) throws {
         try bytes.withView { view throws(MessageError) in
             var rest = view
-            while let item = try receiver.next(&rest) { take(item) }
+            while true {
+                if roomOfRuns > 0, let run = receiver.nextRun(&rest, room: roomOfRuns) {
+                    take(run)
+                } else if let item = try receiver.next(&rest) {
+                    take(item)
+                } else {
+                    break
+                }
+            }
         }
         for buffer in receiver.retired { pool.recycle(buffer) }
         receiver.retired = []
+    }
+
+    private mutating func take(_ run: LaneRun) {
+        runs += 1
+        var position = 0
+        for index in 0..<run.count {
+            let body = LaneRun.body(in: run.frames, at: position)
+            delivered.append([UInt8](run.frames[body]))
+            sequences.append(run.sequence + UInt64(index))
+            position = body.upperBound
+        }
+        #expect(position == run.frames.count)
+        #expect(run.bodyByteCount == delivered.suffix(run.count).reduce(0) { $0 + $1.count })
     }
 
     private mutating func take(_ item: LaneItem) {
@@ -244,6 +286,75 @@ private func body(_ number: Int, _ size: Int) -> [UInt8] {
         pair.send(body(9, 5))
         try pair.receive(pair.write())
         #expect(pair.sequences == [1, 2, 3] && pair.delivered.last == body(9, 5))
+    }
+
+    // MARK: - Messages that pass together
+
+    /// Queued together or each alone, taken together or each alone, and cut anywhere: the same bytes, the same messages.
+    @Test(arguments: [1, 2, 3, 100, 4_099, 70_000]) func messagesThatPassTogetherAreTheSame(cut: Int) throws {
+        let small = [0, 1, 2, 16, 125, 126, 127, 128, 129, 0, 3, 3, 3, 3, 200]
+        let sizes = cut < 100 ? small : small + [16_381, 16_382, 16_383, 16_384, 40_000, 70_000]
+        let bodies = (0..<sizes.count * 3).map { body($0, sizes[$0 % sizes.count]) }
+        var expected: [UInt8]?
+        for (isQueuedTogether, room) in [(false, 0), (true, 0), (false, 1), (true, 500), (true, .max)] {
+            var pair = LanePair()
+            pair.roomOfRuns = room
+            try pair.connect()
+            if isQueuedTogether { pair.sendTogether(bodies) } else { for body in bodies { pair.send(body) } }
+            #expect(pair.sender.messageCount == bodies.count && pair.sender.nextSequence == UInt64(bodies.count + 1))
+            let bytes = pair.write()
+            #expect(expected == nil || bytes == expected)
+            expected = bytes
+            for start in stride(from: 0, to: bytes.count, by: cut) { try pair.receive(Array(bytes[start..<min(start + cut, bytes.count)])) }
+            #expect(pair.delivered == bodies && pair.sequences == Array(1...UInt64(bodies.count)))
+            if room == .max, cut > 100 { #expect(pair.runs > 0 && pair.runs < bodies.count / 2) }
+            try pair.sender.acknowledge(below: pair.receiver.expected)
+            #expect(pair.sender.isEmpty && pair.sender.byteCount == 0 && pair.sender.memory == 0)
+        }
+    }
+
+    @Test func aRunEndsWhereThereIsNoRoom() throws {
+        var pair = LanePair()
+        try pair.connect()
+        let views = Array(repeating: UnsafeRawBufferPointer(start: nil, count: 0), count: 10)[...]
+        #expect(pair.sender.append(views, room: LaneSender.Room(messages: 3, bytes: .max, memory: .max)) == 3)
+        #expect(pair.sender.append(views, room: LaneSender.Room(messages: 10, bytes: 2 * LaneSender.messageOverhead + 2, memory: .max)) == 2)
+        #expect(pair.sender.append(views, room: LaneSender.Room(messages: 0, bytes: .max, memory: .max)) == 0)
+        #expect(pair.sender.append(views, room: LaneSender.Room(messages: 10, bytes: .max, memory: -1)) == 0)
+        let bytes = pair.write()
+        bytes.withView { view in
+            var rest = view
+            let run = pair.receiver.nextRun(&rest, room: LaneSender.messageOverhead + 1)
+            #expect(run?.count == 2 && run?.sequence == 1)
+            #expect(pair.receiver.nextRun(&rest, room: .max)?.count == 3)
+            #expect(rest.isEmpty && pair.receiver.nextRun(&rest, room: .max) == nil)
+        }
+    }
+
+    /// Lengths that are longer than they need be, frames that are cut, other frames and what was there before: all that `next` decides.
+    @Test func whatIsNoPlainMessageDoesNotPassTogether() throws {
+        let frames: [[UInt8]] = [
+            [0], [1], [0x80, 0x00, 0x02], [0x82, 0x00, 0x02, 5], [3, 0x02, 5], [0xff, 0xff, 0x01, 0x02], [2, 0x04, 1], [1, 0x08], [2, 0x05, 2],
+        ]
+        for frame in frames {
+            var receiver = LaneReceiver(pool: BufferPool())
+            receiver.attach(first: 1)
+            frame.withView { view in
+                var rest = view
+                #expect(receiver.nextRun(&rest, room: .max) == nil && rest.count == frame.count)
+            }
+        }
+        var receiver = LaneReceiver(pool: BufferPool())
+        receiver.restore(expected: 5)
+        receiver.attach(first: 3)
+        try [2, 0x02, 9, 2, 0x02, 9, 2, 0x02, 9].withView { view throws(MessageError) in
+            var rest = view
+            for _ in 0..<2 {
+                #expect(receiver.nextRun(&rest, room: .max) == nil)
+                guard case .duplicate? = try receiver.next(&rest) else { return #expect(Bool(false), "it came twice") }
+            }
+            #expect(receiver.nextRun(&rest, room: .max)?.sequence == 5)
+        }
     }
 
     // MARK: - Peers that break the rules

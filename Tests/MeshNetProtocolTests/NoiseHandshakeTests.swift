@@ -126,7 +126,9 @@ import Testing
     private func answer(_ payload: (_ staticKey: [UInt8]) -> [UInt8]) throws -> NoiseError? {
         var random = RandomSource(testSeed: 5)
         var initiator = NoiseHandshake(role: .initiator, identity: alice, muxers: [], expectedPeer: nil, random: &random)
-        var responder = NoiseXX(role: .responder, staticSecret: random.bytes(32), ephemeralSecret: random.bytes(32))
+        let secret = random.bytes(32)
+        var responder = NoiseXX(
+            role: .responder, staticSecret: secret, staticKey: NoiseSuite.publicKey(of: secret), ephemeralSecret: random.bytes(32))
         _ = try responder.read((initiator.poll() ?? []).dropFirst(2).map { $0 })
         let message = try responder.write(payload: payload(responder.staticKey))
         do { try message.withUnsafeBytes { try initiator.receive($0) } } catch let error as NoiseError { return error }
@@ -134,7 +136,8 @@ import Testing
     }
 
     private func payload(_ staticKey: [UInt8], muxers: [String] = []) -> NoisePayload {
-        NoisePayload(identity: bob, staticKey: staticKey, muxers: muxers)
+        NoisePayload(
+            identityKey: bob.publicKey.protobuf, identitySignature: bob.sign(NoisePayload.signedBytes(of: staticKey)), muxers: muxers)
     }
 
     @Test func anHonestPayloadPasses() throws {

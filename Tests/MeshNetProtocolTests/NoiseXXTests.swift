@@ -97,7 +97,9 @@ private struct NoiseVector {
     }
 
     func side(_ role: NoiseXX.Role) -> NoiseXX {
-        NoiseXX(role: role, staticSecret: statics[role]!, ephemeralSecret: ephemerals[role]!, prologue: prologue)
+        NoiseXX(
+            role: role, staticSecret: statics[role]!, staticKey: NoiseSuite.publicKey(of: statics[role]!), ephemeralSecret: ephemerals[role]!,
+            prologue: prologue)
     }
 
     /// Both sides write and read every message as published, handshake and transport.

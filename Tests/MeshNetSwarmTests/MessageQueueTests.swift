@@ -30,6 +30,69 @@ import Testing
         #expect(network.holds((0..<200).map { [UInt8($0)] } + [[2]], at: 1))
     }
 
+    private func bodies(_ numbers: Range<Int>) -> [[UInt8]] { numbers.map { [UInt8($0)] } }
+
+    /// What there is room for is queued, the rest waits together, and nobody overtakes it.
+    @Test func ofMessagesSentTogetherTheRestWaits() {
+        let network = apart(31) { $0.messages.queueMessages = 100 }
+        let first = network.sendRun(bodies(0..<70), from: 0, to: 1), second = network.sendRun(bodies(70..<120), from: 0, to: 1)
+        let third = network.sendRun(bodies(120..<170), from: 0, to: 1)
+        let single = network.send([170], from: 0, to: 1)
+        let inbox = { network.nodes[0].inbox.acceptedRuns }
+        #expect(inbox() == [first: 70, second: 30] && network.nodes[0].inbox.accepted.isEmpty)
+        let refused = network.sendRun(bodies(0..<50), from: 0, to: 1)
+        #expect(network.failure(refused, at: 0) == .queueFull(network.nodes[1].peer, "messages that wait for room: 71"))
+        let failing = network.sendRun(bodies(0..<1), from: 0, to: 1, options: SendOptions(whenFull: .fail))
+        #expect(network.failure(failing, at: 0) == .queueFull(network.nodes[1].peer, "queueMessages: 100"))
+        network.heal()
+        network.run(for: .seconds(30))
+        #expect(inbox() == [first: 70, second: 50, third: 50] && network.nodes[0].inbox.accepted == [single])
+        #expect(network.isDone(single, at: 0) && network.nodes[0].completions[second] == nil)
+        #expect(network.holds(bodies(0..<171), at: 1))
+        let channel = network.channel(0, to: 1)
+        #expect(channel?.queuedMessages == [0, 0, 0] && channel?.queuedBytes == [0, 0, 0] && channel?.delivered == 171)
+    }
+
+    @Test func ofMessagesSentTogetherThoseWithoutRoomFailOrDisplaceOthers() {
+        let network = apart(32) { $0.messages.queueMessages = 100 }
+        let failing = network.sendRun(bodies(0..<120), from: 0, to: 1, options: SendOptions(whenFull: .fail))
+        #expect(network.nodes[0].inbox.acceptedRuns == [failing: 100])
+        #expect(network.failure(failing, at: 0) == .queueFull(network.nodes[1].peer, "queueMessages: 100"))
+        let displacing = network.sendRun(bodies(120..<150), from: 0, to: 1, options: SendOptions(whenFull: .dropOldest))
+        #expect(network.nodes[0].inbox.acceptedRuns == [failing: 100, displacing: 30] && network.nodes[0].completions[displacing] == nil)
+        #expect(network.channel(0, to: 1)?.displaced == 30)
+        network.heal()
+        network.run(for: .seconds(30))
+        #expect(network.holds(bodies(30..<100) + bodies(120..<150), at: 1))
+    }
+
+    @Test func theRestOfMessagesSentTogetherIsTakenBack() {
+        let network = apart(33) { $0.messages.queueMessages = 100 }
+        let run = network.sendRun(bodies(0..<130), from: 0, to: 1), behind = network.sendRun(bodies(130..<140), from: 0, to: 1)
+        network.with(0) { swarm, now in swarm.cancelMessage(run, now: now) }
+        #expect(network.failure(run, at: 0) == .cancelled && network.nodes[0].inbox.acceptedRuns == [run: 100])
+        #expect(network.channel(0, to: 1)?.failed == 30)
+        network.heal()
+        network.run(for: .seconds(30))
+        #expect(network.nodes[0].inbox.acceptedRuns == [run: 100, behind: 10])
+        #expect(network.holds(bodies(0..<100) + bodies(130..<140), at: 1))
+    }
+
+    @Test func oneTooLargeEndsThoseSentWithIt() {
+        let network = apart(34) {
+            $0.messages.queueBytes = 100_000
+            $0.messages.maximumMessageSize = 50_000
+        }
+        let large = [UInt8](repeating: 1, count: 40_000), run = network.sendRun([[1], large, [2], large + large, [3]], from: 0, to: 1)
+        #expect(network.failure(run, at: 0) == .messageTooLarge(size: 80_000, limit: 50_000))
+        network.heal()
+        network.run(for: .seconds(30))
+        #expect(network.nodes[0].inbox.acceptedRuns == [run: 3] && network.holds([[1], large, [2]], at: 1))
+        let late = network.sendRun(bodies(4..<9), from: 0, to: 1)
+        network.run(for: .seconds(1))
+        #expect(network.nodes[0].inbox.acceptedRuns[late] == 5 && network.nodes[0].completions[late] == nil)
+    }
+
     /// A small message has room where a large one waits, and must not pass it.
     @Test func aSendThatFailsAtOnceDoesNotOvertakeOneThatWaits() {
         let network = apart(12) { $0.messages.queueBytes = 10_000 }

@@ -37,8 +37,7 @@ extension SystemTests {
                 let inbox = pair.b.engine.inbox
                 var seen = 0
                 while seen < count {
-                    var taken: [Delivery] = []
-                    guard (try? inbox.next(upTo: 1_000, timeout: TestNode.patience, into: &taken)) != nil, !taken.isEmpty else { break }
+                    guard let taken = try? inbox.take(1_000, timeout: TestNode.patience), !taken.isEmpty else { break }
                     for delivery in taken {
                         let number = (try? delivery.body.bytes())?.reduce(0) { $0 << 8 | Int($1) }
                         #expect(number == seen && delivery.sequence == UInt64(seen + 1))

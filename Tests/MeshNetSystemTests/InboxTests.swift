@@ -32,6 +32,20 @@ extension SystemTests {
             #expect(batch.isEmpty)
         }
 
+        /// Messages that came together, from number `first` on.
+        func putRun(_ first: UInt64, _ bodies: [[UInt8]], _ lane: Lane = .normal) {
+            var batch = DeliveryBatch(), frames: [UInt8] = []
+            for body in bodies {
+                Varint.append(UInt64(body.count + 1), to: &frames)
+                frames += [MessageFrame.FrameType.message.rawValue] + body
+            }
+            frames.withUnsafeBytes { view in
+                let run = LaneRun(sequence: first, count: bodies.count, bodyByteCount: bodies.reduce(0) { $0 + $1.count }, frames: view)
+                batch.append(InboundRun(peer: peer, incarnation: incarnation, lane: lane, run: run))
+            }
+            inbox.put(&batch)
+        }
+
         func isReadable(_ descriptor: Int32) -> Bool {
             var entry = pollfd(fd: descriptor, events: Int16(POLLIN), revents: 0)
             return poll(&entry, 1, 0) == 1
@@ -41,15 +55,13 @@ extension SystemTests {
             put([(message(1, .bulk), [1]), (message(1), [2]), (message(2), [3])])
             put([(message(2, .bulk), [4]), (message(1, .control), [5]), (message(1, from: other), [6])])
             #expect(inbox.count == 6)
-            var taken: [Delivery] = []
-            try inbox.next(upTo: 4, timeout: .zero, into: &taken)
-            try inbox.next(upTo: 4, timeout: .zero, into: &taken)
+            var taken = try inbox.take(4)
+            taken += try inbox.take(4)
             #expect(try taken.map { try $0.body.bytes() } == [[5], [2], [3], [6], [1], [4]])
             #expect(taken[3].source.peer == other && taken[3].source !== taken[2].source && taken[1].source === taken[2].source)
             #expect(String(cString: taken[0].source.peerText) == peer.description)
             #expect(String(cString: taken[0].source.incarnationText) == incarnation.description)
-            try inbox.next(upTo: 4, timeout: .zero, into: &taken)
-            #expect(taken.count == 6 && inbox.count == 0)
+            #expect(try inbox.take(4).isEmpty && taken.count == 6 && inbox.count == 0)
         }
 
         /// Nothing is dropped here, and bodies of every size stay as they came while blocks are shared, left and given back.
@@ -75,13 +87,66 @@ extension SystemTests {
 
         @Test func manySmallMessagesShareABlock() throws {
             put((1...1_000).map { (message($0), [UInt8](repeating: 7, count: 16)) })
-            var taken: [Delivery] = [], blocks: Set<ObjectIdentifier> = []
-            try inbox.next(upTo: 1_000, timeout: .zero, into: &taken)
+            let taken = try inbox.take(1_000)
+            var blocks: Set<ObjectIdentifier> = []
             for delivery in taken {
                 guard case .block(let block, _, _) = delivery.body else { continue }
                 blocks.insert(ObjectIdentifier(block))
             }
             #expect(taken.count == 1_000 && blocks.count == 1)
+        }
+
+        /// Taken in parts, alone and together with others, they are what they would be had each come alone.
+        @Test func aRunIsTakenInAnyParts() throws {
+            let bodies = (0..<100).map { number in [UInt8](repeating: UInt8(number), count: number % 7 == 0 ? 300 + number : number % 5) }
+            for part in [1, 2, 3, 7, 99, 100, 1_000] {
+                put([(message(1, .control), [9])])
+                putRun(1, Array(bodies[..<60]))
+                put([(message(61), bodies[60])])
+                putRun(62, Array(bodies[61...]))
+                #expect(inbox.count == 101)
+                var taken: [Delivery] = []
+                while inbox.count > 0 {
+                    if part % 2 == 1, let one = try inbox.next(timeout: .zero) { taken.append(one) }
+                    taken += try inbox.take(part)
+                }
+                #expect(try taken.map { try $0.body.bytes() } == [[9]] + bodies)
+                #expect(taken.dropFirst().map(\.sequence) == Array(1...100))
+                #expect(taken.allSatisfy { $0.request == nil && !$0.isRedelivered && $0.source.peer == peer })
+                #expect(!isReadable(inbox.descriptor))
+            }
+        }
+
+        @Test func settlementsOfRunsAreCountedTogether() throws {
+            putRun(1, [[1], [2, 2], [3]])
+            let source = try inbox.take(3)[0].source
+            var settled: [Settlements.Item] = []
+            inbox.settlements.settle(source, .normal, count: 1, byteCount: 1)
+            inbox.settlements.settle(source, .normal, count: 2, byteCount: 3)
+            inbox.settlements.settle(source, .bulk, count: 1, byteCount: 7)
+            inbox.settlements.settle(MessageSource(peer: peer, incarnation: incarnation), .bulk, count: 1, byteCount: 5)
+            inbox.settlements.take(into: &settled)
+            let sums = settled.map { item -> [Int] in
+                if case .several(_, let lane, let count, let bytes) = item { [Int(lane.rawValue), count, bytes] } else { [] }
+            }
+            #expect(sums == [[1, 3, 4], [2, 1, 7], [2, 1, 5]])
+            #expect(!isReadable(wakeup.descriptor), "nobody waits for room")
+        }
+
+        /// Whoever waits learns of what came before, and is woken for what comes then.
+        @Test func settlementsOfRunsWakeWhereRoomIsAwaited() throws {
+            putRun(1, [[1], [2, 2], [3]])
+            let source = try inbox.take(3)[0].source
+            var settled: [Settlements.Item] = []
+            #expect(!inbox.settlements.setAwaited(true))
+            inbox.settlements.settle(source, .normal, count: 1, byteCount: 1)
+            inbox.settlements.settle(source, .normal, count: 1, byteCount: 2)
+            var count: eventfd_t = 0
+            #expect(eventfd_read(wakeup.descriptor, &count) == 0 && count == 1)
+            inbox.settlements.take(into: &settled)
+            #expect(!inbox.settlements.setAwaited(false))
+            inbox.settlements.settle(source, .normal, count: 1, byteCount: 1)
+            #expect(!isReadable(wakeup.descriptor) && inbox.settlements.setAwaited(true))
         }
 
         @Test func theDescriptorFollowsTheState() throws {
@@ -135,19 +200,37 @@ extension SystemTests {
 
         @Test func manySettlementsWakeTheReactorOnce() throws {
             put((1...100).map { (message($0, request: $0), [1, 2, 3]) })
-            var taken: [Delivery] = [], settled: [Delivery] = []
-            try inbox.next(upTo: 100, timeout: .zero, into: &taken)
-            #expect(!isReadable(wakeup.descriptor))
+            let taken = try inbox.take(100)
+            var settled: [Settlements.Item] = []
+            #expect(!inbox.settlements.setAwaited(true) && !isReadable(wakeup.descriptor))
             for delivery in taken { inbox.settlements.settle(delivery) }
             var count: eventfd_t = 0
             #expect(eventfd_read(wakeup.descriptor, &count) == 0 && count == 1)
             inbox.settlements.take(into: &settled)
-            #expect(settled.map(\.message) == (1...100).map { message($0, request: $0) })
-            #expect(settled.allSatisfy { $0.byteCount == 3 })
+            let deliveries = settled.compactMap { if case .one(let delivery) = $0 { delivery } else { nil } }
+            #expect(deliveries.map(\.message) == (1...100).map { message($0, request: $0) })
+            #expect(deliveries.allSatisfy { $0.byteCount == 3 })
             inbox.settlements.close()
             inbox.settlements.settle(taken[0])
             inbox.settlements.take(into: &settled)
             #expect(settled.isEmpty)
+        }
+
+        @Test func settlementsOnWhichNothingDependsWaitForATurn() throws {
+            put((1...2_000).map { (message($0), []) })
+            var taken: [Delivery] = [], settled: [Settlements.Item] = []
+            try inbox.next(upTo: 2_000, timeout: .zero, into: &taken)
+            inbox.settlements.settle(taken[0])
+            #expect(!isReadable(wakeup.descriptor))
+            // A peer is held back now.
+            #expect(inbox.settlements.setAwaited(true))
+            inbox.settlements.take(into: &settled)
+            #expect(settled.count == 1)
+            // However quiet, they do not pile up.
+            #expect(!inbox.settlements.setAwaited(false))
+            var count: eventfd_t = 0
+            for delivery in taken[1...] { inbox.settlements.settle(delivery) }
+            #expect(eventfd_read(wakeup.descriptor, &count) == 0 && count == 1)
         }
 
         @Test func textsOfPeersAreKeptWithinTheirBound() throws {
@@ -158,5 +241,21 @@ extension SystemTests {
                 #expect(batch.sourceCount <= DeliveryBatch.maximumSources)
             }
         }
+    }
+}
+
+extension InboxItem {
+    var deliveries: [Delivery] {
+        switch self {
+        case .one(let delivery): return [delivery]
+        case .run(var run): return (0..<run.count).map { _ in run.popFirst() }
+        }
+    }
+}
+
+extension Inbox {
+    /// Up to `count` messages, each for itself.
+    func take(_ count: Int, timeout: Duration? = .zero) throws(CallError) -> [Delivery] {
+        try next(upTo: count, timeout: timeout).flatMap(\.deliveries)
     }
 }

@@ -78,14 +78,17 @@ enum CountsError: Error { case notConnected, stoodStill, usage }
         say(["trips": trips, "allocations": allocations])
     }
 
-    /// 16 bytes each from one node to another, 1,000 a turn, without tickets.
+    /// 16 bytes each from one node to another, 1,000 a turn and call, without tickets.
     private static func messages(_ count: Int) throws {
         var pair = SwarmPair()
         try pair.connect()
         let body = [UInt8](repeating: 7, count: 16), message = OutboundMessage(peer: pair.receiver.peer), ofTurn = 1_000
         func half() {
             for _ in 0..<max(1, count / 2 / ofTurn) {
-                for _ in 0..<ofTurn { body.withUnsafeBytes { pair.sender.swarm.send(message, .view($0), ticket: nil, now: pair.now) } }
+                body.withUnsafeBytes { view in
+                    let bodies = [UnsafeRawBufferPointer](repeating: view, count: ofTurn)
+                    pair.sender.swarm.sendRun(message, bodies, ticket: Ticket(rawValue: 1), now: pair.now)
+                }
                 pair.turn()
             }
         }

@@ -11,6 +11,7 @@ struct SwarmEnd {
     var received = 0
     var completed = 0
     private var inbox: [(message: InboundMessage, body: [UInt8], byteCount: Int)] = []
+    private var runs: [(peer: PeerID, lane: Lane, count: Int, byteCount: Int)] = []
 
     init(_ number: UInt8, now: Instant) {
         var random = RandomSource(testSeed: UInt64(number))
@@ -21,6 +22,7 @@ struct SwarmEnd {
         peer = identity.peerID
         address = SocketAddress(ip: [10, 0, 0, number], port: 4001)
         inbox.reserveCapacity(4_096)
+        runs.reserveCapacity(1_024)
     }
 
     mutating func turn(now: Instant) {
@@ -31,6 +33,7 @@ struct SwarmEnd {
                 case .connect(let id, let remote): dialled = (id, remote)
                 case .deliver(let message, let view):
                     inbox.append((message, message.request == nil ? [] : Array(view), view.count))
+                case .deliverRun(let run): runs.append((run.peer, run.lane, run.run.count, run.run.bodyByteCount))
                 case .complete: completed += 1
                 case .event, .transmit: break
                 default: break
@@ -44,7 +47,12 @@ struct SwarmEnd {
                 }
                 swarm.settled(message, byteCount: byteCount, now: now)
             }
+            for (peer, lane, count, byteCount) in runs {
+                received += count
+                swarm.settled(peer, lane, count: count, byteCount: byteCount, now: now)
+            }
             inbox.removeAll(keepingCapacity: true)
+            runs.removeAll(keepingCapacity: true)
             swarm.flush(now: now)
         }
     }

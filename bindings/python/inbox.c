@@ -293,7 +293,8 @@ static PyObject *inbox_take_method(PyObject *object, PyObject *const *arguments,
 
 static PyMethodDef methods[] = {
     {"fetch", inbox_fetch, METH_O,
-     "fetch($self, timeout_ms, /)\n--\n\nFetches a batch, and returns how many messages it brought. Finishes after the last one. One thread at a time may wait."},
+     "fetch($self, timeout_ms, /)\n--\n\nFetches a batch, and returns how many messages it brought. Finishes after the last one. "
+     "One thread at a time may wait."},
     {"take", (PyCFunction)(void (*)(void))inbox_take_method, METH_FASTCALL,
      "take($self, peer_id, lane, /)\n--\n\nThe next message of a peer and lane, or of any; None when none waits."},
     {NULL, NULL, 0, NULL},

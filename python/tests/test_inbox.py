@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -14,7 +15,7 @@ import pytest
 import meshnet
 from meshnet import _meshnet
 from meshnet._core import Core
-from support import PATIENCE, address_of, local
+from support import PATIENCE, address_of, connected_pair, local
 
 CONTROL, NORMAL, BULK = meshnet.Lane
 
@@ -129,6 +130,50 @@ def test_a_second_thread_may_not_wait_in_one_inbox(hall: Hall) -> None:
     hall.send(hall.a, NORMAL, 1)
     waiting.join(PATIENCE)
     assert ends == [1] and hall.numbers(1) == [1]
+
+
+@contextlib.contextmanager
+def counted_calls() -> Iterator[list[str]]:
+    """The Python functions that this thread enters, by name."""
+    names: list[str] = []
+    sys.setprofile(lambda frame, kind, _: names.append(frame.f_code.co_name) if kind == "call" else None)
+    try:
+        yield names
+    finally:
+        sys.setprofile(None)
+
+
+def test_a_step_of_a_loop_that_need_not_wait_runs_no_python_code(hall: Hall) -> None:
+    count = 1000
+    hall.send(hall.a, NORMAL, *range(count))
+    found = []
+    messages = hall.node.messages()
+    with counted_calls() as names:
+        for message in messages:
+            found.append(message.data)
+            if len(found) == count:
+                break
+    assert found == [b"%d" % number for number in range(count)]
+    assert set(names) <= {"__exit__", "counted_calls"}
+
+
+async def test_a_step_of_an_asynchronous_loop_neither() -> None:
+    count = 1000
+    async with connected_pair() as (first, second):
+        native = first._running.core.native
+        datas = [b"%d" % number for number in range(count)]
+        native.send_many(second.peer_id, datas, NORMAL, -1, _meshnet.WHEN_FULL_WAIT, True, PATIENCE * 1000)
+        found = []
+        messages = second.messages()
+        with counted_calls() as names:
+            async for message in messages:
+                found.append(message.data)
+                if len(found) == count:
+                    break
+        assert found == datas
+        # Other tasks get their turn now and then: nothing else happens.
+        assert 0 < names.count("_wait") <= 2 * (count // 256)
+        assert len(names) < count // 4
 
 
 def test_only_messages_become_messages() -> None:

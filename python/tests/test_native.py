@@ -31,6 +31,7 @@ C_ONLY = {
     "message_options_default",
     "send_options_default",
     "channel_list_free",
+    "messages_free",
     "discovery_table_free",
     "diagnosis_free",
     "node_new",

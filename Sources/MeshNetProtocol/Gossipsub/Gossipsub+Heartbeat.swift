@@ -113,24 +113,32 @@ extension Gossipsub {
 
     /// Advertises what is in the cache to peers that do not get it by the mesh, and to those for which a frame was lost.
     private mutating func gossip(_ topic: String, except pushed: GossipsubSlots) {
-        let ids = cache.gossipIDs(topic: topic)
-        guard !ids.isEmpty, let state = topics[topic] else { return }
+        guard let state = topics[topic] else { return }
         let others = state.followers.filter {
             peers[$0]!.version >= .v10 && !pushed.contains($0) && score($0) >= configuration.score.gossipThreshold
         }
+        let lossy = pushed.filter { peers[$0]!.lossyUntil >= heartbeats && score($0) >= configuration.score.gossipThreshold }
+        guard !others.isEmpty || !lossy.isEmpty else { return }
+        let ids = cache.gossipIDs(topic: topic)
+        guard !ids.isEmpty else { return }
         let target = max(configuration.degreeLazy, Int(configuration.gossipFactor * Double(others.count)))
-        for slot in choose(target, of: others) { advertise(topic, ids, to: slot) }
-        for slot in pushed where peers[slot]!.lossyUntil >= heartbeats && score(slot) >= configuration.score.gossipThreshold {
-            advertise(topic, ids, to: slot)
-        }
+        for slot in choose(target, of: others) + lossy { advertise(topic, ids, to: slot) }
     }
 
     /// More ids than fit are cut to another choice for each peer, so that together they are told all.
     private mutating func advertise(_ topic: String, _ ids: [[UInt8]], to slot: Int) {
         let bytes = ids.reduce(0) { $0 + GossipsubEncoding.fieldSize($1.count) }
         let fits = bytes <= (Self.ihaveFrames - 1) * GossipsubOutgoing.controlBytesPerFrame && ids.count <= configuration.limits.ihaveLength
-        let chosen = fits ? ids[...] : ids.shuffled(using: &random).prefix(configuration.limits.ihaveLength)
+        let chosen = fits ? ids[...] : sample(ids, configuration.limits.ihaveLength)[...]
         tell(slot) { $0.have(topic, ids: chosen, limit: Self.ihaveFrames) }
+    }
+
+    /// At most `count` of them, in random order; the others are not touched, for there may be many.
+    private mutating func sample(_ ids: [[UInt8]], _ count: Int) -> [[UInt8]] {
+        var order = Array(ids.indices)
+        let count = min(count, order.count)
+        for index in 0..<count { order.swapAt(index, Int.random(in: index..<order.count, using: &random)) }
+        return order[..<count].map { ids[$0] }
     }
 
     // MARK: Repair

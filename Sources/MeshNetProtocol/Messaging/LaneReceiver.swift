@@ -195,6 +195,16 @@ package struct LaneReceiver {
         return true
     }
 
+    /// The next frame is whole or to come, and what follows is new.
+    var isBetweenMessages: Bool { incoming == expected && body == nil && partialCount == 0 && chunkRest == 0 }
+
+    /// The number of the first of so many new messages; nil when numbers would not suffice.
+    mutating func passRun(_ count: UInt64) -> UInt64? {
+        let first = incoming
+        guard let isNew = try? pass(count), isNew else { return nil }
+        return first
+    }
+
     private mutating func skip(_ count: UInt64) throws(MessageError) -> LaneItem? {
         guard count > 0 else { throw .outOfPlace(type: MessageFrame.FrameType.skip.rawValue) }
         let abandons = body?.isDuplicate == false

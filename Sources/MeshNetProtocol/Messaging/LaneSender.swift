@@ -40,17 +40,6 @@ package struct LaneSender {
         var isAdmitted = false
     }
 
-    package enum Output {
-        /// `control` has bytes to write.
-        case control
-        case bytes(UnsafeRawBufferPointer)
-        /// Answer with `read`.
-        case read(SpoolNumber, offset: Int, count: Int)
-        /// A rate decides whether so much may follow: answer with `admit`, or wait.
-        case gate(messages: Int, bytes: Int)
-        case nothing
-    }
-
     private let pool: BufferPool
     /// Each message, and each piece of a body in a file, is asked for with `gate`.
     private let isPaced: Bool
@@ -124,6 +113,26 @@ package struct LaneSender {
         }
         return enter(start, .waiting, asks: asks, isCommitted: isCommitted)
     }
+
+    /// Queues messages from the first of `bodies`, as far as there is room and up to one that is not small; gives how many.
+    package mutating func append(_ bodies: ArraySlice<UnsafeRawBufferPointer>, room: Room) -> Int {
+        let (count, cost) = room.fitting(bodies, held: log.byteCount)
+        guard count > 0 else { return 0 }
+        var position = log.end
+        for body in bodies.prefix(count) {
+            entries.append(Entry(sequence: nextSequence, start: position, state: .waiting))
+            position += LaneRun.frameByteCount(body.count)
+            nextSequence += 1
+        }
+        log.appendMessages(bodies.prefix(count), pool: pool)
+        messageCount += count
+        byteCount += cost
+        committed = nextSequence
+        return count
+    }
+
+    /// Somebody waits for room: the receiver is asked what it has.
+    package mutating func ask() { wantsAcknowledgement = true }
 
     /// Queues a message whose body lies in a file.
     package mutating func append(_ head: MessageHead, _ spool: SpoolNumber, byteCount: Int, asks: Bool, isCommitted: Bool = true) -> UInt64 {

@@ -43,6 +43,31 @@ struct MessageLog {
         }
     }
 
+    /// MESSAGE frames of bodies of at most `LaneRun.maximumPayload`, each of `LaneRun.frameByteCount`.
+    mutating func appendMessages(_ bodies: ArraySlice<UnsafeRawBufferPointer>, pool: BufferPool) {
+        var rest = bodies
+        while let first = rest.first {
+            let at = end / Self.segmentByteCount - firstSegment
+            if at < segments.count, let buffer = segments[at].buffer {
+                let before = end % Self.segmentByteCount
+                var within = before
+                while let body = rest.first, within + LaneRun.frameByteCount(body.count) <= Self.segmentByteCount {
+                    within = LaneRun.write(body, to: buffer.bytes, at: within)
+                    rest = rest.dropFirst()
+                }
+                segments[at].live += within - before
+                end += within - before
+                if within > before { continue }
+            }
+            // It lies in two buffers, or begins one.
+            withUnsafeTemporaryAllocation(byteCount: LaneRun.frameByteCount(first.count), alignment: 1) { frame in
+                _ = LaneRun.write(first, to: frame, at: 0)
+                append(UnsafeRawBufferPointer(frame), pool: pool)
+            }
+            rest = rest.dropFirst()
+        }
+    }
+
     /// The bytes from one position to another, as far as they lie together. Valid until the log changes.
     func view(from: Int, to: Int) -> UnsafeRawBufferPointer {
         let at = from / Self.segmentByteCount - firstSegment, within = from % Self.segmentByteCount

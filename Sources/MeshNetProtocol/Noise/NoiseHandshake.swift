@@ -27,26 +27,30 @@ package struct NoiseHandshake {
     }
 
     private let muxers: [String]
-    private let identity: KeyPair
+    private let identityKey: [UInt8]
+    private let key: NoiseKey
     private let expectedPeer: PeerID?
     private var state: State = .running
     private var noise: NoiseXX
     private var verified: (payload: NoisePayload, key: PublicKey)?
     private var outgoing: [UInt8]?
 
-    /// Draws the Noise key and the ephemeral key of this connection, 64 bytes, from `random`.
+    /// Draws the ephemeral key of this connection, 32 bytes, from `random`, and before it, where none is given, the Noise key.
     ///
     /// - Parameters:
+    ///   - key: made by the same identity.
     ///   - muxers: what to offer for early negotiation, in order of preference; at most 16 names of at most 256 bytes.
     ///   - expectedPeer: the peer that was dialled; any other fails with `wrongPeer` before this side shows its own identity.
-    package init(role: Role, identity: KeyPair, muxers: [String], expectedPeer: PeerID?, random: inout RandomSource) {
+    package init(role: Role, identity: KeyPair, key: NoiseKey? = nil, muxers: [String], expectedPeer: PeerID?, random: inout RandomSource) {
         precondition(muxers.count <= NoisePayload.maximumMuxerCount, "at most 16 muxers are offered")
         precondition(muxers.allSatisfy { $0.utf8.count <= NoisePayload.maximumMuxerByteCount }, "a muxer name has at most 256 bytes")
         self.muxers = muxers
-        self.identity = identity
+        identityKey = identity.publicKey.protobuf
+        let key = key ?? NoiseKey(identity: identity, random: &random)
+        self.key = key
         self.expectedPeer = expectedPeer
         noise = NoiseXX(
-            role: role, staticSecret: random.bytes(NoiseSuite.keyByteCount), ephemeralSecret: random.bytes(NoiseSuite.keyByteCount))
+            role: role, staticSecret: key.secret, staticKey: key.publicKey, ephemeralSecret: random.bytes(NoiseSuite.keyByteCount))
     }
 
     /// Takes one message of the peer without its length prefix. Call `poll` and `finish` afterwards.
@@ -80,7 +84,7 @@ package struct NoiseHandshake {
         let payload = try noise.read(message)
         if noise.message > 1 { verified = try verify(payload) }
         if noise.writesNext {
-            let own = NoisePayload(identity: identity, staticKey: noise.staticKey, muxers: muxers)
+            let own = NoisePayload(identityKey: identityKey, identitySignature: key.signature, muxers: muxers)
             outgoing = framed(try noise.write(payload: own.encoded))
         }
         if noise.isComplete, let verified { state = .done(try makeSession(verified.payload, verified.key)) }

@@ -17,9 +17,9 @@ struct NoisePayload: Equatable {
         static let muxers: UInt64 = 2
     }
 
-    init(identity: KeyPair, staticKey: [UInt8], muxers: [String]) {
-        identityKey = identity.publicKey.protobuf
-        identitySignature = identity.sign(Self.signedBytes(of: staticKey))
+    init(identityKey: [UInt8], identitySignature: [UInt8], muxers: [String]) {
+        self.identityKey = identityKey
+        self.identitySignature = identitySignature
         self.muxers = muxers
     }
 

@@ -5,7 +5,7 @@ struct NoiseXX {
     typealias Role = NoiseHandshake.Role
 
     let role: Role
-    /// This side's Noise key, computed once: it is both signed and sent.
+    /// This side's Noise key.
     let staticKey: [UInt8]
     /// The number of the next message; 3 once the handshake is complete.
     private(set) var message = 0
@@ -18,12 +18,12 @@ struct NoiseXX {
 
     static let messageCount = 3
 
-    /// Precondition: the secrets have 32 bytes.
-    init(role: Role, staticSecret: [UInt8], ephemeralSecret: [UInt8], prologue: [UInt8] = []) {
+    /// Precondition: the secrets have 32 bytes, and `staticKey` is that of `staticSecret`.
+    init(role: Role, staticSecret: [UInt8], staticKey: [UInt8], ephemeralSecret: [UInt8], prologue: [UInt8] = []) {
         precondition(staticSecret.count == NoiseSuite.keyByteCount && ephemeralSecret.count == NoiseSuite.keyByteCount,
                      "an X25519 secret has 32 bytes")
         self.role = role
-        staticKey = NoiseSuite.publicKey(of: staticSecret)
+        self.staticKey = staticKey
         self.staticSecret = staticSecret
         self.ephemeralSecret = ephemeralSecret
         symmetric = SymmetricState(prologue: prologue)

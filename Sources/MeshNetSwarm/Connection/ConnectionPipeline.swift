@@ -92,7 +92,7 @@ package struct ConnectionPipeline {
         output = PipelineOutput(pool: pool)
         session = YamuxSession(role: role == .outbound ? .client : .server, limits: YamuxLimits(configuration.limits))
         handshakeDeadline = now + configuration.limits.handshakeTimeout
-        startHandshake(identity: configuration.identity, expectedPeer: expectedPeer, random: random)
+        startHandshake(identity: configuration.identity, noiseKey: configuration.noiseKey, expectedPeer: expectedPeer, random: random)
     }
 
     /// True from `failedHandshake` or `closed` on.
@@ -141,13 +141,14 @@ package struct ConnectionPipeline {
     }
 
     /// When `handleTimeout` wants to be called: handshake, stream negotiations, a peer that does not read, a close that does not drain.
+    @inline(__always)
     package var deadline: Instant? {
-        // In place: what reads it through the table of connections would copy the pipeline.
-        mutating get {
-            if stage == .over { return nil }
-            return earlier(earlier(closeDeadline, stallDeadline), earlier(handshakeDeadline, negotiations.deadline))
-        }
+        if stage == .over { return nil }
+        return earlier(earlier(closeDeadline, stallDeadline), earlier(handshakeDeadline, negotiations.deadline))
     }
+
+    /// The same, read in place: the property would copy the pipeline out of its connection.
+    mutating func deadlineInPlace() -> Instant? { deadline }
 
     private var stallDeadline: Instant? { isEstablished ? stalledSince.map { $0 + Self.stallTime } : nil }
 

@@ -6,6 +6,8 @@ package struct PipelineConfiguration: Sendable {
     /// The key of the private network; nil for the public one.
     package var preSharedKey: PreSharedKey?
     package var limits: Limits
+    /// Of the identity; nil: each connection makes its own.
+    package var noiseKey: NoiseKey?
 
     package init(identity: KeyPair, preSharedKey: PreSharedKey? = nil, limits: Limits = Limits()) {
         self.identity = identity
@@ -13,8 +15,9 @@ package struct PipelineConfiguration: Sendable {
         self.limits = limits
     }
 
-    package init(_ configuration: Configuration) {
+    package init(_ configuration: Configuration, noiseKey: NoiseKey) {
         self.init(identity: configuration.identity, preSharedKey: configuration.preSharedKey, limits: configuration.limits)
+        self.noiseKey = noiseKey
     }
 }
 

@@ -101,7 +101,20 @@ final class BodyBytes {
         storage = .allocate(byteCount: min(limit, Self.firstCapacity), alignment: 16)
     }
 
+    /// All of the memory at once: views of parts stay where they are.
+    init(capacity: Int) {
+        limit = capacity
+        storage = .allocate(byteCount: capacity, alignment: 16)
+    }
+
     deinit { storage.deallocate() }
+
+    /// Where the appended bytes lie. Precondition: made by `init(capacity:)`.
+    func appendView(_ bytes: UnsafeRawBufferPointer) -> UnsafeRawBufferPointer {
+        let start = count
+        append(bytes)
+        return UnsafeRawBufferPointer(rebasing: storage[start..<count])
+    }
 
     var view: UnsafeRawBufferPointer { UnsafeRawBufferPointer(rebasing: storage[..<count]) }
 
@@ -118,14 +131,48 @@ final class BodyBytes {
     }
 }
 
-/// A message that waits outside of a full queue.
+/// A message that waits outside of a full queue, or the rest of a run.
 struct WaitingMessage {
+    enum Body {
+        case one(ReceivedBody)
+        case run(WaitingRun)
+    }
+
     let id: UInt64
     let message: OutboundMessage
-    let body: ReceivedBody
-    let cost: Int
+    var body: Body
+    /// Of the next one.
+    var cost: Int
     let ticket: Ticket?
     let expiresAt: Instant?
+
+    var count: Int { if case .run(let run) = body { run.views.count - run.next } else { 1 } }
+    var totalCost: Int { if case .run(let run) = body { run.cost } else { cost } }
+}
+
+/// Messages of a run, copied together.
+struct WaitingRun {
+    private let memory: BodyBytes
+    let views: [UnsafeRawBufferPointer]
+    /// Those before it are in the queue.
+    private(set) var next = 0
+    /// Of those that wait.
+    private(set) var cost: Int
+
+    init(_ bodies: ArraySlice<UnsafeRawBufferPointer>) {
+        let memory = BodyBytes(capacity: bodies.reduce(0) { $0 + $1.count })
+        views = bodies.map { memory.appendView($0) }
+        cost = memory.count + views.count * LaneSender.messageOverhead
+        self.memory = memory
+    }
+
+    mutating func pass(_ count: Int) {
+        for view in views[next..<next + count] { cost -= view.count + LaneSender.messageOverhead }
+        next += count
+    }
+
+    /// The views hold as long as this does.
+    func withViews<R>(_ body: (ArraySlice<UnsafeRawBufferPointer>) -> R) -> R { withExtendedLifetime(memory) { body(views[next...]) } }
 }
 
 struct PendingRequest {
@@ -189,6 +236,8 @@ struct Channel {
         into = Lane.allCases.map { _ in InboundLane(pool: pool) }
     }
 
+    /// All of it at one look.
+    var queued: (messages: Int, bytes: Int, memory: Int) { (queuedMessages, queuedBytes, memory) }
     var queuedMessages: Int { out[0].sender.messageCount + out[1].sender.messageCount + out[2].sender.messageCount }
     var queuedBytes: Int { out[0].sender.byteCount + out[1].sender.byteCount + out[2].sender.byteCount }
     var memory: Int { out[0].sender.memory + out[1].sender.memory + out[2].sender.memory }
@@ -255,6 +304,8 @@ struct Messages {
     var readers: [SpoolID: (channel: Int, lane: Lane)] = [:]
     /// What views lie in that were given out; let go of once nobody looks at them.
     var retiredBuffers: [PooledBuffer] = []
+    /// In `held` of all lanes: bytes that wait until the application caught up, or the rate admits them.
+    var heldBuffers = 0
     var retiredBodies: [BodyBytes] = []
 
     var isStored: Bool { clock != nil }

@@ -70,6 +70,14 @@ package struct InboundMessage: Sendable, Hashable {
     }
 }
 
+/// Messages for the application that follow each other on one lane: small, no requests, and never delivered before.
+package struct InboundRun {
+    package let peer: PeerID
+    package let incarnation: Incarnation
+    package let lane: Lane
+    package let run: LaneRun
+}
+
 /// What the driver does with a spool file. A failure is answered with `spoolFailed`.
 package enum SpoolWork {
     /// A new, empty one for a message of so many bytes.

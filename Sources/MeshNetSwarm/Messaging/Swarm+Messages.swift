@@ -8,11 +8,9 @@ extension Swarm {
     package mutating func send(_ message: OutboundMessage, _ body: MessageBody, ticket: Ticket?, now: Instant) {
         self.now = now
         do throws(CallError) {
-            guard !isShuttingDown else { throw .closed }
-            if let closing = closing(of: message.peer) { throw .peerClosed(message.peer, closing) }
-            let limit = min(configuration.messages.maximumMessageSize, body.isSpooled ? .max : configuration.messages.queueBytes - LaneSender.messageOverhead)
+            let limit = sizeLimit(isSpooled: body.isSpooled)
             guard body.byteCount <= limit else { throw .messageTooLarge(size: body.byteCount, limit: limit) }
-            let at = try openChannel(to: message.peer)
+            let at = try channelToSend(message)
             if case .request = message.kind, messages.channels[at].requests.count >= configuration.messages.requestsPerPeer {
                 throw .limitReached("requestsPerPeer: \(configuration.messages.requestsPerPeer)")
             }
@@ -22,6 +20,31 @@ extension Swarm {
             if case .spooled(let spool, _) = body { actions.append(.spool(spool, .discard)) }
             if let ticket { complete(ticket, .failure(error)) }
         }
+    }
+
+    /// Queues messages in order, of which nobody awaits more than that: `.acceptedRun` tells how many are queued, once or more often. Where one cannot be,
+    /// that and those behind it are not, and the one `.complete` has the cause. Precondition: neither a store, nor a request, nor a deadline.
+    package mutating func sendRun(_ message: OutboundMessage, _ bodies: [UnsafeRawBufferPointer], ticket: Ticket, now: Instant) {
+        self.now = now
+        precondition(!messages.isStored && message.kind == .message && message.options.deadline == nil)
+        do throws(CallError) {
+            let at = try channelToSend(message)
+            try queue(message, bodies, ticket, at)
+            if peers[message.peer] == nil { wantPeer(message.peer) }
+        } catch {
+            complete(ticket, .failure(error))
+        }
+    }
+
+    private mutating func channelToSend(_ message: OutboundMessage) throws(CallError) -> Int {
+        guard !isShuttingDown else { throw .closed }
+        if let closing = closing(of: message.peer) { throw .peerClosed(message.peer, closing) }
+        return try openChannel(to: message.peer)
+    }
+
+    /// The largest body that a queue takes; in a file also more.
+    func sizeLimit(isSpooled: Bool) -> Int {
+        min(configuration.messages.maximumMessageSize, isSpooled ? .max : configuration.messages.queueBytes - LaneSender.messageOverhead)
     }
 
     /// Takes a message back that the peer has not acknowledged: its ticket ends with `.cancelled`. Of a request the reply is not awaited any longer.
@@ -43,6 +66,9 @@ extension Swarm {
         }
     }
 
+    /// Whether anything depends on `settled`: the store, the room for files, or a peer that is held back. Otherwise it may come with the next turn.
+    package var awaitsSettlements: Bool { mutating get { messages.isStored || !messages.spools.isEmpty || messages.heldBuffers > 0 } }
+
     /// The application is done with a message that was delivered to it, `byteCount` being that of its body.
     package mutating func settled(_ message: InboundMessage, byteCount: Int, now: Instant) {
         self.now = now
@@ -58,6 +84,16 @@ extension Swarm {
         } else if !messages.channels[at].into[lane].held.isEmpty {
             readHeld(lane, at)
         }
+    }
+
+    /// The same for so many messages of `.deliverRun`, of whatever runs of this peer and lane.
+    package mutating func settled(_ peer: PeerID, _ lane: Lane, count: Int, byteCount: Int, now: Instant) {
+        self.now = now
+        guard let at = channel(of: peer) else { return }
+        let cost = byteCount + count * LaneSender.messageOverhead
+        messages.channels[at].into[lane].unsettledBytes = max(0, messages.channels[at].into[lane].unsettledBytes - cost)
+        messages.channels[at].into[lane].unsettledMessages = max(0, messages.channels[at].into[lane].unsettledMessages - count)
+        if !messages.channels[at].into[lane].held.isEmpty { readHeld(lane, at) }
     }
 
     /// The answer to `SpoolWork.read`; fewer bytes than asked for only at the end of the file.

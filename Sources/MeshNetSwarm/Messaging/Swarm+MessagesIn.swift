@@ -113,7 +113,7 @@ extension Swarm {
         messages.channels[at].into[lane].receiver.detach()
         takeRetired(lane, at)
         messages.channels[at].into[lane].waitsForRate = false
-        while let held = messages.channels[at].into[lane].held.popFirst() { messages.retiredBuffers.append(held.buffer) }
+        while retireHeld(lane, at) {}
     }
 
     mutating func inboundLaneLost(_ stream: PipelineStream, _ lane: Lane, on id: ConnectionID, of peer: PeerID? = nil) {
@@ -165,12 +165,14 @@ extension Swarm {
         messages.channels[at].into[lane].unsettledBytes >= configuration.messages.receiveBytes || messages.channels[at].into[lane].waitsForSpool != nil
     }
 
+    /// Precondition: there are bytes.
     private mutating func hold(_ bytes: UnsafeRawBufferPointer, _ lane: Lane, _ at: Int) {
         var rest = bytes
         while !rest.isEmpty {
             let last = messages.channels[at].into[lane].held.count - 1
             if last < 0 || messages.channels[at].into[lane].held[last].tail == messages.channels[at].into[lane].held[last].buffer.count {
                 messages.channels[at].into[lane].held.append(HeldBytes(buffer: pool.take(.frame)))
+                messages.heldBuffers += 1
                 continue
             }
             let held = messages.channels[at].into[lane].held[last]
@@ -180,6 +182,15 @@ extension Swarm {
             messages.channels[at].into[lane].held[last].tail += count
             rest = UnsafeRawBufferPointer(rebasing: rest[count...])
         }
+    }
+
+    /// False when none is held.
+    @discardableResult
+    private mutating func retireHeld(_ lane: Lane, _ at: Int) -> Bool {
+        guard let held = messages.channels[at].into[lane].held.popFirst() else { return false }
+        messages.heldBuffers -= 1
+        messages.retiredBuffers.append(held.buffer)
+        return true
     }
 
     /// The application caught up, or the rate admits more: what was held is read.
@@ -195,7 +206,7 @@ extension Swarm {
             connections[place.connection]?.pipeline?.consumed(place.stream, before - rest.count, now: now)
             touch(place.connection)
             if rest.isEmpty {
-                if let read = messages.channels[at].into[lane].held.popFirst() { messages.retiredBuffers.append(read.buffer) }
+                retireHeld(lane, at)
             } else {
                 messages.channels[at].into[lane].held[0].head = held.tail - rest.count
             }
@@ -220,7 +231,9 @@ extension Swarm {
     private mutating func read(_ bytes: inout UnsafeRawBufferPointer, _ lane: Lane, _ at: Int) {
         let place = messages.channels[at].into[lane].place, isPaced = messages.channels[at].receivePace.isLimited
         do throws(MessageError) {
+            let takesRuns = !isPaced && !messages.isStored
             while !isFull(lane, at) {
+                if takesRuns, deliverRun(&bytes, lane, at) { continue }
                 // Without bytes only the end of a body can follow, which is paid for.
                 if isPaced, !bytes.isEmpty, isHeldByRate(lane, at) { break }
                 let before = bytes.count
@@ -324,6 +337,20 @@ extension Swarm {
         var request: UInt64?
         if case .request(let id, _) = head { request = id }
         return InboundMessage(peer: messages.channels[at].peer, incarnation: incarnation, lane: lane, sequence: sequence, request: request)
+    }
+
+    /// What lies at the front and can pass together. False when nothing does.
+    private mutating func deliverRun(_ bytes: inout UnsafeRawBufferPointer, _ lane: Lane, _ at: Int) -> Bool {
+        let room = configuration.messages.receiveBytes - messages.channels[at].into[lane].unsettledBytes
+        guard let incarnation = messages.channels[at].known.incarnation,
+            let run = messages.channels[at].into[lane].receiver.nextRun(&bytes, room: room)
+        else { return false }
+        messages.channels[at].received += UInt64(run.count)
+        messages.channels[at].into[lane].unacknowledgedBytes += run.bodyByteCount
+        messages.channels[at].into[lane].unsettledMessages += run.count
+        messages.channels[at].into[lane].unsettledBytes += run.bodyByteCount + run.count * LaneSender.messageOverhead
+        actions.append(.deliverRun(InboundRun(peer: messages.channels[at].peer, incarnation: incarnation, lane: lane, run: run)))
+        return true
     }
 
     private mutating func deliver(_ head: MessageHead, _ sequence: UInt64, _ body: UnsafeRawBufferPointer, _ lane: Lane, _ at: Int) {

@@ -22,6 +22,49 @@ extension Swarm {
         enqueue(message, body, ticket, expiresAt, at)
     }
 
+    /// The same for messages of one call, of which nobody awaits more than that they are queued.
+    mutating func queue(_ message: OutboundMessage, _ bodies: [UnsafeRawBufferPointer], _ ticket: Ticket, _ at: Int) throws(CallError) {
+        let lane = message.options.lane, isBehind = message.options.whenFull != .dropOldest && !messages.channels[at].out[lane].waiting.isEmpty
+        var rest = isBehind ? bodies[...] : bodies.dropFirst(enqueue(bodies[...], lane, at))
+        var error: CallError?
+        while let body = rest.first, error == nil {
+            let limit = sizeLimit(isSpooled: false)
+            if body.count > limit {
+                error = .messageTooLarge(size: body.count, limit: limit)
+            } else if message.options.whenFull == .wait, isBehind || fullBound(Self.cost(of: .view(body)), lane, at) != nil {
+                do throws(CallError) { try wait(message, rest, ticket, at) } catch let full { error = full }
+                break
+            } else {
+                do throws(CallError) {
+                    try queue(message, .view(body), ticket: nil, at)
+                    rest = rest.dropFirst()
+                    rest = rest.dropFirst(enqueue(rest, lane, at))
+                } catch let full {
+                    error = full
+                }
+            }
+        }
+        if rest.count < bodies.count { actions.append(.acceptedRun(ticket, count: bodies.count - rest.count)) }
+        if let error { throw error }
+    }
+
+    /// Those from the front that are small, and for which there is room. Gives how many.
+    private mutating func enqueue(_ bodies: ArraySlice<UnsafeRawBufferPointer>, _ lane: Lane, _ at: Int) -> Int {
+        let options = configuration.messages, channel = messages.channels[at].queued
+        let room = LaneSender.Room(
+            messages: options.queueMessages - channel.messages,
+            bytes: min(options.queueBytes - channel.bytes, options.totalQueueBytes - messages.queuedBytes),
+            memory: Self.memoryLimit(options) - channel.memory + messages.channels[at].out[lane].sender.memory)
+        let before = messages.channels[at].out[lane].sender.byteCount
+        let count = messages.channels[at].out[lane].sender.append(bodies, room: room)
+        messages.queuedBytes += messages.channels[at].out[lane].sender.byteCount - before
+        if count > 0 { touchChannel(at) }
+        return count
+    }
+
+    /// Withdrawn messages between others hold memory until those are gone.
+    private static func memoryLimit(_ options: MessageConfiguration) -> Int { 2 * options.queueBytes + 4 * BufferPool.Size.frame.byteCount }
+
     private static func cost(of body: MessageBody) -> Int { LaneSender.messageOverhead + (body.isSpooled ? 0 : body.byteCount) }
 
     /// The bound that one message more would pass; nil: there is room. What fills the queue is mostly bulk: an eighth of it is control's own.
@@ -35,8 +78,7 @@ extension Swarm {
         if messages.channels[at].queuedBytes + cost > options.queueBytes, !(isReserved && sender.byteCount + cost <= options.queueBytes / 8) {
             return "queueBytes: \(options.queueBytes)"
         }
-        // Withdrawn messages between others hold memory until those are gone.
-        return messages.channels[at].memory > 2 * options.queueBytes + 4 * BufferPool.Size.frame.byteCount ? "queueBytes: \(options.queueBytes)" : nil
+        return messages.channels[at].memory > Self.memoryLimit(options) ? "queueBytes: \(options.queueBytes)" : nil
     }
 
     /// The oldest messages of the lane that are not on their way give way.
@@ -48,24 +90,43 @@ extension Swarm {
 
     /// Callers that wait hold as much again as the queue does, at most.
     private mutating func wait(_ message: OutboundMessage, _ body: MessageBody, _ ticket: Ticket?, _ expiresAt: Instant?, _ at: Int) throws(CallError) {
-        let options = configuration.messages, cost = Self.cost(of: body)
-        guard messages.channels[at].waitingMessages < options.queueMessages, messages.channels[at].waitingBytes + cost <= options.queueBytes,
-            messages.waitingBytes + cost <= options.totalQueueBytes
-        else { throw .queueFull(message.peer, "messages that wait for room: \(messages.channels[at].waitingMessages)") }
+        let cost = Self.cost(of: body)
+        try checkWaiting(message, 1, cost, at)
         let kept: ReceivedBody = switch body {
         case .view(let view): .bytes([UInt8](view))
         case .spooled(let spool, let byteCount): .spooled(spool, byteCount: byteCount)
         }
-        let id = messages.channels[at].nextWaiting
-        messages.channels[at].nextWaiting += 1
-        messages.channels[at].out[message.options.lane].waiting.append(
-            WaitingMessage(id: id, message: message, body: kept, cost: cost, ticket: ticket, expiresAt: expiresAt))
-        countWaiting(1, cost, at)
+        let id = nextWaiting(at)
+        wait(WaitingMessage(id: id, message: message, body: .one(kept), cost: cost, ticket: ticket, expiresAt: expiresAt), at)
+        if let expiresAt { messages.channels[at].deadlines.set(.waiting(id), at: expiresAt) }
+    }
+
+    private mutating func wait(_ message: OutboundMessage, _ bodies: ArraySlice<UnsafeRawBufferPointer>, _ ticket: Ticket, _ at: Int) throws(CallError) {
+        let limit = sizeLimit(isSpooled: false)
+        if let large = bodies.first(where: { $0.count > limit }) { throw .messageTooLarge(size: large.count, limit: limit) }
+        try checkWaiting(message, bodies.count, bodies.reduce(0) { $0 + Self.cost(of: .view($1)) }, at)
+        let cost = Self.cost(of: .view(bodies[bodies.startIndex]))
+        wait(WaitingMessage(id: nextWaiting(at), message: message, body: .run(WaitingRun(bodies)), cost: cost, ticket: ticket, expiresAt: nil), at)
+    }
+
+    private mutating func wait(_ waiting: WaitingMessage, _ at: Int) {
+        messages.channels[at].out[waiting.message.options.lane].waiting.append(waiting)
+        messages.channels[at].out[waiting.message.options.lane].sender.ask()
+        countWaiting(waiting.count, waiting.totalCost, at)
         messages.crowded.insert(at)
-        if let expiresAt {
-            messages.channels[at].deadlines.set(.waiting(id), at: expiresAt)
-            touchChannel(at)
-        }
+        touchChannel(at)
+    }
+
+    private func checkWaiting(_ message: OutboundMessage, _ count: Int, _ cost: Int, _ at: Int) throws(CallError) {
+        let options = configuration.messages, channel = messages.channels[at]
+        guard channel.waitingMessages + count > options.queueMessages || channel.waitingBytes + cost > options.queueBytes
+            || messages.waitingBytes + cost > options.totalQueueBytes else { return }
+        throw .queueFull(message.peer, "messages that wait for room: \(channel.waitingMessages)")
+    }
+
+    private mutating func nextWaiting(_ at: Int) -> UInt64 {
+        defer { messages.channels[at].nextWaiting += 1 }
+        return messages.channels[at].nextWaiting
     }
 
     private mutating func countWaiting(_ count: Int, _ cost: Int, _ at: Int) {
@@ -81,15 +142,44 @@ extension Swarm {
         for other in messages.crowded.sorted() {
             for lane in Lane.allCases {
                 while let first = messages.channels[other].out[lane].waiting.first, fullBound(first.cost, lane, other) == nil {
-                    _ = messages.channels[other].out[lane].waiting.popFirst()
-                    countWaiting(-1, -first.cost, other)
                     switch first.body {
-                    case .bytes(let bytes): bytes.withView { enqueue(first.message, .view($0), first.ticket, first.expiresAt, other) }
-                    case .spooled(let spool, let count): enqueue(first.message, .spooled(spool, byteCount: count), first.ticket, first.expiresAt, other)
+                    case .one(let body):
+                        _ = messages.channels[other].out[lane].waiting.popFirst()
+                        countWaiting(-1, -first.cost, other)
+                        admit(first, body, other)
+                    case .run(let run): admit(first, run, other)
                     }
                 }
+                if !messages.channels[other].out[lane].waiting.isEmpty { messages.channels[other].out[lane].sender.ask() }
             }
             if messages.channels[other].waitingMessages == 0 { messages.crowded.remove(other) }
+        }
+    }
+
+    private mutating func admit(_ waiting: WaitingMessage, _ body: ReceivedBody, _ at: Int) {
+        switch body {
+        case .bytes(let bytes): bytes.withView { enqueue(waiting.message, .view($0), waiting.ticket, waiting.expiresAt, at) }
+        case .spooled(let spool, let count): enqueue(waiting.message, .spooled(spool, byteCount: count), waiting.ticket, waiting.expiresAt, at)
+        }
+    }
+
+    /// There is room for the first of them.
+    private mutating func admit(_ waiting: WaitingMessage, _ waitingRun: WaitingRun, _ at: Int) {
+        let lane = waiting.message.options.lane
+        var run = waitingRun
+        let count = run.withViews { views in
+            let count = enqueue(views, lane, at)
+            if count == 0, let large = views.first { enqueue(waiting.message, .view(large), nil, nil, at) }
+            return max(1, count)
+        }
+        run.pass(count)
+        countWaiting(-count, run.cost - waitingRun.cost, at)
+        if let ticket = waiting.ticket { actions.append(.acceptedRun(ticket, count: count)) }
+        if run.next == run.views.count {
+            _ = messages.channels[at].out[lane].waiting.popFirst()
+        } else {
+            messages.channels[at].out[lane].waiting[0].body = .run(run)
+            messages.channels[at].out[lane].waiting[0].cost = Self.cost(of: .view(run.views[run.next]))
         }
     }
 
@@ -99,9 +189,9 @@ extension Swarm {
             for offset in 0..<waiting.count where waiting[offset].id == id {
                 let dropped = waiting[offset]
                 messages.channels[at].out[lane].waiting.removeAll { $0.id == id }
-                countWaiting(-1, -dropped.cost, at)
-                if case .spooled(let spool, _) = dropped.body { discard(spool) }
-                count(error, at)
+                countWaiting(-dropped.count, -dropped.totalCost, at)
+                if case .one(.spooled(let spool, _)) = dropped.body { discard(spool) }
+                count(error, at, dropped.count)
                 if case .request = dropped.message.kind, error == .expired, let ticket = dropped.ticket { return complete(ticket, .failure(.timedOut)) }
                 if let ticket = dropped.ticket { complete(ticket, .failure(error)) }
                 return
@@ -195,11 +285,11 @@ extension Swarm {
         }
     }
 
-    private mutating func count(_ error: CallError, _ at: Int) {
+    private mutating func count(_ error: CallError, _ at: Int, _ count: Int = 1) {
         switch error {
-        case .expired, .timedOut: messages.channels[at].expired += 1
-        case .displaced: messages.channels[at].displaced += 1
-        default: messages.channels[at].failed += 1
+        case .expired, .timedOut: messages.channels[at].expired += UInt64(count)
+        case .displaced: messages.channels[at].displaced += UInt64(count)
+        default: messages.channels[at].failed += UInt64(count)
         }
     }
 

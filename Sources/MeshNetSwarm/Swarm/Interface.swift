@@ -125,8 +125,12 @@ package enum SwarmAction {
     case streamClosed(StreamID, CallError?)
     /// The message is in its queue, and on disk where there is a state directory. Its completion follows.
     case accepted(Ticket)
+    /// So many more messages of a `sendRun` are in their queue.
+    case acceptedRun(Ticket, count: Int)
     /// A message for the application. The view is valid until the next call on the swarm. Report with `settled` that the application is done with it.
     indirect case deliver(InboundMessage, UnsafeRawBufferPointer)
+    /// The same for messages that came together. Report with `settled(_:_:count:byteCount:)`.
+    indirect case deliverRun(InboundRun)
     indirect case deliverSpooled(InboundMessage, SpoolID, byteCount: Int)
     case spool(SpoolID, SpoolWork)
     indirect case store(StoreChange)

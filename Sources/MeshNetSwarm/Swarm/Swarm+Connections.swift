@@ -73,10 +73,24 @@ extension Swarm {
     }
 
     private mutating func startPipeline(_ id: ConnectionID, role: Direction, expectedPeer: PeerID?) {
+        var own = random.fork()
         connections[id]?.pipeline = ConnectionPipeline(
-            role: role, configuration: PipelineConfiguration(configuration), expectedPeer: expectedPeer, protocols: protocols,
-            pool: pool, random: random.fork(), now: now)
+            role: role, configuration: PipelineConfiguration(configuration, noiseKey: noiseKey(random: &own)), expectedPeer: expectedPeer,
+            protocols: protocols, pool: pool, random: own, now: now)
         touch(id)
+    }
+
+    /// Handshakes with one Noise key: a new one for each would cost a fifth of it. The specification recommends to change it now and then.
+    private static var handshakesPerNoiseKey: Int { 1_000 }
+
+    private mutating func noiseKey(random: inout RandomSource) -> NoiseKey {
+        if let key = currentNoiseKey, noiseKeyUses < Self.handshakesPerNoiseKey {
+            noiseKeyUses += 1
+            return key
+        }
+        let key = NoiseKey(identity: configuration.identity, random: &random)
+        (currentNoiseKey, noiseKeyUses) = (key, 1)
+        return key
     }
 
     /// What a pipeline reports. Bytes for the application go out at once, since they are only lent.

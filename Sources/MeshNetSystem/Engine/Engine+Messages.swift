@@ -21,8 +21,9 @@ extension Engine {
         case .file(let file): .file(file)
         }
         let call = SendCall(message, content, firstTicket: mailbox.makeTicket(), accepted: accepted, ended: ended)
-        // Who asks or answers waits for what comes of it: nobody else need be woken for it.
-        let runsLoop = if case .message = message.kind { false } else { content.byteCount <= Self.largestServedHere }
+        // Who asks or answers, and runs the loop while it waits, need wake nobody for it. Others go on meanwhile: the reactor thread takes what they
+        // start together.
+        let runsLoop = if case .message = message.kind { false } else { helm.isCallerAtHome && content.byteCount <= Self.largestServedHere }
         if let error = mailbox.post(.send(call), wakes: !runsLoop) { call.refuse(error) } else if runsLoop { helm.serve() }
         return call
     }
@@ -39,8 +40,7 @@ extension Engine {
         _ message: OutboundMessage, _ views: [UnsafeRawBufferPointer], until point: SendPoint, timeout: Duration?
     ) -> SendReport {
         let deadline = Instant.deadline(after: timeout)
-        // Where one message cannot end without those behind it, the last speaks for all.
-        let isWhole = timeout == nil && message.options.whenFull == .wait && message.options.deadline == nil && message.kind == .message
+        let tracking = self.tracking(message, until: point, timeout)
         var total = SendReport(), start = 0
         while start < views.count {
             let content: SendCall.Bodies, end: Int
@@ -48,7 +48,7 @@ extension Engine {
                 total.failure = error
                 return total
             }
-            let report = block(message, content, end - start, isWhole ? .last : .each, until: point, deadline)
+            let report = block(message, content, end - start, tracking, until: point, deadline)
             total.count += report.count
             total.failure = report.failure
             total.reply = report.reply
@@ -56,6 +56,13 @@ extension Engine {
             start = end
         }
         return total
+    }
+
+    private func tracking(_ message: OutboundMessage, until point: SendPoint, _ timeout: Duration?) -> SendCall.Tracking {
+        guard message.kind == .message, message.options.deadline == nil else { return .each }
+        if point == .accepted, !hasStore { return .run }
+        // Where one message cannot end without those behind it, the last speaks for all.
+        return timeout == nil && message.options.whenFull == .wait ? .last : .each
     }
 
     /// The same for a body that is made already.
@@ -70,7 +77,7 @@ extension Engine {
     private func piece(_ views: [UnsafeRawBufferPointer], from start: Int) throws(CallError) -> (SendCall.Bodies, end: Int) {
         if let file = try bodies.file(views[start]) { return (.file(file), start + 1) }
         var end = start, bytes = 0
-        while end < views.count, end - start < Self.pieceCount, views[end].count <= bodies.threshold {
+        while end < views.count, end - start < Self.pieceCount, views[end].count <= min(bodies.threshold, bodies.sizeLimit) {
             guard end == start || bytes + views[end].count <= Self.pieceByteCount else { break }
             bytes += views[end].count
             end += 1
@@ -86,6 +93,8 @@ extension Engine {
         precondition(!helm.isSteeredHere, "a completion must not block")
         let runsLoop = content.byteCount <= Self.largestServedHere, waiter = Waiter<SendReport>(helm: runsLoop ? helm : nil)
         let completion: SendCall.Completion = { waiter.fulfil(.success($0)) }
+        var tracking = tracking
+        if case .file = content { tracking = .each }
         let tickets = mailbox.makeTickets(tracking == .each ? count : 1)
         let call = SendCall(
             message, content, tracking: tracking, firstTicket: tickets, accepted: point == .accepted ? completion : nil,

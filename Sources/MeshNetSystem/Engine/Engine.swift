@@ -17,6 +17,8 @@ package final class Engine: Sendable {
     let thread: ReactorThread
     let helm: Helm
     package let bodies: BodyMaker
+    /// What is accepted is on disk.
+    let hasStore: Bool
     /// The environment as it was at the start; nil: not looked at.
     private let settings: Settings?
 
@@ -39,6 +41,7 @@ package final class Engine: Sendable {
         let listeners = try Listeners.open(configuration, system: system)
         localPeer = configuration.identity.peerID
         let storage = try Self.openStorage(configuration.messages)
+        hasStore = configuration.messages.stateDirectory != nil
         bodies = BodyMaker(configuration.messages, storage.spool.folder)
         do throws(SystemError) {
             let mailbox = try Mailbox(), helm = try Helm(mailbox: mailbox, system: system)

@@ -12,6 +12,10 @@ extension Loop {
     func send(_ call: SendCall) {
         switch call.bodies {
         case .owned(let bytes): bytes.withUnsafeBytes { send(call, 0, .view($0)) }
+        case .lent(let views) where call.tracking == .run:
+            sends[call.firstTicket] = TrackedSend(call: call)
+            swarm.sendRun(call.message, views, ticket: call.firstTicket, now: now)
+            drain()
         case .lent(let views): for (index, view) in views.enumerated() { send(call, index, .view(view)) }
         case .file(let file):
             do throws(StorageProblem) {
@@ -35,6 +39,12 @@ extension Loop {
         guard let send = sends[ticket], !send.isAccepted else { return }
         if send.call.wantsEnds { sends[ticket]?.isAccepted = true } else { sends[ticket] = nil }
         if send.call.oneAccepted() { mailbox.sendAccepted(send.call.heldByteCount) }
+    }
+
+    func accepted(_ ticket: Ticket, _ count: Int) {
+        guard let call = sends[ticket]?.call, call.someAccepted(count) else { return }
+        sends[ticket] = nil
+        mailbox.sendAccepted(call.heldByteCount)
     }
 
     /// False when the ticket is of no message.
@@ -78,6 +88,15 @@ extension Loop {
         }
     }
 
+    /// From now on whoever settles a message wakes us, as long as something depends on it.
+    func awaitSettlements() {
+        let isAwaited = swarm.awaitsSettlements
+        hasSettlements = false
+        guard isAwaited || areSettlementsAwaited else { return }
+        areSettlementsAwaited = isAwaited
+        hasSettlements = inbox.settlements.setAwaited(isAwaited) && isAwaited
+    }
+
     /// Tells the swarm what the application is done with.
     func serveSettlements() {
         inbox.settlements.take(into: &settled)
@@ -85,9 +104,12 @@ extension Loop {
         settled.removeAll(keepingCapacity: true)
     }
 
-    func settle(_ deliveries: [Delivery]) {
-        for delivery in deliveries {
-            swarm.settled(delivery.message, byteCount: delivery.byteCount, now: now)
+    func settle(_ items: [Settlements.Item]) {
+        for item in items {
+            switch item {
+            case .one(let delivery): swarm.settled(delivery.message, byteCount: delivery.byteCount, now: now)
+            case .several(let source, let lane, let count, let byteCount): swarm.settled(source.peer, lane, count: count, byteCount: byteCount, now: now)
+            }
             drain()
         }
     }

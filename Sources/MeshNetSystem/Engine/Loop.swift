@@ -84,7 +84,10 @@ final class Loop {
     var sends: [Ticket: TrackedSend] = [:]
     /// What arrived in this turn, and what the application was done with before it.
     var arrived = DeliveryBatch()
-    var settled: [Delivery] = []
+    var settled: [Settlements.Item] = []
+    /// Something depends on what the application is done with; and some came meanwhile.
+    var areSettlementsAwaited = false
+    var hasSettlements = false
     /// Nothing outlives the process: what waits in the inbox can be taken after the close.
     let keepsInbox: Bool
 
@@ -138,12 +141,13 @@ final class Loop {
         if !isLeaving { serveRequests() }
         if servesTimers { serveTimers() }
         finishTurn()
+        awaitSettlements()
     }
 
     /// Zero while work is left over from the last turn, nil when nothing is due.
     var wakeTime: Instant? {
-        if !carriedOver.isEmpty || nextRequest < requests.count || isInboxUnseen { return .zero }
-        var time = earlier(swarm.deadline, resolver.deadline(now: now))
+        if !carriedOver.isEmpty || nextRequest < requests.count || isInboxUnseen || hasSettlements { return .zero }
+        var time = earlier(swarm.deadlineInPlace(), resolver.deadline(now: now))
         time = earlier(time, refreshAddressesAt)
         time = earlier(time, sourceDeadline)
         time = earlier(time, multicast?.deadline)
@@ -170,7 +174,7 @@ final class Loop {
     }
 
     private func serveTimers() {
-        if let deadline = swarm.deadline, deadline <= now {
+        if let deadline = swarm.deadlineInPlace(), deadline <= now {
             swarm.handleTimeout(now: now)
             drain()
         }
@@ -246,7 +250,9 @@ final class Loop {
         case .spool(let spool, let work): carryOut(work, on: spool)
         case .store(let change): storage.apply(change)
         case .accepted(let ticket): accepted(ticket)
+        case .acceptedRun(let ticket, let count): accepted(ticket, count)
         case .deliver(let message, let bytes): deliver(message, bytes)
+        case .deliverRun(let run): arrived.append(run)
         case .deliverSpooled(let message, let spool, let byteCount): deliver(message, spool, byteCount)
         }
     }

@@ -35,16 +35,15 @@ package final class Inbox: TaskQueue {
         }
     }
 
-    /// Up to `count` (at least 1) messages that wait, behind what `deliveries` holds; waits for the first of them. None when the time is up.
-    package func next(upTo count: Int, timeout: Duration?, into deliveries: inout [Delivery]) throws(CallError) {
+    /// Up to `count` (at least 1) messages that wait; waits for the first of them. None when the time is up.
+    package func next(upTo count: Int, timeout: Duration?) throws(CallError) -> [InboxItem] {
         guard !state.ownerProcessIsGone else { throw .closed }
-        let taken = try state.wait(until: .deadline(after: timeout)) { (inbox: inout InboxState) throws(CallError) -> [Delivery]? in
+        return try state.wait(until: .deadline(after: timeout)) { (inbox: inout InboxState) throws(CallError) -> [InboxItem]? in
             let taken = inbox.take(upTo: count)
             if !taken.isEmpty { return taken }
             if inbox.isClosed { throw .closed }
             return nil
-        }
-        if let taken { deliveries += taken }
+        } ?? []
     }
 
     package func announce() throws(CallError) -> UInt64 {
@@ -86,7 +85,7 @@ package final class Inbox: TaskQueue {
 struct InboxState {
     typealias Waiter = QueueWaiters<Delivery>.Resume
 
-    private var lanes = [Fifo<Delivery>](repeating: Fifo(), count: Lane.allCases.count)
+    private var lanes = [Fifo<InboxItem>](repeating: Fifo(), count: Lane.allCases.count)
     private(set) var count = 0
     private(set) var isClosed = false
     /// They wait only while nothing else does.
@@ -96,12 +95,14 @@ struct InboxState {
     init(event: Int32) { signal = QueueSignal(event: event) }
 
     /// Whom to resume outside the lock, and how many messages came to wait.
-    mutating func put(_ batch: [[Delivery]]) -> (served: [(Waiter, Delivery)], left: Int) {
+    mutating func put(_ batch: [[InboxItem]]) -> (served: [(Waiter, Delivery)], left: Int) {
         guard !isClosed else { return ([], 0) }
         let before = count
         for lane in lanes.indices {
-            for delivery in batch[lane] { lanes[lane].append(delivery) }
-            count += batch[lane].count
+            for item in batch[lane] {
+                lanes[lane].append(item)
+                count += item.count
+            }
         }
         var served: [(Waiter, Delivery)] = []
         while !waiters.isEmpty, let delivery = pop(), let waiter = waiters.popFirst() { served.append((waiter, delivery)) }
@@ -111,9 +112,18 @@ struct InboxState {
 
     private mutating func pop() -> Delivery? {
         for lane in lanes.indices {
-            guard let delivery = lanes[lane].popFirst() else { continue }
-            count -= 1
-            return delivery
+            switch lanes[lane].first {
+            case .one(let delivery):
+                _ = lanes[lane].popFirst()
+                count -= 1
+                return delivery
+            case .run(var run):
+                let delivery = run.popFirst()
+                if run.count == 0 { _ = lanes[lane].popFirst() } else { lanes[lane][0] = .run(run) }
+                count -= 1
+                return delivery
+            case nil: continue
+            }
         }
         return nil
     }
@@ -123,11 +133,23 @@ struct InboxState {
         return pop()
     }
 
-    mutating func take(upTo limit: Int) -> [Delivery] {
-        guard count > 0 else { return [] }
-        var taken: [Delivery] = []
-        taken.reserveCapacity(min(limit, count))
-        while taken.count < limit, let delivery = pop() { taken.append(delivery) }
+    mutating func take(upTo limit: Int) -> [InboxItem] {
+        var taken: [InboxItem] = [], left = min(limit, count)
+        guard left > 0 else { return [] }
+        count -= left
+        for lane in lanes.indices {
+            while left > 0, let item = lanes[lane].first {
+                if case .run(var run) = item, run.count > left {
+                    taken.append(.run(run.split(left)))
+                    lanes[lane][0] = .run(run)
+                    left = 0
+                } else {
+                    _ = lanes[lane].popFirst()
+                    taken.append(item)
+                    left -= item.count
+                }
+            }
+        }
         updateReadiness()
         return taken
     }
@@ -141,10 +163,10 @@ struct InboxState {
         return nil
     }
 
-    mutating func close(keeping: Bool) -> (waiters: [Waiter], dropped: [Fifo<Delivery>]) {
+    mutating func close(keeping: Bool) -> (waiters: [Waiter], dropped: [Fifo<InboxItem>]) {
         guard !isClosed else { return ([], []) }
         isClosed = true
-        var dropped: [Fifo<Delivery>] = []
+        var dropped: [Fifo<InboxItem>] = []
         if !keeping {
             dropped = lanes
             lanes = Array(repeating: Fifo(), count: lanes.count)

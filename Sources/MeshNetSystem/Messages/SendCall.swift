@@ -33,7 +33,8 @@ package final class SendCall: @unchecked Sendable {
     }
 
     /// Which of the messages have a ticket. One that is followed by a tracked one needs none while nothing can end it alone: a lane is in order.
-    enum Tracking { case each, last }
+    /// Of a run, accepted together as far as there is room, the call itself has the one ticket.
+    enum Tracking { case each, last, run }
 
     let message: OutboundMessage
     let bodies: Bodies
@@ -67,7 +68,7 @@ package final class SendCall: @unchecked Sendable {
     /// Of the bytes those that wait in memory.
     var heldByteCount: Int { if case .file = bodies { 0 } else { byteCount } }
 
-    var trackedCount: Int { tracking == .each ? count : 1 }
+    var trackedCount: Int { tracking == .last ? 1 : count }
 
     /// Whether anybody waits for what becomes of accepted messages.
     var wantsEnds: Bool { ended != nil }
@@ -77,14 +78,18 @@ package final class SendCall: @unchecked Sendable {
         switch tracking {
         case .each: Ticket(rawValue: firstTicket.rawValue + UInt64(index))
         case .last: index == count - 1 ? firstTicket : nil
+        case .run: index == 0 ? firstTicket : nil
         }
     }
 
     // MARK: What becomes of them
 
     /// True when this was the last that was waited for: the call no longer waits for room in a queue.
-    func oneAccepted() -> Bool {
-        acceptance.count += 1
+    func oneAccepted() -> Bool { someAccepted(1) }
+
+    /// So many more.
+    func someAccepted(_ count: Int) -> Bool {
+        acceptance.count += count
         return finishAcceptance()
     }
 
@@ -103,7 +108,8 @@ package final class SendCall: @unchecked Sendable {
         var isLast = false
         if !wasAccepted {
             // A peer that is quick enough has the message before its acceptance is told.
-            if case .success = result { acceptance.count += 1 } else { refused += 1 }
+            // Of a run it is the rest that ends.
+            if case .success = result { acceptance.count += 1 } else { refused += tracking == .run ? count - acceptance.count : 1 }
             isLast = finishAcceptance()
         }
         if finished == trackedCount {

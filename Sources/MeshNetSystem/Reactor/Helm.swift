@@ -19,6 +19,7 @@ package final class Helm: Sendable {
     /// 0: nobody.
     private let steering = Atomic<UInt>(0)
     private let watching = Atomic<UInt>(0)
+    private let lastCaller = Atomic<UInt>(0)
     /// How long the reactor thread sleeps unless it is rung for, in nanoseconds of `Instant`.
     private let sleepsUntil = Atomic<Int64>(.min)
 
@@ -66,6 +67,9 @@ package final class Helm: Sendable {
 
     // MARK: Callers
 
+    /// Whether the calling thread was the last that kept the watch while it waited: it is about to do so again.
+    var isCallerAtHome: Bool { lastCaller.load(ordering: .relaxed) == Self.thread }
+
     /// Serves what was posted: here, or where a turn is under way.
     func serve() {
         if !turn([], waits: false) { mailbox.wakeup.signal() }
@@ -76,6 +80,7 @@ package final class Helm: Sendable {
         if let value = try awaited.with(attempt) { return value }
         if let deadline, Instant.now() >= deadline { return nil }
         if takeWatch() {
+            lastCaller.store(Self.thread, ordering: .relaxed)
             gate.shut()
             awaited.isWatchKept.store(true, ordering: .releasing)
             defer {

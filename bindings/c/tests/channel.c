@@ -110,6 +110,7 @@ static void arguments_are_checked(void) {
     REQUIRE(channels->count == 0);
     meshnet_channel_list_free(channels);
     meshnet_message_free(NULL);
+    meshnet_messages_free(NULL, 0);
     REQUIRE_OK(meshnet_node_close(node));
     REQUIRE_CODE(MESHNET_ERROR_CLOSED, meshnet_send(node, peer, NULL, 0, NULL, 0));
     REQUIRE_CODE(MESHNET_ERROR_CLOSED, meshnet_receive(node, 0, &message));
@@ -182,8 +183,13 @@ static void many_messages_come_in_order_in_few_calls(void) {
             memcpy(&number, messages[index]->data, sizeof number);
             REQUIRE(number == received && messages[index]->sequence == received + 1);
             received++;
-            meshnet_message_free(messages[index]);
+            /* Some alone and before the others, whatever memory they share. */
+            if (number % 3 == 0) {
+                meshnet_message_free(messages[index]);
+                messages[index] = NULL;
+            }
         }
+        meshnet_messages_free(messages, count);
     }
     REQUIRE(calls < total);
     close_pair(&pair);
