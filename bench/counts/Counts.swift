@@ -6,7 +6,8 @@ import MeshNetSwarm
 enum CountsError: Error { case notConnected, stoodStill, usage }
 
 /// Counts of the engine that no clock has a part in: two ends in one thread, without sockets. Each prints one line of JSON. Half of the work is done before
-/// the count of allocations begins, so that what is kept for reuse is there; callgrind counts the instructions of runs of two lengths, and takes the difference.
+/// the count of allocations begins, so that what is kept for reuse is there; callgrind counts the instructions of runs of two lengths, and takes the
+/// difference.
 @main struct Counts {
     static let usage = "usage: meshnet-counts frames N [pnet] | trips N | messages N | requests N | flights [pnet] | link MILLISECONDS MEGABITS SECONDS"
 

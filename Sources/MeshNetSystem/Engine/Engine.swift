@@ -160,7 +160,9 @@ package final class Engine: Sendable {
 
     /// Blocks; after `.timedOut` a part of the bytes may have been sent.
     package func writeBlocking(_ stream: StreamID, _ bytes: UnsafeRawBufferPointer, timeout: Duration?) throws(CallError) {
-        let _: Int = try block(timeout: timeout, runsLoop: bytes.count <= Self.largestServedHere) { ticket, completion in .write(stream, CallerMemory(buffer: bytes), ticket, completion) }
+        let _: Int = try block(timeout: timeout, runsLoop: bytes.count <= Self.largestServedHere) { ticket, completion in
+            .write(stream, CallerMemory(buffer: bytes), ticket, completion)
+        }
     }
 
     /// Nothing more will be written; what was written is sent first. Reading goes on.
