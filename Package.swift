@@ -25,8 +25,7 @@ let package = Package(
         .systemLibrary(name: "CSQLite", pkgConfig: "sqlite3", providers: [.apt(["libsqlite3-dev"])]),
         .systemLibrary(name: "CMeshNet"),
 
-        .target(name: "CSalsa20"),
-        .target(name: "MeshNetProtocol", dependencies: ["CSalsa20", "CSodium", "COpenSSL"], swiftSettings: settings),
+        .target(name: "MeshNetProtocol", dependencies: ["CSodium", "COpenSSL"], swiftSettings: settings),
         .target(name: "MeshNetSwarm", dependencies: ["MeshNetProtocol"], swiftSettings: settings),
         .target(
             name: "MeshNetSystem",

@@ -1,4 +1,3 @@
-import CSalsa20
 import CSodium
 import TestSupport
 import Testing
@@ -26,21 +25,6 @@ import Testing
                 stream += cipher.applied([UInt8](repeating: 0, count: count))
             }
             #expect(stream == expected, "cut into pieces of at most \(limit) bytes")
-        }
-    }
-
-    /// Sixteen blocks at a time, where the processor can, are those that libsodium makes one by one; also where the number of a block passes 32 bits.
-    @Test func wideRegistersMakeTheSameKeyStream() {
-        let seed = UInt64.random(in: 0...UInt64.max)
-        var random = RandomSource(testSeed: seed)
-        for round in 0..<200 {
-            let key = random.bytes(32), nonce = random.bytes(8), first = UInt64(UInt32.max) - UInt64(round)
-            let plaintext = random.bytes(Int.random(in: 1...5_000, using: &random))
-            var wide = plaintext, plain = plaintext
-            let count = wide.withUnsafeMutableBufferPointer { salsa20_wide_xor($0.baseAddress, $0.count, nonce, first, key) }
-            #expect(count % 1_024 == 0 && count <= plaintext.count && (count == 0 || plaintext.count - count < 1_024), "seed \(seed)")
-            plain.withUnsafeMutableBufferPointer { _ = crypto_stream_salsa20_xor_ic($0.baseAddress!, $0.baseAddress!, UInt64(count), nonce, first, key) }
-            #expect(wide == plain, "seed \(seed), round \(round)")
         }
     }
 

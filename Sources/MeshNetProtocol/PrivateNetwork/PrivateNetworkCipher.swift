@@ -1,4 +1,3 @@
-import CSalsa20
 import CSodium
 
 /// One direction of a private network's stream: XSalsa20, in place, for any cut of the stream (libp2p specs, pnet).
@@ -38,20 +37,15 @@ package struct PrivateNetworkCipher: Sendable {
         let head = min(bytes.count, Self.blockByteCount - blockOffset)
         mask(start, head)
         let whole = (bytes.count - head) / Self.blockByteCount * Self.blockByteCount
-        if whole > 0 { applyBlocks(start + head, whole) }
+        if whole > 0 {
+            _ = crypto_stream_salsa20_xor_ic(start + head, start + head, UInt64(whole), nonce, counter, subkey)
+            counter &+= UInt64(whole / Self.blockByteCount)
+        }
         let tail = bytes.count - head - whole
         if tail > 0 {
             nextBlock()
             mask(start + head + whole, tail)
         }
-    }
-
-    /// Most of it by the widest registers of the processor, which libsodium does not use.
-    private mutating func applyBlocks(_ bytes: UnsafeMutablePointer<UInt8>, _ count: Int) {
-        let wide = salsa20_wide_xor(bytes, count, nonce, counter, subkey)
-        counter &+= UInt64(wide / Self.blockByteCount)
-        _ = crypto_stream_salsa20_xor_ic(bytes + wide, bytes + wide, UInt64(count - wide), nonce, counter, subkey)
-        counter &+= UInt64((count - wide) / Self.blockByteCount)
     }
 
     /// XORs with what is left of the current block. Within one block by construction.
