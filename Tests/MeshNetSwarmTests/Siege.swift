@@ -106,7 +106,8 @@ final class Siege {
         case .complete(let ticket, let result): completions[ticket, default: []].append(result)
         case .streamData(let stream, let bytes): unread.append((stream, bytes.count))
         case .configureSources(let configuration): configurations.append(configuration)
-        case .transmit, .setReading, .multicast, .streamEnded, .streamWritable, .streamClosed, .accepted, .deliver, .deliverSpooled, .spool, .store: break
+        case .transmit, .setReading, .multicast, .streamEnded, .streamWritable, .streamClosed: break
+        case .accepted, .acceptedRun, .deliver, .deliverRun, .deliverSpooled, .spool, .store: break
         }
     }
 
