@@ -44,7 +44,10 @@ extension Swarm {
                 }
             }
         }
-        if rest.count < bodies.count { actions.append(.acceptedRun(ticket, count: bodies.count - rest.count)) }
+        if rest.count < bodies.count {
+            actions.append(.acceptedRun(ticket, count: bodies.count - rest.count))
+            if peers[message.peer] == nil { wantPeer(message.peer) }
+        }
         if let error { throw error }
     }
 
