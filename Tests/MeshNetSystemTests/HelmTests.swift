@@ -101,11 +101,13 @@ extension SystemTests {
             defer { node.engine.close() }
             let reader = TestThread {
                 caller.with { $0 = Self.thread }
-                while taken.with({ $0 }) < 20, case .completion? = (try? node.engine.queue.next(timeout: TestNode.patience)) { taken.with { $0 += 1 } }
+                while taken.with({ $0 }) < 20, let item = try? node.engine.queue.next(timeout: TestNode.patience) {
+                    if case .completion = item { taken.with { $0 += 1 } }
+                }
             }
             while caller.with({ $0 }) == 0 { sched_yield() }
             for index in 0..<20 {
-                #expect(Self.keepsWatch(caller.with { $0 }, on: node))
+                guard Self.keepsWatch(caller.with { $0 }, on: node) else { return #expect(Bool(false), "nobody keeps the watch for the item \(index)") }
                 node.engine.queue.post(Ticket(rawValue: UInt64(index) << 40), .success(.done))
                 let limit = Instant.now() + TestNode.patience
                 while taken.with({ $0 }) <= index, Instant.now() < limit { sched_yield() }
