@@ -4,7 +4,8 @@
  * SIGNED 0 is StrictNoSign. The publisher is never more than WINDOW messages ahead of the slowest, because topics drop what a peer does not take.
  */
 #define _GNU_SOURCE
-#include <meshnet.h>
+#include "common.h"
+
 #include <pthread.h>
 #include <signal.h>
 #include <stdatomic.h>
@@ -20,20 +21,6 @@
 #define EVENTS 256
 #define PAUSE_MS 1
 #define SUBSCRIBERS_MAX 16
-
-static void check(int32_t code, const char *what) {
-    if (code >= 0) return;
-    meshnet_error_info_t info;
-    if (meshnet_last_error(&info, sizeof info) != MESHNET_OK) info.detail[0] = 0;
-    fprintf(stderr, "%s: %s %s\n", what, meshnet_strerror(code), info.detail);
-    exit(1);
-}
-
-static int64_t now_ns(void) {
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (int64_t)t.tv_sec * 1000000000 + t.tv_nsec;
-}
 
 static meshnet_node_t *open_node(bool is_signed) {
     static const char *const loopback[] = {"/ip4/127.0.0.1/tcp/0"};

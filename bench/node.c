@@ -10,7 +10,8 @@
  * With BENCH_PNET in the environment they are in a private network.
  */
 #define _GNU_SOURCE
-#include <meshnet.h>
+#include "common.h"
+
 #include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
@@ -25,20 +26,6 @@
 #define BLOCK 65536
 #define STREAMS_MAX 64
 #define NODES_MAX 64
-
-static void check(int32_t code, const char *what) {
-    if (code >= 0) return;
-    meshnet_error_info_t info;
-    if (meshnet_last_error(&info, sizeof info) != MESHNET_OK) info.detail[0] = 0;
-    fprintf(stderr, "%s: %s %s\n", what, meshnet_strerror(code), info.detail);
-    exit(1);
-}
-
-static int64_t now_ns(void) {
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (int64_t)t.tv_sec * 1000000000 + t.tv_nsec;
-}
 
 static const uint8_t pre_shared_key[32] = {'b', 'e', 'n', 'c', 'h'};
 
