@@ -347,7 +347,8 @@ package struct LaneSender {
         wantsAcknowledgement = true
         if next < firstSequence { control.appendSkip(firstSequence - next) }
         // Where the number is another message's by now, so are the bytes.
-        if hasBegun, next == firstSequence, held > 0, let first = spooled.first, first.sequence == next, held <= first.byteCount, entries.first?.state == .spooled {
+        if hasBegun, next == firstSequence, held > 0, entries.first?.state == .spooled,
+            let first = spooled.first, first.sequence == next, held <= first.byteCount {
             begin(first, at: held)
         }
         return index(of: everSent).map { at in (0..<at).count { entries[$0].state != .withdrawn } } ?? messageCount
