@@ -28,7 +28,10 @@ final class PeerNames: Sendable {
     func peer(_ pointer: UnsafePointer<CChar>?) throws(Failure) -> PeerID {
         if let pointer, let known = find(pointer) { return known }
         let peer = try peerID(pointer)
-        if let pointer { keep(Name(given: ContiguousArray(UnsafeBufferPointer(start: pointer, count: strlen(pointer) + 1)), peer: peer, text: peer.description)) }
+        if let pointer {
+            let given = UnsafeBufferPointer(start: pointer, count: strlen(pointer) + 1)
+            keep(Name(given: ContiguousArray(given), peer: peer, text: peer.description))
+        }
         return peer
     }
 

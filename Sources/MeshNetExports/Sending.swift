@@ -46,7 +46,9 @@ public func meshnet_send_file(_ node: OpaquePointer?, _ peer: UnsafePointer<CCha
 @c @implementation
 public func meshnet_send_start(_ node: OpaquePointer?, _ peer: UnsafePointer<CChar>?, _ data: UnsafePointer<UInt8>?, _ length: Int,
                                _ options: UnsafePointer<meshnet_send_options_t>?, _ ticket: UnsafeMutablePointer<meshnet_ticket_t>?) -> Int32 {
-    transfer(node, ticket) { node throws(Failure) in try node.startSend(try Sending(try node.names.peer(peer), options), [UInt8](try bytes(data, length, "data"))) }
+    transfer(node, ticket) { node throws(Failure) in
+        try node.startSend(try Sending(try node.names.peer(peer), options), [UInt8](try bytes(data, length, "data")))
+    }
 }
 
 @c @implementation

@@ -409,7 +409,9 @@ extension Swarm {
             let isDue = isAsked || withOthers || messages.channels[at].into[lane].unacknowledgedBytes >= InboundLane.acknowledgedBytes
                 || next - acknowledged >= InboundLane.acknowledgedMessages
             guard isDue else {
-                if messages.channels[at].into[lane].acknowledgesAt == nil { messages.channels[at].into[lane].acknowledgesAt = now + configuration.messages.acknowledgementDelay }
+                if messages.channels[at].into[lane].acknowledgesAt == nil {
+                    messages.channels[at].into[lane].acknowledgesAt = now + configuration.messages.acknowledgementDelay
+                }
                 continue
             }
             // Behind a frame that the stream did not take: it comes when that is through.

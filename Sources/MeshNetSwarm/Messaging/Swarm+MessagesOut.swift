@@ -74,11 +74,14 @@ extension Swarm {
     private func fullBound(_ cost: Int, _ lane: Lane, _ at: Int) -> String? {
         let options = configuration.messages
         if messages.queuedBytes + cost > options.totalQueueBytes { return "totalQueueBytes: \(options.totalQueueBytes)" }
+        // The sender is asked in place: a copy of it costs a dozen references.
         let isReserved = lane == .control
-        if messages.channels[at].queuedMessages >= options.queueMessages, !(isReserved && messages.channels[at].out[lane].sender.messageCount < options.queueMessages / 8) {
+        if messages.channels[at].queuedMessages >= options.queueMessages,
+            !isReserved || messages.channels[at].out[lane].sender.messageCount >= options.queueMessages / 8 {
             return "queueMessages: \(options.queueMessages)"
         }
-        if messages.channels[at].queuedBytes + cost > options.queueBytes, !(isReserved && messages.channels[at].out[lane].sender.byteCount + cost <= options.queueBytes / 8) {
+        if messages.channels[at].queuedBytes + cost > options.queueBytes,
+            !isReserved || messages.channels[at].out[lane].sender.byteCount + cost > options.queueBytes / 8 {
             return "queueBytes: \(options.queueBytes)"
         }
         return messages.channels[at].memory > Self.memoryLimit(options) ? "queueBytes: \(options.queueBytes)" : nil
