@@ -15,7 +15,7 @@ OUT_SECONDS = 10
 
 
 def lab() -> Any:
-    sys.path.insert(0, str(ROOT / "Tests" / "hosts"))
+    sys.path[:0] = [str(ROOT / "Tests" / "hosts"), str(ROOT / "Tests")]
     from harness.lab import Lab, NoLab
 
     try:

@@ -25,6 +25,8 @@ package struct SimulatedNode {
 
     /// How often the process was started.
     package internal(set) var life = 0
+    /// How often a deadline of its own woke it.
+    package internal(set) var wakes = 0
     /// Tickets that ended more than once.
     package internal(set) var repeatedTickets: [Ticket] = []
     package internal(set) var isAsleep = false

@@ -8,6 +8,7 @@ package struct SimulatedStore {
         var known = StoredPeer()
         var next: [UInt64] = [1, 1, 1]
         var expected: [UInt64] = [1, 1, 1]
+        var sentBelow: [UInt64?] = [nil, nil, nil]
         var outbound: [[UInt64: StoredOutbound]] = [[:], [:], [:]]
         var withdrawn: [Set<UInt64>] = [[], [], []]
     }
@@ -52,7 +53,7 @@ package struct SimulatedStore {
     mutating func fail() {
         for change in pending {
             switch change {
-            case .outbound, .inbound, .expected: break
+            case .outbound, .inbound, .expected, .sent: break
             // Of numbers that the failed transaction would have given there is nothing to take away.
             case .acknowledged(let peer, let lane, let below):
                 guard let next = lastingNext(peer, lane) else { continue }
@@ -103,7 +104,9 @@ package struct SimulatedStore {
             rows.outbound[at] = Dictionary(uniqueKeysWithValues: raised)
             rows.withdrawn[at] = Set(rows.withdrawn[at].map { $0 + delta })
             rows.next[at] += delta
+            rows.sentBelow[at]? += delta
             peers[peer] = rows
+        case .sent(let peer, let lane, let below): peers[peer, default: Rows()].sentBelow[Int(lane.rawValue)] = below
         case .withdrawn(let peer, let lane, let sequence):
             let at = Int(lane.rawValue)
             if peers[peer]?.outbound[at].removeValue(forKey: sequence) != nil { peers[peer]?.withdrawn[at].insert(sequence) }
@@ -140,6 +143,7 @@ package struct SimulatedStore {
             channel.known = rows.known
             channel.nextSequence = rows.next
             channel.expected = rows.expected
+            channel.sentBelow = rows.sentBelow
             for lane in 0..<3 {
                 channel.outbound += rows.outbound[lane].values.sorted { $0.sequence < $1.sequence }
                 channel.withdrawn[lane] = Self.runs(rows.withdrawn[lane].sorted())

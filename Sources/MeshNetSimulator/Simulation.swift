@@ -131,6 +131,7 @@ package final class Simulation {
         while let arrival = arrivals.popExpired(now: now) { deliver(arrival) }
         for index in nodes.indices {
             guard !nodes[index].isAsleep, let deadline = nodes[index].swarm?.deadline, deadline <= now else { continue }
+            nodes[index].wakes += 1
             nodes[index].swarm?.handleTimeout(now: now)
             drain(index)
         }

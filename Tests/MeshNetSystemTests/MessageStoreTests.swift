@@ -110,6 +110,34 @@ extension SystemTests {
             #expect(try TestStore.state(folder.path).channel(peer).nextSequence == [1, 11 + delta, 2])
         }
 
+        @Test func marksOfWhatWasSentComeBackAndGrowWithTheNumbers() throws {
+            do {
+                let store = try TestStore(folder.path)
+                try store.commit([.sent(peer, .normal, below: 3), .outbound(peer, Sample.outbound(3)), .sent(peer, .bulk, below: 1)])
+                #expect(store.store.synchronizations == 0)
+                try store.commit([.renumbered(peer, .normal, by: 10), .sent(peer, .bulk, below: nil)])
+                #expect(store.store.synchronizations == 1)
+            }
+            #expect(try TestStore.state(folder.path).channel(peer).sentBelow == [nil, 13, nil])
+            do { try TestStore(folder.path).commit([.reset(peer)]) }
+            #expect(try TestStore.state(folder.path).channel(peer).sentBelow == [nil, nil, nil])
+        }
+
+        @Test func aStoreOfVersion1IsRenewed() throws {
+            do {
+                let store = try TestStore(folder.path)
+                try store.commit([.sent(peer, .normal, below: 1), .outbound(peer, Sample.outbound(1)), .outbound(peer, Sample.outbound(2))])
+                for lane in 0..<3 { try store.store.database.execute("ALTER TABLE peers DROP COLUMN sent_\(lane)") }
+                try store.store.database.execute("PRAGMA user_version = 1")
+            }
+            let renewed = try TestStore(folder.path)
+            #expect(renewed.problems.isEmpty)
+            let channel = try renewed.state.channel(peer)
+            #expect(channel.outbound.map(\.sequence) == [1, 2] && channel.sentBelow == [nil, nil, nil])
+            #expect(try renewed.store.database.value("PRAGMA user_version") == "2")
+            try renewed.commit([.sent(peer, .normal, below: 3)])
+        }
+
         @Test func inboundMessagesComeBackInOrderOfArrivalUntilTheyAreSettled() throws {
             let other = Sample.peers[1]
             do {

@@ -9,7 +9,7 @@ from conftest import LONG
 from harness.foreign import Avahi
 from harness.lab import Host, Lab
 from harness.node import Node, mesh
-from harness.waiting import eventually, holds
+from waiting import eventually, holds
 
 Start = Callable[[Host], Node]
 

@@ -13,7 +13,7 @@ import pytest
 from harness.foreign import Headscale
 from harness.lab import Host, Lab
 from harness.node import Node
-from harness.waiting import eventually
+from waiting import eventually
 from test_subnets import two_subnets
 
 Start = Callable[[Host], Node]

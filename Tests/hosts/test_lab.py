@@ -12,7 +12,7 @@ import pytest
 
 from harness.lab import MDNS, PREFIX, Host, Lab, NoLab, remove_leftovers, run
 from harness.node import Node, mesh
-from harness.waiting import eventually
+from waiting import eventually
 
 Start = Callable[[Host], Node]
 

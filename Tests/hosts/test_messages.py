@@ -15,7 +15,7 @@ import pytest
 from conftest import LONG
 from harness.lab import Lab
 from harness.messages import Side, doubled, lost
-from harness.waiting import eventually
+from waiting import eventually
 
 Pair = Callable[..., tuple[Side, Side]]
 

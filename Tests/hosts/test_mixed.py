@@ -14,7 +14,7 @@ from harness.foreign import Avahi, PyPeer, Zeroconf
 from harness.lab import Host, Lab
 from harness.node import Node, mesh
 from harness.packets import ask
-from harness.waiting import eventually
+from waiting import eventually
 
 Start = Callable[[Host], Node]
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from harness.lab import Host, Lab
 from harness.node import Node
-from harness.waiting import eventually, holds
+from waiting import eventually, holds
 
 Start = Callable[[Host], Node]
 

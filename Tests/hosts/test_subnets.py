@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from harness.lab import Host, Lab
 from harness.node import Node, mesh
-from harness.waiting import holds
+from waiting import holds
 
 Start = Callable[[Host], Node]
 

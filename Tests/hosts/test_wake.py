@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 from harness.lab import Host, Lab
 from harness.node import Node
-from harness.waiting import eventually, holds
+from waiting import eventually, holds
 
 Start = Callable[[Host], Node]
 

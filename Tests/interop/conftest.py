@@ -10,7 +10,7 @@ import pytest
 
 from harness.go_peer import DAEMON, GoPeer
 from harness.peer import Peer
-from harness.waiting import eventually
+from waiting import eventually
 from harness.worker_peer import OurPeer, PyPeer
 
 ROOT = Path(__file__).parents[2]

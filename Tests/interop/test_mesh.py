@@ -9,7 +9,7 @@ import pytest
 
 from conftest import need
 from harness.peer import Peer
-from harness.waiting import eventually
+from waiting import eventually
 from harness.worker_peer import OurPeer
 
 MESSAGES = 1_000

@@ -8,7 +8,7 @@ import os
 import pytest
 
 from harness.peer import ECHO, IDENTIFY, PERF, PING, Identity, Peer
-from harness.waiting import eventually
+from waiting import eventually
 
 Pair = tuple[Peer, Peer]
 

@@ -8,22 +8,22 @@ package struct LaneSender {
     /// Bytes asked for at once of a body that lies in a file.
     package static let readByteCount = 131_072
     /// Bytes of messages looked at for one write: a full Noise frame.
-    private static let runByteCount = 65_536
+    static let runByteCount = 65_536
     /// Numbers of a receiver are taken over up to here: what is counted from there on stays below `LaneReceiver.maximumSequence` for ever.
     package static let maximumTaken = LaneReceiver.maximumSequence / 2
     /// Withdrawn messages beyond those that wait until their places are merged.
     private static let mergeCount = 1_024
 
-    private enum State { case waiting, withdrawn, spooled }
+    enum State { case waiting, withdrawn, spooled }
 
     /// A message, or a run of withdrawn ones: up to the next entry's number and position.
-    private struct Entry {
+    struct Entry {
         var sequence: UInt64
         var start: Int
         var state: State
     }
 
-    private struct Spooled {
+    struct Spooled {
         let sequence: UInt64
         let spool: SpoolNumber
         let byteCount: Int
@@ -31,7 +31,7 @@ package struct LaneSender {
     }
 
     /// A body that is read from a file while it is sent.
-    private struct Reading {
+    struct Reading {
         let spooled: Spooled
         var offset: Int
         var isAsked = false
@@ -40,20 +40,20 @@ package struct LaneSender {
         var isAdmitted = false
     }
 
-    private let pool: BufferPool
+    let pool: BufferPool
     /// Each message, and each piece of a body in a file, is asked for with `gate`.
-    private let isPaced: Bool
-    private var log = MessageLog()
-    private var entries = Fifo<Entry>()
+    let isPaced: Bool
+    var log = MessageLog()
+    var entries = Fifo<Entry>()
     private var spooled = Fifo<Spooled>()
     /// The number that the next message gets.
     package private(set) var nextSequence: UInt64 = 1
     /// The oldest not acknowledged; `nextSequence` when there is none.
     package private(set) var firstSequence: UInt64 = 1
     /// Below it the store has all; nothing beyond goes out.
-    private var committed: UInt64 = 1
+    var committed: UInt64 = 1
     /// Below it all was sent once, on this stream or an earlier one.
-    private var everSent: UInt64 = 1
+    package internal(set) var everSent: UInt64 = 1
 
     /// Waiting ones, the unacknowledged included, without those withdrawn.
     package private(set) var messageCount = 0
@@ -62,17 +62,19 @@ package struct LaneSender {
     package var sending: (done: Int, total: Int)? { reading.map { ($0.offset, $0.spooled.byteCount) } }
 
     /// Small frames that go out before anything else, and how many bytes of them are gone.
-    package private(set) var control: [UInt8] = []
-    package private(set) var controlSent = 0
+    package internal(set) var control: [UInt8] = []
+    package internal(set) var controlSent = 0
     /// Bytes of the log up to here are on the stream, and up to `runEnd` they may follow without a look.
-    private var cursor = 0
-    private var runEnd = 0
+    var cursor = 0
+    var runEnd = 0
     /// The first entry behind the run.
-    private var scan = 0
-    private var reading: Reading?
-    private var wantsAcknowledgement = false
+    var scan = 0
+    var reading: Reading?
+    var wantsAcknowledgement = false
     /// Messages may follow on this stream.
     package private(set) var flows = false
+    /// The receiver said where to go on, and `release` is awaited.
+    private var isHeld = false
 
     /// Files of bodies that the receiver has; taken out by the owner.
     package var finishedSpools: [SpoolNumber] = []
@@ -294,8 +296,8 @@ package struct LaneSender {
         committed = nextSequence
     }
 
-    /// All that waits now may have been sent by the earlier process.
-    package mutating func restored() { everSent = nextSequence }
+    /// Of what waits now the earlier process may have sent all, or only what is below a number.
+    package mutating func restored(sentBelow limit: UInt64?) { everSent = min(max(limit ?? nextSequence, firstSequence), nextSequence) }
 
     // MARK: - The stream
 
@@ -310,6 +312,7 @@ package struct LaneSender {
     /// The stream is gone.
     package mutating func detach() {
         flows = false
+        isHeld = false
         control = []
         controlSent = 0
         reading = nil
@@ -328,8 +331,10 @@ package struct LaneSender {
 
     /// The receiver's answer to HELLO, on a stream on which messages did not flow: they go on from there. Gives how many are sent again.
     /// Numbers that the receiver expects and we do not have any more are passed; those beyond ours are taken over: the messages never sent get new numbers.
-    package mutating func resume(at next: UInt64, held: Int) throws(MessageError) -> Int {
+    /// - Parameter holds: messages that were never sent wait for `release`.
+    package mutating func resume(at next: UInt64, held: Int, holds: Bool = false) throws(MessageError) -> Int {
         guard next < Self.maximumTaken else { throw .numbersExhausted }
+        let hasBegun = next < everSent
         if next > everSent {
             settle(below: everSent)
             shift(by: next - everSent)
@@ -337,13 +342,22 @@ package struct LaneSender {
             settle(below: next)
         }
         rewind(to: firstSequence)
-        flows = true
+        flows = !holds
+        isHeld = holds
         wantsAcknowledgement = true
         if next < firstSequence { control.appendSkip(firstSequence - next) }
-        if next == firstSequence, held > 0, let first = spooled.first, first.sequence == next, held <= first.byteCount, entries.first?.state == .spooled {
+        // Where the number is another message's by now, so are the bytes.
+        if hasBegun, next == firstSequence, held > 0, entries.first?.state == .spooled,
+            let first = spooled.first, first.sequence == next, held <= first.byteCount {
             begin(first, at: held)
         }
         return index(of: everSent).map { at in (0..<at).count { entries[$0].state != .withdrawn } } ?? messageCount
+    }
+
+    /// What `resume` held back may go.
+    package mutating func release() {
+        if isHeld { flows = true }
+        isHeld = false
     }
 
     /// The receiver has all below this number. Gives nothing for what is known.
@@ -356,7 +370,7 @@ package struct LaneSender {
     }
 
     /// Nothing below this number goes on being sent on the stream.
-    private var sentNext: UInt64 { scan < entries.count ? entries[scan].sequence : nextSequence }
+    var sentNext: UInt64 { scan < entries.count ? entries[scan].sequence : nextSequence }
 
     private mutating func settle(below next: UInt64) {
         let next = min(next, nextSequence)
@@ -410,149 +424,17 @@ package struct LaneSender {
         return shifted
     }
 
-    // MARK: - Writing
-
-    /// What to write next.
-    package mutating func next() -> Output {
-        while true {
-            // First the frames begun: what is small stands between frames.
-            if cursor < runEnd { return .bytes(log.view(from: cursor, to: runEnd)) }
-            if controlSent < control.count { return .control }
-            guard flows else { return .nothing }
-            if reading != nil {
-                if let output = nextOfFile() { return output }
-                continue
-            }
-            guard scan < entries.count, entries[scan].sequence < committed else {
-                if wantsAcknowledgement, hasSent {
-                    wantsAcknowledgement = false
-                    control.appendAsk()
-                    continue
-                }
-                return .nothing
-            }
-            switch entries[scan].state {
-            case .waiting:
-                if isPaced { return .gate(messages: 1, bytes: endPosition(scan) - entries[scan].start) }
-                extendRun()
-            case .withdrawn: passWithdrawn()
-            case .spooled:
-                guard let first = spooledEntry(entries[scan].sequence) else {
-                    entries[scan].state = .withdrawn
-                    continue
-                }
-                if isPaced { return .gate(messages: 1, bytes: 0) }
-                begin(first, at: 0)
-            }
-        }
-    }
-
-    package mutating func wrote(_ count: Int) { cursor += count }
-
-    package mutating func wroteControl(_ count: Int) {
-        controlSent += count
-        guard controlSent == control.count else { return }
-        // What bodies from files made of it is given back once they are through.
-        control.removeAll(keepingCapacity: control.capacity <= 4_096 || reading != nil)
-        controlSent = 0
-    }
-
-    /// Bytes of a file, from where they were asked for.
-    package mutating func read(_ spool: SpoolNumber, offset: Int, _ bytes: UnsafeRawBufferPointer) {
-        guard var now = reading, now.spooled.spool == spool, now.isAsked, now.offset == offset else { return }
-        now.isAsked = false
-        if !now.isAbandoned, !bytes.isEmpty {
-            var rest = UnsafeRawBufferPointer(rebasing: bytes.prefix(now.spooled.byteCount - offset))
-            now.offset += rest.count
-            while !rest.isEmpty {
-                let count = min(rest.count, MessageFrame.maximumPayload)
-                control.appendChunkHead(count)
-                control.append(contentsOf: rest[..<count])
-                rest = UnsafeRawBufferPointer(rebasing: rest[count...])
-            }
-        }
-        reading = now
-    }
-
-    /// What the latest `gate` asked for may go. Gives the bytes of the next message if that may follow within the same run; nil: see `next`.
-    package mutating func admit() -> Int? {
-        if reading != nil {
-            reading?.isAdmitted = true
-            return nil
-        }
-        if scan < entries.count, entries[scan].state == .spooled, let first = spooledEntry(entries[scan].sequence) {
-            begin(first, at: 0)
-            return nil
-        }
-        guard mayExtendRun else { return nil }
-        extendRunByOne()
-        everSent = max(everSent, sentNext)
-        return mayExtendRun ? endPosition(scan) - entries[scan].start : nil
-    }
-
-    private var mayExtendRun: Bool {
-        scan < entries.count && runEnd - cursor < Self.runByteCount && entries[scan].sequence < committed && entries[scan].state == .waiting
-    }
-
-    private mutating func extendRunByOne() {
-        scan += 1
-        runEnd = scan < entries.count ? entries[scan].start : log.end
-    }
-
-    private mutating func extendRun() {
-        while mayExtendRun { extendRunByOne() }
-        everSent = max(everSent, sentNext)
-    }
-
-    private mutating func passWithdrawn() {
-        let from = entries[scan].sequence
-        while scan < entries.count, entries[scan].state == .withdrawn, entries[scan].sequence < committed { scan += 1 }
-        let to = sentNext
-        everSent = max(everSent, to)
-        cursor = scan < entries.count ? entries[scan].start : log.end
-        runEnd = cursor
-        control.appendSkip(to - from)
-        // Nobody else would make the receiver say that it passed them.
-        wantsAcknowledgement = true
-    }
-
-    private mutating func begin(_ body: Spooled, at offset: Int) {
-        reading = Reading(spooled: body, offset: offset)
-        everSent = max(everSent, body.sequence + 1)
-        control.appendBegin(body.head, total: UInt64(body.byteCount), offset: UInt64(offset))
-    }
-
-    /// nil: look again.
-    private mutating func nextOfFile() -> Output? {
-        guard let now = reading else { return nil }
-        if now.isAsked { return .nothing }
-        let isOver = now.offset == now.spooled.byteCount
-        if now.isAbandoned || isOver {
-            if !isOver { control.appendSkip(1) }
-            reading = nil
-            scan += 1
-            cursor = scan < entries.count ? entries[scan].start : log.end
-            runEnd = cursor
-            return nil
-        }
-        let count = min(Self.readByteCount, now.spooled.byteCount - now.offset)
-        if isPaced, !now.isAdmitted { return .gate(messages: 0, bytes: count) }
-        reading?.isAdmitted = false
-        reading?.isAsked = true
-        return .read(now.spooled.spool, offset: now.offset, count: count)
-    }
-
     // MARK: - Places
 
     private func endSequence(_ at: Int) -> UInt64 { at + 1 < entries.count ? entries[at + 1].sequence : nextSequence }
-    private func endPosition(_ at: Int) -> Int { at + 1 < entries.count ? entries[at + 1].start : log.end }
+    func endPosition(_ at: Int) -> Int { at + 1 < entries.count ? entries[at + 1].start : log.end }
 
     private mutating func count(out entry: Entry, end: Int) {
         messageCount -= 1
         byteCount -= end - entry.start + Self.messageOverhead
     }
 
-    private func spooledEntry(_ sequence: UInt64) -> Spooled? {
+    func spooledEntry(_ sequence: UInt64) -> Spooled? {
         for at in 0..<spooled.count where spooled[at].sequence == sequence { return spooled[at] }
         return nil
     }

@@ -14,6 +14,18 @@ struct LaneTicket {
     var request: UInt64?
 }
 
+/// What the store says of a lane's messages: which of them may have been sent, so that a later process knows which the peer cannot have.
+enum SentMark {
+    /// All of them. None was queued since this process began, or since the peer's incarnation did.
+    case untouched
+    /// Those below a number. From there on nothing goes out.
+    case kept
+    /// All of them, once it is on disk.
+    case lifting
+    /// All of them, and they go out. So it is, too, where there is no store.
+    case lifted
+}
+
 /// What we send on one lane.
 struct OutboundLane {
     /// Streams that the peer resets are opened again after this, doubled up to the cap.
@@ -32,6 +44,7 @@ struct OutboundLane {
     var awaitsWelcome = false
     /// The next stream waits for WELCOME, whatever was sent.
     var mustWait = false
+    var mark: SentMark
     /// Streams that ended in a row before they were any use.
     var failures = 0
     var opensAt: Instant?
@@ -40,7 +53,10 @@ struct OutboundLane {
     /// Its next message is not admitted yet: lanes of less importance wait behind it.
     var waitsForRate = false
 
-    init(pool: BufferPool, isPaced: Bool) { sender = LaneSender(pool: pool, isPaced: isPaced) }
+    init(pool: BufferPool, isPaced: Bool, isStored: Bool) {
+        sender = LaneSender(pool: pool, isPaced: isPaced)
+        mark = isStored ? .untouched : .lifted
+    }
 
     /// There may be something to write: where nothing but numbers to pass is left, no stream is opened for it.
     var hasOutput: Bool { sender.messageCount > 0 || place != nil }
@@ -226,13 +242,13 @@ struct Channel {
     var failed: UInt64 = 0
     var duplicates: UInt64 = 0
 
-    init(peer: PeerID, pool: BufferPool, options: MessageConfiguration, now: Instant) {
+    init(peer: PeerID, pool: BufferPool, options: MessageConfiguration, isStored: Bool, now: Instant) {
         self.peer = peer
         lastUse = now
         sendPace = Pace(options.sendRate)
         receivePace = Pace(options.receiveRate)
         let isPaced = sendPace.isLimited
-        out = Lane.allCases.map { _ in OutboundLane(pool: pool, isPaced: isPaced) }
+        out = Lane.allCases.map { _ in OutboundLane(pool: pool, isPaced: isPaced, isStored: isStored) }
         into = Lane.allCases.map { _ in InboundLane(pool: pool) }
     }
 
@@ -263,6 +279,8 @@ struct Uncommitted {
     enum Consequence {
         /// The place is the message's number less the shift of its lane.
         case outbound(Lane, place: UInt64, Ticket?)
+        case marked(Lane)
+        case unmarked(Lane)
         case inbound(Lane, next: UInt64)
         case deliver(InboundMessage, BodyBytes)
         case deliverSpooled(InboundMessage, SpoolID, byteCount: Int)

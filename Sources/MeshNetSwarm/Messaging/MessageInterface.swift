@@ -105,6 +105,9 @@ package enum StoreChange: Sendable {
     case acknowledged(PeerID, Lane, below: UInt64)
     /// All messages of the lane that wait, and the next number, are so much higher: the peer has others of ours, which a store that forgot gave.
     case renumbered(PeerID, Lane, by: UInt64)
+    /// Of the lane's messages only those below this may have been sent; nil: all may. Renumbering raises it too. With nil the disk itself must have it
+    /// before the change counts as stored, as a message goes out that would be taken for unsent without it.
+    case sent(PeerID, Lane, below: UInt64?)
     /// Expired, displaced or cancelled: the number stays used and the body goes.
     case withdrawn(PeerID, Lane, sequence: UInt64)
     /// A message of the peer is complete; `sequence + 1` is expected next.
@@ -166,6 +169,8 @@ package struct StoredState: Sendable {
         /// By lane: the next number of ours, and the next one expected.
         package var nextSequence: [UInt64] = [1, 1, 1]
         package var expected: [UInt64] = [1, 1, 1]
+        /// Those of ours below it may have been sent; nil: all.
+        package var sentBelow: [UInt64?] = [nil, nil, nil]
         /// In order of lane and sequence.
         package var outbound: [StoredOutbound] = []
         /// By lane, ascending: numbers of withdrawn ones that the peer has not passed yet. At most one range more than `outbound` has messages of the lane.

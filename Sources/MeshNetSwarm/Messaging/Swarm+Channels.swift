@@ -19,7 +19,7 @@ extension Swarm {
         }
         guard peer != localPeer else { throw .dial(.selfDial, address: .peer(peer)) }
         if messages.index.count >= configuration.messages.channels { try forgetOne() }
-        let channel = Channel(peer: peer, pool: pool, options: configuration.messages, now: now)
+        let channel = Channel(peer: peer, pool: pool, options: configuration.messages, isStored: messages.isStored, now: now)
         let at: Int
         if let free = messages.free.popLast() {
             at = free
@@ -140,6 +140,7 @@ extension Swarm {
             messages.channels[at].failed += UInt64(messages.channels[at].out[lane].sender.messageCount)
             messages.channels[at].out[lane].sender.reset { spools.append($0) }
             messages.channels[at].out[lane].shift = 0
+            if messages.isStored { messages.channels[at].out[lane].mark = .untouched }
             while let each = messages.channels[at].out[lane].tickets.popFirst() {
                 if let ticket = each.ticket { complete(ticket, .failure(.peerRestarted(peer))) }
             }

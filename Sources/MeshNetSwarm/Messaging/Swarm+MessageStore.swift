@@ -31,7 +31,9 @@ extension Swarm {
             messages.channels[at].out[lane].sender.restore(first: first)
             for each in waiting { restore(each, lane, wall: wall, at) }
             messages.channels[at].out[lane].sender.skip(to: next)
-            messages.channels[at].out[lane].sender.restored()
+            let sentBelow = stored.sentBelow[lane]
+            messages.channels[at].out[lane].sender.restored(sentBelow: sentBelow)
+            if sentBelow != nil { messages.channels[at].out[lane].mark = .kept }
         }
         if messages.channels[at].isBusy { wantPeer(stored.peer) }
         touchChannel(at)
@@ -132,6 +134,10 @@ extension Swarm {
             let sequence = place + messages.channels[at].out[lane].shift
             messages.channels[at].out[lane].sender.commit(below: sequence + 1)
             if let ticket, isAwaited(ticket, sequence, lane, at) { actions.append(.accepted(ticket)) }
+        case .marked: break
+        case .unmarked(let lane):
+            guard isCurrent else { return }
+            sentMarkLifted(lane, at)
         case .inbound(let lane, let next):
             guard isCurrent else { return }
             messages.channels[at].into[lane].committed = max(messages.channels[at].into[lane].committed, next)
@@ -171,6 +177,8 @@ extension Swarm {
             case .outbound(let lane, let place, _):
                 let sequence = place + messages.channels[at].out[lane].shift
                 if !revoked.contains(where: { $0.at == at && $0.lane == lane }) { revoked.append((at, lane, sequence)) }
+            case .marked(let lane): if messages.channels[at].out[lane].mark == .kept { messages.channels[at].out[lane].mark = .untouched }
+            case .unmarked(let lane): sentMarkStays(lane, at)
             case .deliver(let message, let body): giveUp(message, body.count, &refused, at)
             case .deliverSpooled(let message, let spool, let byteCount):
                 messages.spools[message] = nil

@@ -228,6 +228,7 @@ extension Swarm {
         if messages.isStored {
             let stored = StoredOutbound(
                 lane: lane, sequence: sequence, kind: message.kind, request: request, deadline: expiresAt.map { wallClock(at: $0) }, body: ReceivedBody(body))
+            keepSentMark(lane, at)
             store(.outbound(message.peer, stored), then: .outbound(lane, place: place, ticket), at)
         } else if let ticket {
             actions.append(.accepted(ticket))
@@ -332,7 +333,7 @@ extension Swarm {
             return nil
         }
         let place = StreamPlace(connection: id, stream: stream), known = messages.channels[at].known.incarnation
-        let mustWait = messages.channels[at].out[lane].mustWait
+        let mustWait = messages.channels[at].out[lane].mustWait || messages.channels[at].out[lane].mark != .lifted
         use(stream, for: .messagesOut(lane), on: id)
         connections[id]?.channel = at
         messages.channels[at].out[lane].place = place
@@ -355,7 +356,7 @@ extension Swarm {
         touch(place.connection)
     }
 
-    private mutating func reopen(_ lane: Lane, after pause: Duration?, _ at: Int) {
+    mutating func reopen(_ lane: Lane, after pause: Duration?, _ at: Int) {
         closeOutbound(lane, at)
         messages.channels[at].out[lane].opensAt = pause.map { now + $0 }
         touchChannel(at)
@@ -528,9 +529,11 @@ extension Swarm {
         messages.channels[at].out[lane].failures = 0
         if !flowed {
             var resent = 0
+            let holds = messages.channels[at].out[lane].mark.holds
             try acknowledged(lane, at) { sender throws(MessageError) in
-                resent = try sender.resume(at: welcome.next, held: Int(clamping: welcome.held))
+                resent = try sender.resume(at: welcome.next, held: Int(clamping: welcome.held), holds: holds)
             }
+            liftSentMark(lane, at)
             messages.channels[at].resent += resent
         }
         announceResume(at)

@@ -45,9 +45,20 @@ extension Swarm {
     /// Pings that calls wait for on one connection.
     private static var maximumWaitingPings: Int { 1_024 }
 
+    /// Pings of all connections go out together at beats of the node, so far apart at most, and with them gossipsub's heartbeats: how often an idle node
+    /// wakes does not grow with its peers.
+    private static var longestBeat: Duration { .seconds(1) }
+
+    /// The last beat within the interval from now.
+    private var nextPingBeat: Instant {
+        let due = now + configuration.pingInterval, first = startedAt + configuration.gossipsub.heartbeatInitialDelay
+        let beat = max(1, min(Self.longestBeat, configuration.pingInterval / 15).saturatedNanoseconds)
+        return due + .nanoseconds(-max(0, (due - first).saturatedNanoseconds) % beat)
+    }
+
     mutating func startPings(_ id: ConnectionID) {
         guard configuration.pingInterval > .zero else { return }
-        connections[id]?.ping.nextPing = now + configuration.pingInterval
+        connections[id]?.ping.nextPing = nextPingBeat
         setPingTimer(id)
     }
 
@@ -116,7 +127,7 @@ extension Swarm {
             if now - sentAt >= configuration.pingTimeout { return lost(id) }
         }
         if configuration.pingInterval > .zero, state.nextPing <= now {
-            connections[id]?.ping.nextPing = now + configuration.pingInterval
+            connections[id]?.ping.nextPing = nextPingBeat
             sendPing(id, for: .liveness)
         }
         setPingTimer(id)

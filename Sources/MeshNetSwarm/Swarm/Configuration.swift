@@ -31,7 +31,7 @@ public struct Configuration: Sendable {
     public var agentVersion = "meshnet/0.1.0"
     public var gossipsub = GossipsubConfiguration()
     public var limits = Limits()
-    /// Between two pings of a connection; zero switches them off. Default 15 s.
+    /// Between two pings of a connection, a fifteenth and a second less at most; zero switches them off. Default 15 s.
     public var pingInterval: Duration = .seconds(15)
     /// An unanswered ping closes the connection after this. Default 20 s.
     public var pingTimeout: Duration = .seconds(20)

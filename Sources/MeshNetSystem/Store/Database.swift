@@ -78,6 +78,15 @@ final class Database {
     /// Moves what the log holds into the file as far as that is possible, so that the next transaction writes at the start of the log again.
     func restartLog() { sqlite3_wal_checkpoint_v2(handle, nil, SQLITE_CHECKPOINT_RESTART, nil, nil) }
 
+    /// Waits until the disk itself has what the log holds. A disk that cannot say so loses it only together with its power, and fails the next checkpoint.
+    func synchronizeLog() {
+        guard let name = sqlite3_db_filename(handle, nil).flatMap({ sqlite3_filename_wal($0) }) else { return }
+        let descriptor = open(name, O_RDONLY | O_CLOEXEC)
+        guard descriptor >= 0 else { return }
+        fdatasync(descriptor)
+        close(descriptor)
+    }
+
     func failure(_ code: Int32) -> DatabaseFailure {
         let reason = sqlite3_errmsg(handle).map { String(cString: $0) } ?? "error \(code)"
         return DatabaseFailure(code: code == SQLITE_OK ? SQLITE_ERROR : code, systemErrno: sqlite3_system_errno(handle), reason: reason)

@@ -15,6 +15,10 @@ extension MessageStore {
         case .outbound(let peer, let message): try insert(message, to: peer)
         case .acknowledged(let peer, let lane, let below): try acknowledge(peer, lane, below)
         case .renumbered(let peer, let lane, let delta): try renumber(peer, lane, by: delta)
+        case .sent(let peer, let lane, let below):
+            let position = try existing(peer)
+            rows.update(position) { $0[lane].sent = below }
+            if below == nil { awaitsDisk = true }
         case .withdrawn(let peer, let lane, let sequence): try withdraw(peer, lane, sequence)
         case .inbound(let message): try insert(message)
         case .expected(let peer, let lane, let next):
@@ -54,6 +58,7 @@ extension MessageStore {
             statements.updateNumbers.bind(index, bits: numbers.next)
             statements.updateNumbers.bind(index + 1, bits: numbers.acknowledged)
             statements.updateNumbers.bind(index + 2, bits: numbers.expected)
+            statements.updateNumbers.bind(11 + Int32(lane.rawValue), numbers.sent.map { Int64(bitPattern: $0) })
             index += 3
         }
         try statements.updateNumbers.run()
@@ -140,6 +145,7 @@ extension MessageStore {
         rows.update(position) {
             $0[lane].acknowledged += delta
             $0[lane].next += delta
+            $0[lane].sent? += delta
         }
     }
 

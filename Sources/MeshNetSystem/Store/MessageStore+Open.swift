@@ -52,7 +52,9 @@ extension MessageStore {
         let verdict = try database.value("PRAGMA integrity_check(1)") ?? ""
         guard verdict == "ok" else { throw .damage(verdict) }
         guard try database.value("PRAGMA journal_mode = WAL") == "wal" else { throw .system("the file system cannot keep a log beside it") }
+        if version == 1 { try database.execute(renewalOfVersion1) }
         let store = try MessageStore(directory, database)
+        store.synchronizesDisk = synchronizesDisk
         let restored = try store.restore(files: files, now: now)
         return OpenedStore(store: store, state: restored.state, problems: restored.problems)
     }

@@ -99,7 +99,7 @@ struct StoreReader {
     private mutating func readPeers() throws(DatabaseFailure) {
         let row = try database.prepare("""
             SELECT id, peer, incarnation, addresses, closed_here, close_reason, last_heard, next_0, acknowledged_0, expected_0,
-                next_1, acknowledged_1, expected_1, next_2, acknowledged_2, expected_2 FROM peers ORDER BY id
+                next_1, acknowledged_1, expected_1, next_2, acknowledged_2, expected_2, sent_0, sent_1, sent_2 FROM peers ORDER BY id
             """)
         while try row.step() {
             guard let peer = try? PeerID(multihash: row.bytes(1)), row.integer(0) > 0, row.integer(0) < Int64.max else {
@@ -113,9 +113,11 @@ struct StoreReader {
             var numbers = PeerRow()
             numbers.exists = true
             for lane in Lane.allCases {
-                let first = 7 + 3 * Int32(lane.rawValue)
-                numbers[lane] = LaneNumbers(next: row.bits(first), acknowledged: row.bits(first + 1), expected: max(row.bits(first + 2), 1))
-                guard (1...MessageStore.maximumNumber).contains(numbers[lane].next), (1...numbers[lane].next).contains(numbers[lane].acknowledged) else {
+                let first = 7 + 3 * Int32(lane.rawValue), sent = row.optionalInteger(16 + Int32(lane.rawValue)).map { UInt64(bitPattern: $0) }
+                numbers[lane] = LaneNumbers(next: row.bits(first), acknowledged: row.bits(first + 1), expected: max(row.bits(first + 2), 1), sent: sent)
+                guard (1...MessageStore.maximumNumber).contains(numbers[lane].next), (1...numbers[lane].next).contains(numbers[lane].acknowledged),
+                    (1...MessageStore.maximumNumber).contains(sent ?? 1)
+                else {
                     throw .damage("the numbers of a peer's messages cannot be")
                 }
             }
@@ -181,6 +183,7 @@ struct StoreReader {
             if numbers.next > cursor { state.channels[place].withdrawn[index].append(cursor..<numbers.next) }
             state.channels[place].nextSequence[index] = numbers.next
             state.channels[place].expected[index] = numbers.expected
+            state.channels[place].sentBelow[index] = numbers.sent
         }
     }
 

@@ -25,11 +25,17 @@ package final class MessageStore {
     /// By how much numbers of lanes grew since the last commit, failed transactions included.
     private var renumbered: [LanePlace: UInt64] = [:]
     private var isOpen = false
+    /// The disk itself has every commit, and not only the kernel.
+    var synchronizesDisk = false
+    /// Once committed, the open transaction must lie on the disk itself.
+    var awaitsDisk = false
     private var lastActive: Int64?
 
     /// For tests: how many transactions were committed, and failed.
     package private(set) var commits = 0
     package private(set) var failures = 0
+    /// How often a commit waited for the disk for what it holds.
+    package private(set) var synchronizations = 0
 
     private struct LanePlace: Hashable {
         let position: Int
@@ -117,6 +123,11 @@ package final class MessageStore {
         }
         try statements.commit.run()
         if isDue { lastActive = now }
+        if awaitsDisk, !synchronizesDisk {
+            database.synchronizeLog()
+            synchronizations += 1
+        }
+        awaitsDisk = false
     }
 
     private func succeeded(now: Int64) {
@@ -137,6 +148,7 @@ package final class MessageStore {
         if waiting.count > Self.maximumWaiting { waiting.removeFirst(waiting.count - Self.maximumWaiting) }
         lasting.removeAll()
         isOpen = false
+        awaitsDisk = false
         self.failure = nil
         failures += 1
     }
@@ -188,7 +200,8 @@ extension StoreChange {
     /// Whether it holds also when what else was in its transaction does not. Messages do not: their senders and callers are told.
     fileprivate var isLasting: Bool {
         switch self {
-        case .outbound, .inbound, .expected: false
+        // Nor does what is said of those that were sent: nothing follows it then.
+        case .outbound, .inbound, .expected, .sent: false
         case .incarnation, .peer, .forget, .acknowledged, .renumbered, .withdrawn, .settled, .reset: true
         }
     }

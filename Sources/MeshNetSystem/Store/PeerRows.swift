@@ -8,6 +8,8 @@ struct LaneNumbers: Equatable {
     var acknowledged: UInt64 = 1
     /// Of the peer's next message.
     var expected: UInt64 = 1
+    /// Ours below it may have been sent; nil: all.
+    var sent: UInt64?
 }
 
 /// What the row of a peer holds beside what is replaced as a whole.

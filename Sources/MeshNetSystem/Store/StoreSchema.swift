@@ -1,9 +1,9 @@
-// The tables of a store, version 1.
+// The tables of a store, version 2.
 extension MessageStore {
     /// Says that the file is a store of ours: "mesh" in ASCII.
     static let applicationID = 0x6d65_7368
     /// A library that changes the tables counts it up, and reads all older ones.
-    static let schemaVersion = 1
+    static let schemaVersion = 2
 
     /// Memory for pages of the file.
     static let cacheKiB = 4_096
@@ -23,7 +23,8 @@ extension MessageStore {
             last_heard INTEGER NOT NULL DEFAULT 0,
             next_0 INTEGER NOT NULL DEFAULT 1, acknowledged_0 INTEGER NOT NULL DEFAULT 1, expected_0 INTEGER NOT NULL DEFAULT 1,
             next_1 INTEGER NOT NULL DEFAULT 1, acknowledged_1 INTEGER NOT NULL DEFAULT 1, expected_1 INTEGER NOT NULL DEFAULT 1,
-            next_2 INTEGER NOT NULL DEFAULT 1, acknowledged_2 INTEGER NOT NULL DEFAULT 1, expected_2 INTEGER NOT NULL DEFAULT 1
+            next_2 INTEGER NOT NULL DEFAULT 1, acknowledged_2 INTEGER NOT NULL DEFAULT 1, expected_2 INTEGER NOT NULL DEFAULT 1,
+            sent_0 INTEGER, sent_1 INTEGER, sent_2 INTEGER
         ) STRICT;
         CREATE TABLE outbound (
             peer INTEGER NOT NULL REFERENCES peers (id) ON DELETE CASCADE, lane INTEGER NOT NULL, sequence INTEGER NOT NULL,
@@ -55,6 +56,16 @@ extension MessageStore {
         PRAGMA journal_size_limit = \(logBytes);
         """
     }
+
+    /// Version 1 did not know which messages were sent: all may have been.
+    static let renewalOfVersion1 = """
+        BEGIN;
+        ALTER TABLE peers ADD COLUMN sent_0 INTEGER;
+        ALTER TABLE peers ADD COLUMN sent_1 INTEGER;
+        ALTER TABLE peers ADD COLUMN sent_2 INTEGER;
+        PRAGMA user_version = \(schemaVersion);
+        COMMIT;
+        """
 
     static let making = """
         PRAGMA journal_mode = WAL;

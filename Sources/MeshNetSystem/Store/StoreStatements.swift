@@ -27,7 +27,7 @@ struct StoreStatements {
             "UPDATE peers SET incarnation = ?2, addresses = ?3, closed_here = ?4, close_reason = ?5, last_heard = ?6 WHERE id = ?1")
         updateNumbers = try database.prepare("""
             UPDATE peers SET next_0 = ?2, acknowledged_0 = ?3, expected_0 = ?4, next_1 = ?5, acknowledged_1 = ?6, expected_1 = ?7,
-                next_2 = ?8, acknowledged_2 = ?9, expected_2 = ?10 WHERE id = ?1
+                next_2 = ?8, acknowledged_2 = ?9, expected_2 = ?10, sent_0 = ?11, sent_1 = ?12, sent_2 = ?13 WHERE id = ?1
             """)
         deletePeer = try database.prepare("DELETE FROM peers WHERE id = ?1")
         insertOutbound = try database.prepare("""

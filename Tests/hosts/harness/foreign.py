@@ -7,9 +7,10 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from waiting import eventually
+
 from .lab import Host, environment
 from .program import Program
-from .waiting import eventually
 
 
 CONTROL_SERVER = Path(__file__).parents[2] / "control" / "control_server.py"

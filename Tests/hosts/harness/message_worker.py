@@ -7,24 +7,19 @@ that arrived, written before the library is told that the application is done wi
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import dataclasses
-import json
 import os
-import sys
 import time
 from pathlib import Path
 from typing import Any
 
 import meshnet
 
+from commands import NodeWorker
+from lines import say
+
 #: Sends under way at once.
 WINDOW = 64
-
-
-def say(**answer: object) -> None:
-    sys.stdout.write(json.dumps(answer) + "\n")
-    sys.stdout.flush()
 
 
 class Ledger:
@@ -38,25 +33,13 @@ class Ledger:
         os.write(self._file, (" ".join(map(str, words)) + "\n").encode())
 
 
-class Worker:
+class Worker(NodeWorker):
     def __init__(self) -> None:
-        self.node: meshnet.Node | None = None
-        self.tasks: set[asyncio.Task[Any]] = set()
+        super().__init__()
         self.received = 0
         self.delivered = 0
         self.failures: list[str] = []
         self.sizes: list[int] = []
-
-    @property
-    def running(self) -> meshnet.Node:
-        if self.node is None:
-            raise RuntimeError("no node is open")
-        return self.node
-
-    def spawn(self, work: Any) -> None:
-        task = asyncio.create_task(work)
-        self.tasks.add(task)
-        task.add_done_callback(self.tasks.discard)
 
     async def open(
         self, identity: str, ledgers: str | None = None, bootstrap: list[str] | None = None, port: int = 4001, discovery: str = "none",
@@ -181,28 +164,5 @@ class Worker:
     async def listens(self) -> list[str]:
         return self.running.listen_addresses()
 
-    async def close(self) -> None:
-        node, self.node = self.node, None
-        if node is not None:
-            await node.close()
 
-    async def answer(self, request: dict[str, Any]) -> None:
-        number = request.pop("id")
-        try:
-            say(id=number, ok=await getattr(self, request.pop("do"))(**request))
-        except Exception as error:
-            say(id=number, error=f"{type(error).__name__}: {error}")
-
-
-async def main() -> None:
-    worker = Worker()
-    say(event="ready")
-    loop = asyncio.get_running_loop()
-    while line := await loop.run_in_executor(None, sys.stdin.readline):
-        worker.spawn(worker.answer(json.loads(line)))
-    with contextlib.suppress(Exception):
-        await worker.close()
-    os._exit(0)  # the driver is done with this process
-
-
-asyncio.run(main())
+asyncio.run(Worker().serve())

@@ -8,9 +8,10 @@ from concurrent.futures import Future
 from dataclasses import dataclass
 from typing import Any
 
+from waiting import eventually
+
 from .lab import Host
 from .program import TIMEOUT, Program
-from .waiting import eventually
 
 
 class Node(Program):

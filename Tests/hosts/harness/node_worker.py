@@ -5,13 +5,14 @@ from __future__ import annotations
 import asyncio
 import dataclasses
 import enum
-import json
 import os
-import sys
 import time
 from typing import Any
 
 import meshnet
+
+from commands import NodeWorker
+from lines import say
 
 TIMEOUT = 30.0
 
@@ -31,27 +32,10 @@ def plain(value: Any) -> Any:
     return value
 
 
-def say(**answer: object) -> None:
-    sys.stdout.write(json.dumps(answer) + "\n")
-    sys.stdout.flush()
-
-
-class Worker:
+class Worker(NodeWorker):
     def __init__(self) -> None:
-        self.node: meshnet.Node | None = None
+        super().__init__()
         self.identity = meshnet.Keypair.generate()
-        self.tasks: set[asyncio.Task[Any]] = set()
-
-    @property
-    def running(self) -> meshnet.Node:
-        if self.node is None:
-            raise RuntimeError("no node is open")
-        return self.node
-
-    def spawn(self, work: Any) -> None:
-        task = asyncio.create_task(work)
-        self.tasks.add(task)
-        task.add_done_callback(self.tasks.discard)
 
     async def watch(self, node: meshnet.Node) -> None:
         async for event in node:
@@ -78,11 +62,6 @@ class Worker:
     async def secret_identity(self) -> str:
         return self.identity.to_bytes().hex()
 
-    async def close(self) -> None:
-        node, self.node = self.node, None
-        if node is not None:
-            await node.close()
-
     async def listens(self) -> list[str]:
         return self.running.listen_addresses()
 
@@ -105,22 +84,5 @@ class Worker:
         """Any other method of the node."""
         return plain(await getattr(self.running, method)(*(arguments or []), **(options or {})))
 
-    async def answer(self, request: dict[str, Any]) -> None:
-        number = request.pop("id")
-        try:
-            say(id=number, ok=await getattr(self, request.pop("do"))(**request))
-        except Exception as error:
-            say(id=number, error=f"{type(error).__name__}: {error}")
 
-
-async def main() -> None:
-    worker = Worker()
-    say(event="ready")
-    loop = asyncio.get_running_loop()
-    while line := await loop.run_in_executor(None, sys.stdin.readline):
-        worker.spawn(worker.answer(json.loads(line)))
-    await worker.close()
-    os._exit(0)  # the driver is done with this process
-
-
-asyncio.run(main())
+asyncio.run(Worker().serve())

@@ -11,12 +11,9 @@ from typing import Any
 
 from zeroconf import ServiceBrowser, ServiceInfo, ServiceListener, Zeroconf
 
+from lines import say
+
 INFO_TIMEOUT = 5_000  # milliseconds
-
-
-def say(**answer: object) -> None:
-    sys.stdout.write(json.dumps(answer) + "\n")
-    sys.stdout.flush()
 
 
 class Listener(ServiceListener):

@@ -15,8 +15,9 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+from waiting import eventually
+
 from .peer import ECHO, IDENTIFY, PING, Identity, Peer, Received
-from .waiting import eventually
 from .wire import Fields, base58, delimited, field, multiaddr_bytes, multiaddr_text, read_delimited, split_peer, unbase58
 
 IDENTIFY_REQUEST, CONNECT, STREAM_OPEN, STREAM_HANDLER, DHT, LIST_PEERS, PUBSUB = 0, 1, 2, 3, 4, 5, 8
