@@ -1188,7 +1188,8 @@ MESHNET_API MESHNET_CHECK int32_t meshnet_request_start(meshnet_node_t *node, co
 MESHNET_API MESHNET_CHECK int32_t meshnet_reply(meshnet_node_t *node, const meshnet_message_t *message, const uint8_t *data, size_t length,
                                                 int32_t timeout_ms);
 
-/* The twin that does not block: completes when the peer has the reply. Blocks: no. Errors: as meshnet_send_start. Since 0.1. */
+/* The twin that does not block: completes when the peer has the reply, which it says with what it sends next, or after its acknowledgement delay.
+   Blocks: no. Errors: as meshnet_send_start. Since 0.1. */
 MESHNET_API MESHNET_CHECK int32_t meshnet_reply_start(meshnet_node_t *node, const meshnet_message_t *message, const uint8_t *data, size_t length,
                                                       meshnet_ticket_t *ticket);
 

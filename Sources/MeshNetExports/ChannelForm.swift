@@ -176,7 +176,7 @@ func makeAccepted(_ ticket: Ticket) -> UnsafeMutablePointer<meshnet_event_t>? {
 }
 
 /// The reply is not in the event's block: `meshnet_event_free` knows.
-func makeReply(_ ticket: Ticket, _ peer: PeerID, _ body: Delivery.Body) -> UnsafeMutablePointer<meshnet_event_t>? {
+func makeReply(_ ticket: Ticket, _ peer: String, _ body: Delivery.Body) -> UnsafeMutablePointer<meshnet_event_t>? {
     guard let reply = MessageBlock.make(replyOf: peer, body) else { return nil }
     let event = Block.make { _ in
         var event = meshnet_event_t(MESHNET_EVENT_COMPLETED)

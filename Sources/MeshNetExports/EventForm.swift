@@ -5,12 +5,12 @@ import MeshNetSystem
 import Synchronization
 
 /// Gives an item of the engine's queue the form of `meshnet_event_t`; nil when there is no memory. Released by `free`.
-func makeEvent(_ item: QueueItem) -> UnsafeMutablePointer<meshnet_event_t>? {
+func makeEvent(_ item: QueueItem, _ names: PeerNames) -> UnsafeMutablePointer<meshnet_event_t>? {
     switch item {
     case .event(let event): return makeEvent(event)
     case .completion(let ticket, .success(let outcome)): return makeCompletion(ticket, outcome)
     case .completion(let ticket, .failure(let error)): return makeFailure(ticket, error.account)
-    case .reply(let ticket, let peer, let body): return makeReply(ticket, peer, body)
+    case .reply(let ticket, let peer, let body): return makeReply(ticket, names.text(of: peer), body)
     case .accepted(let ticket): return makeAccepted(ticket)
     }
 }

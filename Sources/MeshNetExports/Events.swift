@@ -44,7 +44,7 @@ extension NodeBox {
         do {
             guard let item = try engine.queue.next(timeout: timeout) else { return nil }
             note(item)
-            guard let event = makeEvent(item) else { throw Failure.noMemory }
+            guard let event = makeEvent(item, names) else { throw Failure.noMemory }
             return event
         } catch let error as CallError {
             guard error == .closed, takeClosedEvent() else { throw .call(error) }

@@ -53,10 +53,10 @@ struct MessageBlock {
         }
     }
 
-    static func make(replyOf peer: PeerID, _ body: Delivery.Body) -> UnsafeMutablePointer<meshnet_message_t>? {
-        let text = peer.description, length = text.utf8.count + 1
+    static func make(replyOf peer: String, _ body: Delivery.Body) -> UnsafeMutablePointer<meshnet_message_t>? {
+        let length = peer.utf8.count + 1
         return place(MessageBlock(body, nil, nil), trailing: length) { form, memory in
-            copyText(text, to: UnsafeMutableRawBufferPointer(start: memory, count: length))
+            copyText(peer, to: UnsafeMutableRawBufferPointer(start: memory, count: length))
             form.peer_id = UnsafePointer(memory.assumingMemoryBound(to: CChar.self))
             form.incarnation = ("" as StaticString).cString
         }

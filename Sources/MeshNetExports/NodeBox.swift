@@ -11,6 +11,7 @@ final class NodeBox: Sendable {
     static let startedCallLimit = 65_536
 
     let engine: Engine
+    let names = PeerNames()
     private let generation = Generation.current
     private let closeCalled = Atomic<Bool>(false)
     private let closedEventGiven = Atomic<Bool>(false)

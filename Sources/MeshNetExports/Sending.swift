@@ -9,7 +9,7 @@ import MeshNetSystem
 public func meshnet_send(_ node: OpaquePointer?, _ peer: UnsafePointer<CChar>?, _ data: UnsafePointer<UInt8>?, _ length: Int,
                          _ options: UnsafePointer<meshnet_send_options_t>?, _ timeout: Int32) -> Int32 {
     answer(node) { node throws(Failure) in
-        let sending = try Sending(peer, options)
+        let sending = try Sending(try node.names.peer(peer), options)
         _ = try node.send(sending, [try bytes(data, length, "data")], try waitingTime(timeout))
     }
 }
@@ -19,7 +19,7 @@ public func meshnet_send_many(_ node: OpaquePointer?, _ peer: UnsafePointer<CCha
                               _ options: UnsafePointer<meshnet_send_options_t>?, _ timeout: Int32, _ sent: UnsafeMutablePointer<Int>?) -> Int32 {
     sent?.pointee = 0
     return answer(node) { node throws(Failure) in
-        let sending = try Sending(peer, options)
+        let sending = try Sending(try node.names.peer(peer), options)
         guard let messages else { throw .argument("messages", "is NULL") }
         guard count >= 1, count <= largestBatch else { throw .argument("count", "is \(UInt(bitPattern: count)); it must be from 1 to \(largestBatch)") }
         var bodies: [UnsafeRawBufferPointer] = []
@@ -36,7 +36,7 @@ private let largestBatch = 1 << 24
 public func meshnet_send_file(_ node: OpaquePointer?, _ peer: UnsafePointer<CChar>?, _ path: UnsafePointer<CChar>?,
                               _ options: UnsafePointer<meshnet_send_options_t>?, _ timeout: Int32) -> Int32 {
     answer(node) { node throws(Failure) in
-        let sending = try Sending(peer, options), limit = try waitingTime(timeout)
+        let sending = try Sending(try node.names.peer(peer), options), limit = try waitingTime(timeout)
         let content = try node.content(of: path)
         let report = node.engine.sendBlocking(sending.message, content, until: sending.point, timeout: limit)
         if let failure = report.failure { throw .call(failure) }
@@ -46,13 +46,13 @@ public func meshnet_send_file(_ node: OpaquePointer?, _ peer: UnsafePointer<CCha
 @c @implementation
 public func meshnet_send_start(_ node: OpaquePointer?, _ peer: UnsafePointer<CChar>?, _ data: UnsafePointer<UInt8>?, _ length: Int,
                                _ options: UnsafePointer<meshnet_send_options_t>?, _ ticket: UnsafeMutablePointer<meshnet_ticket_t>?) -> Int32 {
-    transfer(node, ticket) { node throws(Failure) in try node.startSend(try Sending(peer, options), [UInt8](try bytes(data, length, "data"))) }
+    transfer(node, ticket) { node throws(Failure) in try node.startSend(try Sending(try node.names.peer(peer), options), [UInt8](try bytes(data, length, "data"))) }
 }
 
 @c @implementation
 public func meshnet_send_file_start(_ node: OpaquePointer?, _ peer: UnsafePointer<CChar>?, _ path: UnsafePointer<CChar>?,
                                     _ options: UnsafePointer<meshnet_send_options_t>?, _ ticket: UnsafeMutablePointer<meshnet_ticket_t>?) -> Int32 {
-    transfer(node, ticket) { node throws(Failure) in try node.startSend(try Sending(peer, options), try node.content(of: path)) }
+    transfer(node, ticket) { node throws(Failure) in try node.startSend(try Sending(try node.names.peer(peer), options), try node.content(of: path)) }
 }
 
 @c @implementation
@@ -62,13 +62,13 @@ public func meshnet_request(_ node: OpaquePointer?, _ peer: UnsafePointer<CChar>
     reply?.pointee = nil
     return answer(node) { node throws(Failure) in
         let place = try result(reply, "reply")
-        var sending = try Sending(peer, options)
+        var sending = try Sending(try node.names.peer(peer), options)
         let limit = try waitingTime(timeout)
         sending.message.kind = .request
         sending.message.options.deadline = limit
         sending.waitsForDelivery = true
         let report = try node.send(sending, [try bytes(data, length, "data")], limit)
-        place.pointee = try made(MessageBlock.make(replyOf: sending.message.peer, report.reply ?? .bytes([])))
+        place.pointee = try made(MessageBlock.make(replyOf: node.names.text(of: sending.message.peer), report.reply ?? .bytes([])))
     }
 }
 
@@ -76,7 +76,7 @@ public func meshnet_request(_ node: OpaquePointer?, _ peer: UnsafePointer<CChar>
 public func meshnet_request_start(_ node: OpaquePointer?, _ peer: UnsafePointer<CChar>?, _ data: UnsafePointer<UInt8>?, _ length: Int,
                                   _ options: UnsafePointer<meshnet_send_options_t>?, _ ticket: UnsafeMutablePointer<meshnet_ticket_t>?) -> Int32 {
     transfer(node, ticket) { node throws(Failure) in
-        var sending = try Sending(peer, options)
+        var sending = try Sending(try node.names.peer(peer), options)
         sending.message.kind = .request
         return try node.startSend(sending, [UInt8](try bytes(data, length, "data")))
     }
@@ -129,8 +129,8 @@ struct Sending {
 
     init(_ message: OutboundMessage) { self.message = message }
 
-    init(_ peer: UnsafePointer<CChar>?, _ pointer: UnsafePointer<meshnet_send_options_t>?) throws(Failure) {
-        message = OutboundMessage(peer: try peerID(peer))
+    init(_ peer: PeerID, _ pointer: UnsafePointer<meshnet_send_options_t>?) throws(Failure) {
+        message = OutboundMessage(peer: peer)
         guard let pointer else { return }
         let options = try take(pointer, over: meshnet_send_options_t.defaults, "options", smallest: smallestOptions)
         guard let lane = UInt8(exactly: options.lane).flatMap(Lane.init(rawValue:)) else { throw .argument("options.lane", "is \(options.lane)") }

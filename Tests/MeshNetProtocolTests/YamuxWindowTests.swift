@@ -36,6 +36,42 @@ import Testing
         #expect(Set(sizes) == [262_144])
     }
 
+    /// What waits in a window is part of the round trip that is measured: a window sized by that grows without need.
+    private func windowOf(aShortOne keepsShort: Bool, bytesPerMillisecond: Int, path: Duration) -> Int {
+        var limits = YamuxLimits()
+        limits.roundTripInterval = .zero
+        var us = YamuxHarness(role: .server, limits: limits)
+        us.feed(YamuxHeader(.data, .syn, stream: 1, length: 0))
+        if keepsShort { us.session.keepShort(1) }
+        for _ in 0..<100 {
+            let window = Int(us.session.streams[0].windowSize), half = window / 2
+            us.feed(YamuxHeader(.data, [], stream: 1, length: UInt32(half)), body: [UInt8](repeating: 0, count: half))
+            us.now = us.now + .microseconds(half * 1_000 / bytesPerMillisecond)
+            us.session.consumed(1, half, now: us.now)
+            for frame in us.sent() where frame.type == .ping {
+                let sentAt = us.now
+                us.now = us.now + path + .microseconds(window * 1_000 / bytesPerMillisecond)
+                us.feed(YamuxHeader(.ping, .ack, stream: 0, length: frame.length))
+                us.now = sentAt
+            }
+        }
+        return Int(us.session.streams[0].windowSize)
+    }
+
+    @Test(arguments: [1, 5, 20]) func aShortWindowEndsWithWhatThePathHolds(milliseconds: Int) {
+        let rate = 100_000, path = rate * milliseconds
+        let window = windowOf(aShortOne: true, bytesPerMillisecond: rate, path: .milliseconds(milliseconds))
+        #expect(window >= min(2 * path, 16_777_216))
+        #expect(window <= max(6 * path, 524_288))
+    }
+
+    /// On a path of no length a short window holds a millisecond's bytes or two, any other one whatever it may.
+    @Test func aShortWindowStaysShortWhileItsReaderIsSlow() {
+        let rate = 600_000
+        #expect(windowOf(aShortOne: true, bytesPerMillisecond: rate, path: .microseconds(100)) <= 2 * rate)
+        #expect(windowOf(aShortOne: false, bytesPerMillisecond: rate, path: .microseconds(100)) == 16_777_216)
+    }
+
     @Test func growthEndsAtTheLimitOfTheStream() {
         var limits = YamuxLimits()
         limits.maximumWindow = 1_000_000

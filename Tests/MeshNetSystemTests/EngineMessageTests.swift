@@ -2,12 +2,15 @@ import Foundation
 @testable import MeshNetProtocol
 @testable import MeshNetSwarm
 @testable import MeshNetSystem
+import Synchronization
 import Testing
 
 extension SystemTests {
     /// Messages through two engines on the loopback: calls, tickets, the inbox and its settlements.
     @Suite(.timeLimit(.minutes(2))) struct EngineMessageTests {
         let patience = TestNode.patience
+
+        private final class Count: Sendable { let value = Atomic(0) }
 
         func send(
             _ node: TestNode, _ message: OutboundMessage, _ bodies: [[UInt8]], until point: Engine.SendPoint = .accepted, timeout: Duration? = nil
@@ -108,6 +111,37 @@ extension SystemTests {
             let bytes = try reply.bytes()
             #expect(bytes == large.reversed())
             server.join()
+        }
+
+        /// The acknowledgement of a reply travels with the next request, that of a request with its reply.
+        @Test func aRequestAndItsReplyAreOneSystemCallEach() throws {
+            let sends = [Count(), Count()], rounds = 200
+            func counting(_ index: Int) -> SystemCalls {
+                var system = SystemCalls.kernel
+                system.send = { [count = sends[index]] socket, pieces in
+                    count.value.wrappingAdd(1, ordering: .relaxed)
+                    return SystemCalls.kernel.send(socket, pieces)
+                }
+                return system
+            }
+            let a = try TestNode(system: counting(0)), b = try TestNode(system: counting(1))
+            defer { a.engine.close(); b.engine.close() }
+            try a.connect(to: b)
+            let server = TestThread {
+                for _ in 0...rounds {
+                    guard let request = try? b.engine.inbox.next(timeout: TestNode.patience), let number = request.request else { return }
+                    _ = send(b, OutboundMessage(peer: request.source.peer, kind: .reply(number)), [[2]], until: .accepted, timeout: TestNode.patience)
+                    b.engine.inbox.settlements.settle(request)
+                }
+            }
+            let question = OutboundMessage(peer: b.engine.localPeer, kind: .request)
+            #expect(send(a, question, [[1]], until: .delivered, timeout: patience).failure == nil)
+            let before = sends.map { $0.value.load(ordering: .relaxed) }
+            for _ in 0..<rounds { #expect(send(a, question, [[1]], until: .delivered, timeout: patience).failure == nil) }
+            server.join()
+            let counts = zip(sends, before).map { $0.value.load(ordering: .relaxed) - $1 }
+            // Acknowledgements that became due while a thread had no processor go alone.
+            #expect(counts.allSatisfy { $0 <= rounds + rounds / 2 }, "\(counts) for \(rounds) round trips")
         }
 
         @Test func aFileOfTheApplicationIsSentAsItIs() throws {

@@ -63,6 +63,8 @@ package struct YamuxLimits: Sendable, Equatable {
     package static let protocolWindow: UInt32 = 262_144
     /// A window whose half lasts so long is never too small for the path.
     static let shortestEpoch: Duration = .milliseconds(2)
+    /// The same for a stream whose bytes delay others.
+    static let shortestShortEpoch: Duration = .microseconds(500)
     /// Streams opened by the peer; further ones are reset. go-libp2p: 256 per peer.
     package var inboundStreams = 256
     package var outboundStreams = 256

@@ -45,6 +45,11 @@ extension YamuxSession {
         _ = enqueue(ControlFrame(kind: .windowUpdate, stream: id))
     }
 
+    /// The window of the stream grows no further than the path needs, because what is under way on it delays others.
+    package mutating func keepShort(_ id: UInt32) {
+        if let at = streams.find(id) { streams[at].keepsShort = true }
+    }
+
     package var hasControl: Bool { !control.isEmpty }
 
     /// Fills the region with waiting control frames and returns the bytes used; a multiple of 12.
@@ -114,17 +119,22 @@ extension YamuxSession {
     // MARK: Window size
 
     /// Half a window used up within four round trips means that the window, not the path, sets the speed: double it (as go-yamux does). Where the path is
-    /// shorter than the pauses of two busy processes, those count.
+    /// shorter than the pauses of two busy processes, those count. A short window ends between three and six times what the path itself holds, whatever
+    /// waits in it already: the round trip that is measured contains that wait, three eighths of which can never be half a window.
     private mutating func tuneWindow(_ at: Int, now: Instant) {
         let elapsed = now - streams[at].epoch
         streams[at].epoch = now
         if pinger.isDue(now: now, interval: limits.roundTripInterval), enqueue(ControlFrame(kind: .ping, stream: 0)) { pinger.queued() }
-        guard state == .open, let roundTrip = pinger.roundTrip, elapsed < max(roundTrip * 4, YamuxLimits.shortestEpoch) else { return }
+        guard state == .open, let roundTrip = pinger.roundTrip, elapsed < longestEpoch(at, roundTrip) else { return }
         let size = Int(streams[at].windowSize)
         let growth = min(size, limits.maximumWindow - size, limits.windowGrowth - grownBytes)
         guard growth > 0, let larger = UInt32(exactly: size + growth) else { return }
         streams[at].windowSize = larger
         grownBytes += growth
+    }
+
+    private mutating func longestEpoch(_ at: Int, _ roundTrip: Duration) -> Duration {
+        streams[at].keepsShort ? max(roundTrip * 3 / 8, YamuxLimits.shortestShortEpoch) : max(roundTrip * 4, YamuxLimits.shortestEpoch)
     }
 }
 

@@ -20,6 +20,8 @@ struct YamuxStream {
     var remoteEnded = false
     /// A write took fewer bytes than given for want of window.
     var blocked = false
+    /// See `YamuxSession.keepShort`.
+    var keepsShort = false
 
     /// Bytes of credit that a window update would grant now.
     var credit: UInt32 {

@@ -276,6 +276,9 @@ package struct ConnectionPipeline {
         session.consumed(stream.rawValue, count, now: now)
     }
 
+    /// What the peer sends on this stream may wait for others, and shall not make them wait: its window grows no further than the path needs.
+    package mutating func keepShort(_ stream: PipelineStream) { session.keepShort(stream.rawValue) }
+
     /// Ends our half, behind everything written. `streamClosed` follows once the peer ended its half too.
     package mutating func closeWrite(_ stream: PipelineStream) {
         turns.forget(stream.rawValue)

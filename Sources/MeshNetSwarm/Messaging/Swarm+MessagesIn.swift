@@ -62,6 +62,7 @@ extension Swarm {
             messages.channels[at].into[lane].place = place
             messages.channels[at].into[lane].acknowledged = next
             use(stream, for: .messagesIn(lane), on: id)
+            if lane != .control { connections[id]?.pipeline?.keepShort(stream) }
         } else {
             use(stream, for: .finished, on: id)
         }
@@ -397,25 +398,26 @@ extension Swarm {
     /// What is due, or can travel with what is written anyway.
     mutating func acknowledge(_ at: Int, withOthers: Bool) {
         for lane in Lane.allCases where messages.channels[at].into[lane].place != nil {
-            let state = messages.channels[at].into[lane]
-            let next = messages.isStored ? state.committed : state.receiver.expected
-            guard next > state.acknowledged else {
+            let expected = messages.channels[at].into[lane].receiver.expected, acknowledged = messages.channels[at].into[lane].acknowledged
+            let next = messages.isStored ? messages.channels[at].into[lane].committed : expected
+            guard next > acknowledged else {
                 // Asked, and the store has not answered: then.
-                if state.acknowledged == state.receiver.expected { messages.channels[at].into[lane].acknowledgesNow = false }
+                if acknowledged == expected { messages.channels[at].into[lane].acknowledgesNow = false }
                 continue
             }
-            let isDue = state.acknowledgesNow || withOthers || state.unacknowledgedBytes >= InboundLane.acknowledgedBytes
-                || next - state.acknowledged >= InboundLane.acknowledgedMessages
+            let isAsked = messages.channels[at].into[lane].acknowledgesNow
+            let isDue = isAsked || withOthers || messages.channels[at].into[lane].unacknowledgedBytes >= InboundLane.acknowledgedBytes
+                || next - acknowledged >= InboundLane.acknowledgedMessages
             guard isDue else {
-                if state.acknowledgesAt == nil { messages.channels[at].into[lane].acknowledgesAt = now + configuration.messages.acknowledgementDelay }
+                if messages.channels[at].into[lane].acknowledgesAt == nil { messages.channels[at].into[lane].acknowledgesAt = now + configuration.messages.acknowledgementDelay }
                 continue
             }
             // Behind a frame that the stream did not take: it comes when that is through.
-            guard state.replies.isEmpty else { continue }
+            guard messages.channels[at].into[lane].replies.isEmpty else { continue }
             messages.channels[at].into[lane].acknowledged = next
             messages.channels[at].into[lane].unacknowledgedBytes = 0
             messages.channels[at].into[lane].acknowledgesAt = nil
-            messages.channels[at].into[lane].acknowledgesNow = next < state.receiver.expected && state.acknowledgesNow
+            messages.channels[at].into[lane].acknowledgesNow = next < expected && isAsked
             reply(.acknowledge(next: next), lane, at)
         }
     }

@@ -72,13 +72,13 @@ extension Swarm {
 
     /// The bound that one message more would pass; nil: there is room. What fills the queue is mostly bulk: an eighth of it is control's own.
     private func fullBound(_ cost: Int, _ lane: Lane, _ at: Int) -> String? {
-        let options = configuration.messages, sender = messages.channels[at].out[lane].sender
+        let options = configuration.messages
         if messages.queuedBytes + cost > options.totalQueueBytes { return "totalQueueBytes: \(options.totalQueueBytes)" }
         let isReserved = lane == .control
-        if messages.channels[at].queuedMessages >= options.queueMessages, !(isReserved && sender.messageCount < options.queueMessages / 8) {
+        if messages.channels[at].queuedMessages >= options.queueMessages, !(isReserved && messages.channels[at].out[lane].sender.messageCount < options.queueMessages / 8) {
             return "queueMessages: \(options.queueMessages)"
         }
-        if messages.channels[at].queuedBytes + cost > options.queueBytes, !(isReserved && sender.byteCount + cost <= options.queueBytes / 8) {
+        if messages.channels[at].queuedBytes + cost > options.queueBytes, !(isReserved && messages.channels[at].out[lane].sender.byteCount + cost <= options.queueBytes / 8) {
             return "queueBytes: \(options.queueBytes)"
         }
         return messages.channels[at].memory > Self.memoryLimit(options) ? "queueBytes: \(options.queueBytes)" : nil
@@ -215,7 +215,7 @@ extension Swarm {
             let time = expiresAt.map { max(0, ($0 - now).saturatedNanoseconds / 1_000_000) } ?? 0
             head = .request(messages.lastRequest, milliseconds: UInt64(time))
         }
-        let sequence = append(head, body, asks: ticket != nil && request == nil, lane, at)
+        let sequence = append(head, body, asks: ticket != nil && message.kind == .message, lane, at)
         let place = sequence - messages.channels[at].out[lane].shift
         if ticket != nil || request != nil {
             messages.channels[at].out[lane].tickets.append(LaneTicket(sequence: sequence, ticket: request == nil ? ticket : nil, request: request))
@@ -251,6 +251,7 @@ extension Swarm {
 
     /// Deadlines of messages that are through go once they may be most of what is kept.
     private mutating func sweepDeadlines(_ at: Int) {
+        guard messages.channels[at].deadlines.count > 1_024 else { return }
         let channel = messages.channels[at]
         guard channel.deadlines.count > 1_024 + 2 * (channel.queuedMessages + channel.waitingMessages + channel.requests.count) else { return }
         messages.channels[at].deadlines.removeAll { due in

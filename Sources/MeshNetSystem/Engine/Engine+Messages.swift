@@ -20,10 +20,18 @@ extension Engine {
         case .bytes(let bytes): .owned(bytes)
         case .file(let file): .file(file)
         }
+        var ended = ended, isAlone = false
+        if message.kind == .request {
+            isAlone = mailbox.requestBegins()
+            ended = { [mailbox, ended] report in
+                mailbox.requestEnded()
+                ended?(report)
+            }
+        }
         let call = SendCall(message, content, firstTicket: mailbox.makeTicket(), accepted: accepted, ended: ended)
-        // Who asks or answers, and runs the loop while it waits, need wake nobody for it. Others go on meanwhile: the reactor thread takes what they
-        // start together.
-        let runsLoop = if case .message = message.kind { false } else { helm.isCallerAtHome && content.byteCount <= Self.largestServedHere }
+        // Who asks or answers, and runs the loop while it waits, need wake nobody for it; nor does who asks alone. Others go on meanwhile: the reactor
+        // thread takes what they start together.
+        let runsLoop = message.kind != .message && content.byteCount <= Self.largestServedHere && (helm.isCallerAtHome || isAlone)
         if let error = mailbox.post(.send(call), wakes: !runsLoop) { call.refuse(error) } else if runsLoop { helm.serve() }
         return call
     }

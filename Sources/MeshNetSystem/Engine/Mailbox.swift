@@ -22,6 +22,8 @@ final class Mailbox: Sendable {
     private let outstanding = Atomic(0)
     private let unacceptedBytes = Atomic(0)
     private let lastTicket = Atomic<UInt64>(0)
+    /// Asynchronous requests that have no reply yet.
+    private let openRequests = Atomic(0)
     let wakeup: Wakeup
 
     private let unacceptedLimit: Int
@@ -42,6 +44,10 @@ final class Mailbox: Sendable {
     func makeTickets(_ count: Int) -> Ticket {
         Ticket(rawValue: lastTicket.wrappingAdd(UInt64(count), ordering: .relaxed).oldValue + 1)
     }
+
+    /// True when there was no other.
+    func requestBegins() -> Bool { openRequests.wrappingAdd(1, ordering: .relaxed).oldValue == 0 }
+    func requestEnded() { openRequests.wrappingSubtract(1, ordering: .relaxed) }
 
     /// The error with which the request was refused. `wakes`: false where the caller sees to it that it is served.
     func post(_ request: Request, wakes: Bool = true) -> CallError? {

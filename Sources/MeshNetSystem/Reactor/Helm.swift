@@ -16,6 +16,7 @@ package final class Helm: Sendable {
     // Used by who keeps the watch.
     nonisolated(unsafe) let readiness: Readiness
     nonisolated(unsafe) private var reports: [Ready] = []
+    nonisolated(unsafe) private var looking = Looking()
     /// 0: nobody.
     private let steering = Atomic<UInt>(0)
     private let watching = Atomic<UInt>(0)
@@ -109,11 +110,33 @@ package final class Helm: Sendable {
         while !mailbox.isClosing {
             if let value = try awaited.with(attempt) { return .value(value) }
             if let deadline, Instant.now() >= deadline { return .late }
-            readiness.wait(until: deadline, into: &reports)
+            waitForReports(until: deadline)
             guard reports.allSatisfy({ Token($0.token).isServedByCallers }) else { return .left }
             if !reports.isEmpty { _ = turn(reports, waits: true) }
         }
         return .left
+    }
+
+    private func waitForReports(until deadline: Instant?) {
+        let start = Instant.now()
+        if looking.isWorthwhile { look(from: start) } else { reports.removeAll(keepingCapacity: true) }
+        if reports.isEmpty { readiness.wait(until: deadline, into: &reports) }
+        looking.waited(Instant.now() - start)
+    }
+
+    /// Without sleeping, and leaving the processor to whoever else wants it.
+    private func look(from start: Instant) {
+        var now = start, away = Duration.zero
+        while true {
+            readiness.wait(until: .zero, into: &reports)
+            if !reports.isEmpty || now - start >= Looking.longest { return }
+            // Whoever it was did not bring what is waited for.
+            if away > Looking.disturbance { return looking.disturbed() }
+            sched_yield()
+            let before = now
+            now = Instant.now()
+            away = now - before
+        }
     }
 
     private func takeWatch() -> Bool {

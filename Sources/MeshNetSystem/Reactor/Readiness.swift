@@ -63,7 +63,8 @@ package final class Readiness {
     /// Fills `ready` with what is ready; empty when the deadline came first or a signal cut in.
     package func wait(until deadline: Instant?, into ready: inout [Ready]) {
         ready.removeAll(keepingCapacity: true)
-        let count = system.wait(epoll.number, events, Self.milliseconds(until: deadline, now: .now()))
+        let timeout = deadline.map { $0 == .zero ? 0 : Self.milliseconds(until: $0, now: .now()) } ?? -1
+        let count = system.wait(epoll.number, events, timeout)
         guard count > 0 else { return }
         for event in events[..<min(count, events.count)] {
             ready.append(Ready(
