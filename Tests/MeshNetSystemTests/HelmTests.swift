@@ -1,3 +1,4 @@
+import CSystem
 import Foundation
 @testable import MeshNetProtocol
 @testable import MeshNetSwarm

@@ -18,7 +18,7 @@ final class Connection {
     var keepalive: Keepalive?
     /// Looked at until the peer has all bytes.
     var isUnderWay = false
-    var bulkReading = BulkReading()
+    var bulkWriting = BulkWriting()
     private var turn: UInt64 = 0
     private var sent = 0
 

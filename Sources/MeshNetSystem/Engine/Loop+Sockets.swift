@@ -165,24 +165,6 @@ extension Loop {
 
     /// Reads until the socket is empty, the swarm wants no more, or the connection had its share of the turn.
     private func receive(_ connection: Connection) {
-        let count = receiveShare(connection)
-        guard connection.isOpen, connection.bulkReading.read(count, now: now) else { return }
-        connection.bulkReading.apply(to: connection.descriptor)
-        if connection.bulkReading.isOn, !bulkReaders.contains(where: { $0 === connection }) { bulkReaders.append(connection) }
-    }
-
-    /// Bulk transfers that paused.
-    func serveBulkReaders() {
-        guard !bulkReaders.isEmpty else { return }
-        for connection in bulkReaders {
-            guard connection.isOpen, let deadline = connection.bulkReading.deadline, deadline <= now else { continue }
-            receive(connection)
-        }
-        bulkReaders.removeAll { !$0.isOpen || !$0.bulkReading.isOn }
-    }
-
-    /// Returns how many bytes it read.
-    private func receiveShare(_ connection: Connection) -> Int {
         var share = Self.receivedPerTurn
         while share > 0, connection.isOpen, connection.wantedInterest.contains(.readable) {
             guard let space = swarm.receiveSpace(connection.id), !space.isEmpty else {
@@ -205,7 +187,6 @@ extension Loop {
             share -= result
             if result < space.count { break }
         }
-        return Self.receivedPerTurn - share
     }
 
     /// Nobody answers any more.
@@ -241,6 +222,7 @@ extension Loop {
             guard offered > 0 else { return watch(connection) }
             if let code = failure(result), code != EAGAIN { return end(connection, .failed(errno: code)) }
             connection.count(sent: max(result, 0), inTurn: turnNumber)
+            if connection.bulkWriting.sent(max(result, 0), of: offered, now: now) { connection.bulkWriting.apply(to: connection.descriptor) }
             watchProgress(of: connection)
             connection.isFull = result < offered
             if connection.isFull { watch(connection) }

@@ -59,8 +59,6 @@ final class Loop {
     /// Connections with bytes that the peer does not have yet.
     var underWay: [Connection] = []
     var progressDueAt: Instant?
-    /// Connections that the kernel reports only when many bytes wait.
-    var bulkReaders: [Connection] = []
 
     var refusalLoggedAt: Instant?
     /// As the kernel told last.
@@ -153,7 +151,6 @@ final class Loop {
         time = earlier(time, multicast?.deadline)
         time = earlier(time, progressDueAt)
         time = earlier(time, storage.deadline)
-        for connection in bulkReaders { time = earlier(time, connection.bulkReading.deadline) }
         for listener in listeners { time = earlier(time, listener.resumesAt) }
         return time
     }
@@ -181,7 +178,6 @@ final class Loop {
         if let deadline = resolver.deadline(now: now), deadline <= now { resolver.handleTimeout() }
         drain()
         serveProgress()
-        serveBulkReaders()
         if let time = refreshAddressesAt, time <= now {
             refreshAddressesAt = nil
             announceAddresses()
