@@ -1,7 +1,8 @@
 /*
  * Topics through the C library: one publisher and its subscribers, nodes of one process, each with its own thread.
  *   gossip SIZE COUNT SUBSCRIBERS SIGNED   prints the nanoseconds from the first publish of COUNT messages until every subscriber has all
- * SIGNED 0 is StrictNoSign. The publisher is never more than WINDOW messages ahead of the slowest, because topics drop what a peer does not take.
+ * SIGNED 0 is StrictNoSign. BATCH messages are published by one call. The publisher is never more than WINDOW messages ahead of the slowest, because
+ * topics drop what a peer does not take.
  */
 #define _GNU_SOURCE
 #include "common.h"
@@ -19,7 +20,8 @@
 #define TIMEOUT_MS 60000
 #define WINDOW 4096
 #define EVENTS 256
-#define PAUSE_MS 1
+#define BATCH 256
+#define PAUSE_NS 100000
 #define SUBSCRIBERS_MAX 16
 
 static meshnet_node_t *open_node(bool is_signed) {
@@ -74,24 +76,17 @@ static long slowest(subscriber_t *subscribers, size_t count) {
     return least;
 }
 
-/* Takes the completions of the publisher that wait, or the first that comes. */
-static void settle(meshnet_node_t *node, int32_t timeout_ms) {
-    meshnet_event_t *events[EVENTS];
-    size_t count;
-    int32_t code = meshnet_next_events(node, timeout_ms, events, EVENTS, &count);
-    if (code == MESHNET_ERROR_TIMED_OUT) return;
-    check(code, "completions");
-    for (size_t i = 0; i < count; i++) {
-        if (events[i]->type == MESHNET_EVENT_COMPLETED) check(events[i]->code, "publish");
-        meshnet_event_free(events[i]);
-    }
+/* Waits until the slowest has room for a batch. */
+static void wait_for_room(subscriber_t *subscribers, size_t count, long sent) {
+    static const struct timespec pause = {.tv_nsec = PAUSE_NS};
+    while (sent + BATCH - slowest(subscribers, count) > WINDOW) nanosleep(&pause, NULL);
 }
 
 static void measure(size_t size, long count, size_t subscriber_count, bool is_signed) {
     static subscriber_t subscribers[SUBSCRIBERS_MAX];
     meshnet_node_t *publisher = open_node(is_signed);
     meshnet_string_list_t *addresses;
-    uint8_t *block = calloc(1, size);
+    uint8_t *block = calloc(BATCH, size);
     check(meshnet_listen_addresses(publisher, &addresses), "addresses");
     for (size_t i = 0; i < subscriber_count; i++) {
         subscribers[i].node = open_node(is_signed);
@@ -103,12 +98,16 @@ static void measure(size_t size, long count, size_t subscriber_count, bool is_si
     for (size_t i = 0; i < subscriber_count; i++)
         if (pthread_create(&subscribers[i].thread, NULL, subscribe, &subscribers[i]) != 0) exit(1);
     int64_t start = now_ns();
-    for (long sent = 0; sent < count; sent++) {
-        while (sent - slowest(subscribers, subscriber_count) >= WINDOW) settle(publisher, PAUSE_MS);
-        if (sent % EVENTS == 0) settle(publisher, 0);
-        meshnet_ticket_t ticket;
-        memcpy(block, &sent, size < sizeof sent ? size : sizeof sent);
-        check(meshnet_publish_start(publisher, TOPIC, block, size, &ticket), "publish");
+    for (long sent = 0; sent < count;) {
+        meshnet_bytes_t batch[BATCH];
+        size_t filled = 0;
+        wait_for_room(subscribers, subscriber_count, sent);
+        for (; filled < BATCH && sent < count; filled++, sent++) {
+            uint8_t *message = block + filled * size;
+            memcpy(message, &sent, size < sizeof sent ? size : sizeof sent);
+            batch[filled] = (meshnet_bytes_t){message, size};
+        }
+        check(meshnet_publish_many(publisher, TOPIC, batch, filled, NULL), "publish");
     }
     for (size_t i = 0; i < subscriber_count; i++) pthread_join(subscribers[i].thread, NULL);
     printf("%lld\n", (long long)(now_ns() - start));

@@ -516,6 +516,18 @@ MESHNET_API int32_t meshnet_unsubscribe(meshnet_node_t *node, const char *topic,
    DUPLICATE_MESSAGE. Since 0.1. */
 MESHNET_API MESHNET_CHECK int32_t meshnet_publish(meshnet_node_t *node, const char *topic, const uint8_t *data, size_t length);
 
+/* Bytes of yours. */
+typedef struct meshnet_bytes {
+    const uint8_t *data; /* may be NULL with length 0 */
+    size_t length;
+} meshnet_bytes_t;
+
+/* As meshnet_publish, for `count` (at least 1) messages in order, at the cost of one call. *published (may be NULL) tells how many were published, also
+   after an error; the next message is the cause of it, and none behind it was published.
+   Blocks: one turn for each 256 messages. Errors: as meshnet_publish, and LIMIT_REACHED. Since 0.1. */
+MESHNET_API MESHNET_CHECK int32_t meshnet_publish_many(meshnet_node_t *node, const char *topic, const meshnet_bytes_t *messages, size_t count,
+                                                       size_t *published);
+
 /* The connected peers that follow a topic (peer_id alone is set), ordered by peer id. Blocks: one turn.
    Errors: INVALID_ARGUMENT, INVALID_HANDLE, INVALID_TOPIC, NOT_SUBSCRIBED (neither we nor anyone connected follows it), CLOSED. Since 0.1. */
 MESHNET_API MESHNET_CHECK int32_t meshnet_topic_peers(meshnet_node_t *node, const char *topic, meshnet_peer_list_t **peers);
@@ -1103,12 +1115,6 @@ MESHNET_API MESHNET_CHECK int32_t meshnet_send_options_default(meshnet_send_opti
    DISPLACED, EXPIRED, PEER_RESTARTED, PEER_CLOSED, GAVE_UP, STORAGE. Since 0.1. */
 MESHNET_API MESHNET_CHECK int32_t meshnet_send(meshnet_node_t *node, const char *peer_id, const uint8_t *data, size_t length,
                                                const meshnet_send_options_t *options, int32_t timeout_ms);
-
-/* Bytes of yours. */
-typedef struct meshnet_bytes {
-    const uint8_t *data; /* may be NULL with length 0 */
-    size_t length;
-} meshnet_bytes_t;
 
 /* As meshnet_send, for `count` (at least 1) messages in order, at the cost of one call. *sent (may be NULL) tells how many were accepted (delivered, with
    waits_for_delivery), also after an error; the first message that was not is the cause, and those behind it may have been accepted or not.

@@ -26,6 +26,28 @@ struct Block {
         return place
     }
 
+    /// The same in one run, for what comes often: `byteCount` bytes follow the struct, which begins empty.
+    static func make<T>(_ empty: T, byteCount: Int, _ fill: (inout T, inout Block) -> Void) -> UnsafeMutablePointer<T>? {
+        let size = MemoryLayout<T>.stride + byteCount
+        guard let memory = malloc(size) else { return nil }
+        var block = Block(base: memory)
+        _ = block.space(T.self, 1)
+        let place = memory.bindMemory(to: T.self, capacity: 1)
+        place.initialize(to: empty)
+        fill(&place.pointee, &block)
+        precondition(block.count <= size, "the bytes were counted right")
+        return place
+    }
+
+    mutating func bytes(_ bytes: SharedBytes) -> UnsafePointer<UInt8>? {
+        let place = space(UInt8.self, bytes.count + 1)
+        if let place {
+            bytes.withBytes { UnsafeMutableRawBufferPointer(start: place, count: bytes.count).copyMemory(from: $0) }
+            place[bytes.count] = 0
+        }
+        return UnsafePointer(place)
+    }
+
     private mutating func space<T>(_ type: T.Type, _ elements: Int) -> UnsafeMutablePointer<T>? {
         let alignment = MemoryLayout<T>.alignment
         let offset = (count + alignment - 1) & ~(alignment - 1)

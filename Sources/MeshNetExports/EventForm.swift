@@ -95,16 +95,15 @@ private func text(of peer: PeerID) -> String {
 
 private func makeMessage(_ message: Message) -> UnsafeMutablePointer<meshnet_event_t>? {
     let origin = message.origin.map(text(of:))
-    let neighbour = message.receivedFrom == message.origin ? origin : text(of: message.receivedFrom)
-    return Block.make { block in
-        var event = meshnet_event_t(MESHNET_EVENT_MESSAGE)
+    let neighbour = origin != nil && message.receivedFrom == message.origin ? nil : text(of: message.receivedFrom)
+    let texts = message.topic.utf8.count + 1 + (origin?.utf8.count ?? 0) + 1 + (neighbour?.utf8.count ?? 0) + 1
+    return Block.make(meshnet_event_t(MESHNET_EVENT_MESSAGE), byteCount: texts + message.payload.count + 1) { event, block in
         event.fill(topic: message.topic, &block)
-        event.data = block.bytes(message.data)
-        event.data_length = message.data.count
+        event.data = block.bytes(message.payload)
+        event.data_length = message.payload.count
         event.origin = block.text(origin)
-        event.peer_id = block.text(neighbour)
+        event.peer_id = neighbour == nil ? event.origin : block.text(neighbour)
         event.retained = message.isRetained
-        return event
     }
 }
 

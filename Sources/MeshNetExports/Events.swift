@@ -19,17 +19,17 @@ import MeshNetSystem
     return fetch(node, timeout, events, "events", capacity, &count.pointee)
 }
 
+/// Events taken under one lock, whatever the caller's array holds.
+private let fetchedAtOnce = 1_024
+
 private func fetch(_ handle: OpaquePointer?, _ timeout: Int32, _ events: UnsafeMutablePointer<UnsafeMutablePointer<meshnet_event_t>?>?,
                    _ name: StaticString, _ capacity: Int, _ count: inout Int) -> Int32 {
     do {
         let node = try liveNode(handle)
         let events = try result(events, name)
-        var wait = try waitingTime(timeout)
-        while count < capacity {
-            guard let event = try node.nextEvent(wait) else { break }
+        try node.nextEvents(try waitingTime(timeout), upTo: min(capacity, fetchedAtOnce)) { event in
             events[count] = event
             count += 1
-            wait = .zero
         }
         // No account: an empty queue is the normal end of a loop that drains it.
         return count > 0 ? MESHNET_OK.rawValue : MESHNET_ERROR_TIMED_OUT.rawValue
@@ -39,18 +39,17 @@ private func fetch(_ handle: OpaquePointer?, _ timeout: Int32, _ events: UnsafeM
 }
 
 extension NodeBox {
-    /// nil when the time is over.
-    fileprivate func nextEvent(_ timeout: Duration?) throws(Failure) -> UnsafeMutablePointer<meshnet_event_t>? {
-        do {
-            guard let item = try engine.queue.next(timeout: timeout) else { return nil }
-            note(item)
-            guard let event = makeEvent(item, names) else { throw Failure.noMemory }
-            return event
-        } catch let error as CallError {
+    /// None when the time is over.
+    fileprivate func nextEvents(_ timeout: Duration?, upTo limit: Int, _ give: (UnsafeMutablePointer<meshnet_event_t>) -> Void) throws(Failure) {
+        let items: [QueueItem]
+        do throws(CallError) { items = try engine.queue.next(upTo: limit, timeout: timeout) } catch {
             guard error == .closed, takeClosedEvent() else { throw .call(error) }
-            return try made(makeClosedEvent())
-        } catch {
-            throw .noMemory
+            return give(try made(makeClosedEvent()))
+        }
+        for item in items {
+            note(item)
+            guard let event = makeEvent(item, names) else { throw .noMemory }
+            give(event)
         }
     }
 

@@ -1,5 +1,6 @@
-import CMeshNet
+public import CMeshNet
 import MeshNetSwarm
+import MeshNetSystem
 
 @c @implementation
 public func meshnet_subscribe(_ node: OpaquePointer?, _ topic: UnsafePointer<CChar>?, _ changed: UnsafeMutablePointer<Bool>?) -> Int32 {
@@ -14,6 +15,20 @@ public func meshnet_unsubscribe(_ node: OpaquePointer?, _ topic: UnsafePointer<C
 @c @implementation
 public func meshnet_publish(_ node: OpaquePointer?, _ topic: UnsafePointer<CChar>?, _ data: UnsafePointer<UInt8>?, _ length: Int) -> Int32 {
     answer(node) { node throws(Failure) in _ = try node.call(try publication(topic, data, length)) }
+}
+
+@c @implementation
+public func meshnet_publish_many(_ node: OpaquePointer?, _ topic: UnsafePointer<CChar>?, _ messages: UnsafePointer<meshnet_bytes_t>?, _ count: Int,
+                                 _ published: UnsafeMutablePointer<Int>?) -> Int32 {
+    published?.pointee = 0
+    return answer(node) { node throws(Failure) in
+        let topic = try topicName(topic), bodies = try views(messages, count)
+        if node.isClosed { throw .call(.closed) }
+        let report: PublishReport
+        do throws(CallError) { report = try node.engine.publish(topic, bodies) } catch { throw .call(error) }
+        published?.pointee = report.count
+        if let failure = report.failure { throw .call(failure) }
+    }
 }
 
 @c @implementation

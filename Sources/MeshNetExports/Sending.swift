@@ -20,13 +20,18 @@ public func meshnet_send_many(_ node: OpaquePointer?, _ peer: UnsafePointer<CCha
     sent?.pointee = 0
     return answer(node) { node throws(Failure) in
         let sending = try Sending(try node.names.peer(peer), options)
-        guard let messages else { throw .argument("messages", "is NULL") }
-        guard count >= 1, count <= largestBatch else { throw .argument("count", "is \(UInt(bitPattern: count)); it must be from 1 to \(largestBatch)") }
-        var bodies: [UnsafeRawBufferPointer] = []
-        bodies.reserveCapacity(count)
-        for index in 0..<count { bodies.append(try bytes(messages[index].data, messages[index].length, "messages[].data")) }
-        try node.send(sending, bodies, try waitingTime(timeout)) { sent?.pointee = $0 }
+        try node.send(sending, try views(messages, count), try waitingTime(timeout)) { sent?.pointee = $0 }
     }
+}
+
+/// The messages of one call where they lie.
+func views(_ messages: UnsafePointer<meshnet_bytes_t>?, _ count: Int) throws(Failure) -> [UnsafeRawBufferPointer] {
+    guard let messages else { throw .argument("messages", "is NULL") }
+    guard count >= 1, count <= largestBatch else { throw .argument("count", "is \(UInt(bitPattern: count)); it must be from 1 to \(largestBatch)") }
+    var bodies: [UnsafeRawBufferPointer] = []
+    bodies.reserveCapacity(count)
+    for index in 0..<count { bodies.append(try bytes(messages[index].data, messages[index].length, "messages[].data")) }
+    return bodies
 }
 
 /// Messages in one call: far above any use, far below a count that was never set.

@@ -19,6 +19,7 @@ let wireTargets: [FuzzTarget] = [
         guard let cut = bytes.first.map({ Int($0) + 1 }) else { return }
         let rest = UnsafeRawBufferPointer(rebasing: bytes.dropFirst())
         precondition(frames(in: rest, cut: cut) == frames(in: rest, cut: rest.count + 1))
+        precondition(frames(in: rest, cut: cut) == frames(in: rest, cut: cut, inPlace: true))
     },
 ]
 
@@ -36,7 +37,7 @@ private struct FramesSeen: Equatable {
     var refused = false
 }
 
-private func frames(in bytes: UnsafeRawBufferPointer, cut: Int) -> FramesSeen {
+private func frames(in bytes: UnsafeRawBufferPointer, cut: Int, inPlace: Bool = false) -> FramesSeen {
     var parser = LengthPrefixedFrames(limit: frameLimit)
     var seen = FramesSeen()
     var start = 0
@@ -44,7 +45,7 @@ private func frames(in bytes: UnsafeRawBufferPointer, cut: Int) -> FramesSeen {
         var piece = UnsafeRawBufferPointer(rebasing: bytes[start..<min(start + cut, bytes.count)])
         start += piece.count
         do {
-            while let frame = try parser.next(&piece) {
+            while let frame = try inPlace ? parser.nextInPlace(&piece).map({ [UInt8]($0) }) ?? parser.next(&piece) : parser.next(&piece) {
                 precondition(frame.count <= frameLimit)
                 seen.frames.append(frame)
             }

@@ -142,20 +142,24 @@ struct GossipBench {
     mutating func drain() {
         while let action = machine.poll() {
             switch action {
-            case .send(let peer, let frame, let priority):
-                let body = frame.withUnsafeBytes { view -> [UInt8] in
-                    var reader = ByteReader(view)
-                    guard let length = try? reader.readVarint(), length == UInt64(reader.remaining) else { return [0xff] }
-                    return [UInt8](reader.readRest())
-                }
-                guard let rpc = try? OwnedRPC(body) else { preconditionFailure("the machine sent a frame that cannot be read") }
-                sent.append((peer, rpc, frame, priority))
+            case .send(let peer, let frame, let priority): sent.append((peer, Self.rpc(in: frame.array), frame.array, priority))
+            case .sendRun(let peer, let frames): for frame in frames { sent.append((peer, Self.rpc(in: frame.array), frame.array, .own)) }
             case .deliver(let message): delivered.append(message)
             case .peerExchange(let peer, _): offered.append(peer)
             case .dropped(let reason, _): drops.append(reason)
             case .peerSubscribed, .peerUnsubscribed: break
             }
         }
+    }
+
+    private static func rpc(in frame: [UInt8]) -> OwnedRPC {
+        let body = frame.withUnsafeBytes { view -> [UInt8] in
+            var reader = ByteReader(view)
+            guard let length = try? reader.readVarint(), length == UInt64(reader.remaining) else { return [0xff] }
+            return [UInt8](reader.readRest())
+        }
+        guard let rpc = try? OwnedRPC(body) else { preconditionFailure("the machine sent a frame that cannot be read") }
+        return rpc
     }
 
     mutating func forget() {

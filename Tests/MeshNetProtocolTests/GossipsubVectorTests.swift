@@ -20,7 +20,7 @@ import TestSupport
 
     @Test func outgoingEncodesTheSameBytes() throws {
         var outgoing = GossipsubOutgoing()
-        outgoing.have("foobar", ids: [[0x7b]], limit: 1)
+        outgoing.have("foobar", ids: [SharedBytes([0x7b])], limit: 1)
         [UInt8(0x7b)].withUnsafeBytes { outgoing.want([$0]) }
         outgoing.graft("foobar")
         outgoing.prune("foobar", backoff: 10)
@@ -33,7 +33,7 @@ import TestSupport
     @Test func largeControlIsCutIntoFramesThatStrictReceiversTake() throws {
         var outgoing = GossipsubOutgoing()
         for index in 0..<250 { outgoing.subscription("topic \(index)", subscribes: true) }
-        outgoing.have("t", ids: (0..<2_000).map { [UInt8](repeating: UInt8($0 % 251), count: 46) }, limit: 100)
+        outgoing.have("t", ids: (0..<2_000).map { SharedBytes([UInt8](repeating: UInt8($0 % 251), count: 46)) }, limit: 100)
         let frames = outgoing.takeFrames()
         var topics = 0, ids = 0
         for frame in frames {
@@ -206,7 +206,7 @@ import TestSupport
     }
 
     private func putMessage(named id: [UInt8], into machine: inout Gossipsub) {
-        machine.cache.insert(machine.keyMaker.key(id), id: id, topic: "foobar", frame: [2, 0x12, 0])
+        machine.cache.insert(machine.keyMaker.key(id), id: SharedBytes(id), topic: "foobar", frame: SharedBytes([2, 0x12, 0]))
     }
 
     private static func build(_ row: [String: Any]) throws -> [UInt8] {
@@ -231,7 +231,7 @@ import TestSupport
         }
         rpc += row.bytes("tail")
         try #require(rpc.count == length, "\(row.text("name"))")
-        let digest = rpc.withUnsafeBytes { GossipsubKeyMaker.contentHash($0) }
+        let digest = rpc.withUnsafeBytes { SHA256Context().digest($0) }
         try #require(digest.hex == row.text("sha256"), "\(row.text("name"))")
         return rpc
     }

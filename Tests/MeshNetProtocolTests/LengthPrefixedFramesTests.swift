@@ -3,8 +3,8 @@ import TestSupport
 @testable import MeshNetProtocol
 
 @Suite struct LengthPrefixedFramesTests {
-    /// Feeds `bytes` in pieces of `cut` bytes and returns all complete frames.
-    private func read(_ bytes: [UInt8], cut: Int, into frames: inout LengthPrefixedFrames) throws(WireError) -> [[UInt8]] {
+    /// Feeds `bytes` in pieces of `cut` bytes and returns all complete frames. `inPlace`: those that lie whole in a piece are taken where they lie.
+    private func read(_ bytes: [UInt8], cut: Int, inPlace: Bool = false, into frames: inout LengthPrefixedFrames) throws(WireError) -> [[UInt8]] {
         var result: [[UInt8]] = []
         var offset = 0
         while offset < bytes.count {
@@ -14,7 +14,15 @@ import TestSupport
                 var view = buffer
                 var found: [[UInt8]] = []
                 do throws(WireError) {
-                    while let frame = try frames.next(&view) { found.append(frame) }
+                    while true {
+                        if inPlace, let frame = frames.nextInPlace(&view) {
+                            found.append([UInt8](frame))
+                        } else if let frame = try frames.next(&view) {
+                            found.append(frame)
+                        } else {
+                            break
+                        }
+                    }
                 } catch { return .failure(error) }
                 return .success(found)
             }
@@ -31,8 +39,22 @@ import TestSupport
             Varint.append(UInt64(payload.count), to: &stream)
             stream += payload
         }
-        var frames = LengthPrefixedFrames(limit: 5_000)
-        #expect(try read(stream, cut: cut, into: &frames) == payloads)
+        for inPlace in [false, true] {
+            var frames = LengthPrefixedFrames(limit: 5_000)
+            #expect(try read(stream, cut: cut, inPlace: inPlace, into: &frames) == payloads)
+            #expect(frames.isBetweenFrames)
+        }
+    }
+
+    @Test func whatCannotBeTakenInPlaceIsLeftAsItWas() {
+        let frames = LengthPrefixedFrames(limit: 100)
+        for bytes in [[], [3, 1, 2], [0x81], [0x80, 0], [101] + [UInt8](repeating: 1, count: 101)] as [[UInt8]] {
+            bytes.withUnsafeBytes {
+                var view = $0
+                #expect(frames.nextInPlace(&view) == nil)
+                #expect(view.count == bytes.count)
+            }
+        }
         #expect(frames.isBetweenFrames)
     }
 

@@ -114,6 +114,76 @@ import Testing
         #expect(network.nodes[1].messages.first?.origin == network.nodes[a].peer)
     }
 
+    /// Publishes texts by one call.
+    private func publish(run bodies: [[UInt8]], at node: Int, in network: Simulation) -> (count: Int, failure: CallError?) {
+        var report = (count: 0, failure: CallError?.none)
+        let joined = bodies.flatMap { $0 }
+        joined.withUnsafeBytes { view in
+            var run: [UnsafeRawBufferPointer] = [], start = 0
+            for body in bodies {
+                run.append(UnsafeRawBufferPointer(rebasing: view[start..<start + body.count]))
+                start += body.count
+            }
+            network.with(node) { swarm, now in report = swarm.publish("t", run: run, now: now) }
+        }
+        return report
+    }
+
+    private func pair(seed: UInt64, configure: (inout Configuration) -> Void) -> Simulation {
+        let network = Simulation(seed: seed)
+        network.addNode(configure: configure)
+        network.addNode(bootstrap: [network.nodes[0].multiaddr], configure: configure)
+        network.perform(.subscribe("t"), at: 1)
+        network.run(for: .seconds(3))
+        return network
+    }
+
+    @Test func aRunArrivesInOrderUpToTheFirstThatCannotBePublished() {
+        let network = pair(seed: 35) { $0.gossipsub.maximumMessageSize = 1_000 }
+        let bodies = (0..<600).map { Array("message \($0)".utf8) }
+        let report = publish(run: bodies + [[UInt8](repeating: 0, count: 2_000), [1]], at: 0, in: network)
+        guard case .messageTooLarge(2_000, _) = report.failure else {
+            Issue.record("\(String(describing: report.failure))")
+            return
+        }
+        network.run(for: .seconds(10))
+        #expect(report.count == 600 && network.nodes[1].messages.map(\.data) == bodies)
+    }
+
+    /// Without signatures another try of a message that was published counts as a duplicate: so what finds no room must not be.
+    @Test func aRunIsPublishedAsFarAsThereIsRoomAndTheRestLater() {
+        let network = pair(seed: 36) { $0.gossipsub.signaturePolicy = .strictNoSign }
+        let bodies = (0..<6_000).map { Array("message \($0)".utf8) + [UInt8](repeating: 1, count: 200) }
+        var published = publish(run: bodies, at: 0, in: network)
+        #expect(published.count == PubSubLink.maximumQueuedMessages)
+        guard case .allQueuesFull = published.failure else {
+            Issue.record("\(String(describing: published.failure))")
+            return
+        }
+        network.run(for: .seconds(10))
+        published = publish(run: Array(bodies[PubSubLink.maximumQueuedMessages...]), at: 0, in: network)
+        #expect(published.failure == nil)
+        network.run(for: .seconds(10))
+        #expect(network.nodes[1].messages.map(\.data) == bodies)
+    }
+
+    /// The stream ends in the middle of what was written together: what was not sent whole goes on the next one, once.
+    @Test func framesThatWereCutGoOnTheNextStream() {
+        var link = PubSubLink()
+        let frames = [1, 2, 200, 3].map { SharedBytes(Varint.encoded(UInt64($0)) + [UInt8](repeating: UInt8($0), count: $0)) }
+        let taken = link.enqueue(run: frames), hasAll = link.hasMore
+        #expect(taken == 4 && hasAll && link.current == SharedBytes(joining: frames))
+        // Two whole ones and a part of the third.
+        link.written = 2 + 3 + 50
+        link.detach()
+        let hasRest = link.hasMore
+        #expect(hasRest && link.current == SharedBytes(joining: Array(frames[2...])) && link.written == 0)
+        link.written = 202 + 4
+        link.detach()
+        let hasMore = link.hasMore
+        #expect(!hasMore && link.queuedBytes == 0)
+    }
+
     @Test func theDuplicateConnectionCarriesGossipOn() {
         let network = Simulation(seed: 34)
         let a = network.addNode(bootstrap: ["/ip4/10.0.0.2/tcp/4001"])

@@ -19,7 +19,7 @@ extension SystemTests {
         }
 
         func message(_ size: Int = 1) -> QueueItem {
-            .event(.message(Message(topic: "t", origin: peer, receivedFrom: peer, data: [UInt8](repeating: 0, count: size))))
+            .event(.message(Message(topic: "t", origin: peer, receivedFrom: peer, payload: SharedBytes([UInt8](repeating: 0, count: size)))))
         }
 
         func connection() throws -> PeerConnection {

@@ -126,7 +126,7 @@ extension Gossipsub {
     }
 
     /// More ids than fit are cut to another choice for each peer, so that together they are told all.
-    private mutating func advertise(_ topic: String, _ ids: [[UInt8]], to slot: Int) {
+    private mutating func advertise(_ topic: String, _ ids: [SharedBytes], to slot: Int) {
         let bytes = ids.reduce(0) { $0 + GossipsubEncoding.fieldSize($1.count) }
         let fits = bytes <= (Self.ihaveFrames - 1) * GossipsubOutgoing.controlBytesPerFrame && ids.count <= configuration.limits.ihaveLength
         let chosen = fits ? ids[...] : sample(ids, configuration.limits.ihaveLength)[...]
@@ -134,7 +134,7 @@ extension Gossipsub {
     }
 
     /// At most `count` of them, in random order; the others are not touched, for there may be many.
-    private mutating func sample(_ ids: [[UInt8]], _ count: Int) -> [[UInt8]] {
+    private mutating func sample(_ ids: [SharedBytes], _ count: Int) -> [SharedBytes] {
         var order = Array(ids.indices)
         let count = min(count, order.count)
         for index in 0..<count { order.swapAt(index, Int.random(in: index..<order.count, using: &random)) }

@@ -3,29 +3,63 @@ extension Gossipsub {
     ///
     /// - Throws: `GossipsubError`; nothing was sent then.
     package mutating func publish(topic: String, data: [UInt8], now: Instant) throws(GossipsubError) {
-        try check(topic)
-        let policy = configuration.signaturePolicy
-        let limit = GossipsubSigning.largestPayload(topic: topic, limit: configuration.maximumMessageSize, policy: policy, peer: localPeer)
-        guard data.count <= limit else { throw .messageTooLarge(size: data.count, limit: limit) }
-        let recipients = recipients(topic, now: now)
-        guard !recipients.isEmpty else { throw .noPeersSubscribed(topic: topic) }
-
-        let (id, number) = makeOwnID(data)
-        let key = keyMaker.key(id)
-        guard seen.insert(key, now: now) else { throw .duplicate }
-        let frame = GossipsubSigning.frame(topic: topic, data: data, sequence: number, identity: policy == .strictSign ? identity : nil)
-        if topics[topic]?.isSubscribed != true { noteFanout(topic, now: now) }
-        cache.insert(key, id: id, topic: topic, frame: frame)
-        counters.published += 1
-        counters.messagesSent += UInt64(recipients.count)
-        for slot in recipients { send(frame, to: slot, .own) }
+        let failure = data.withUnsafeBytes { publish(topic: topic, run: [$0], now: now).failure }
+        if let failure { throw failure }
     }
 
-    private mutating func makeOwnID(_ data: [UInt8]) -> (id: [UInt8], sequence: [UInt8]) {
+    /// The same for messages in order, at little more than the cost of one: up to the first that cannot be sent, and why it cannot.
+    package mutating func publish(topic: String, run: [UnsafeRawBufferPointer], now: Instant) -> (count: Int, failure: GossipsubError?) {
+        let recipients: [Int]
+        do throws(GossipsubError) {
+            try check(topic)
+            recipients = self.recipients(topic, now: now)
+            guard !recipients.isEmpty else { throw .noPeersSubscribed(topic: topic) }
+        } catch { return (0, error) }
+        let limit = GossipsubSigning.largestPayload(
+            topic: topic, limit: configuration.maximumMessageSize, policy: configuration.signaturePolicy, peer: localPeer)
+        var frames: [SharedBytes] = [], failure: GossipsubError?
+        frames.reserveCapacity(run.count)
+        for data in run {
+            do throws(GossipsubError) {
+                guard data.count <= limit else { throw .messageTooLarge(size: data.count, limit: limit) }
+                frames.append(try makeFrame(topic, data, now: now))
+            } catch {
+                failure = error
+                break
+            }
+        }
+        guard !frames.isEmpty else { return (0, failure) }
+        if topics[topic]?.isSubscribed != true { noteFanout(topic, now: now) }
+        counters.published += UInt64(frames.count)
+        counters.messagesSent += UInt64(recipients.count * frames.count)
+        for slot in recipients {
+            if frames.count == 1 { send(frames[0], to: slot, .own) } else { act(.sendRun(peers[slot]!.id, frames: frames)) }
+        }
+        return (frames.count, failure)
+    }
+
+    private mutating func makeFrame(_ topic: String, _ data: UnsafeRawBufferPointer, now: Instant) throws(GossipsubError) -> SharedBytes {
+        let number = makeOwnID(data), key = keyMaker.key(byteScratch)
+        guard seen.insert(key, now: now) else { throw .duplicate }
+        let isSigned = configuration.signaturePolicy == .strictSign
+        let frame = GossipsubSigning.frame(topic: topic, data: data, sequence: number, identity: isSigned ? identity : nil, in: &blocks)
+        cache.insert(key, id: keptID(), topic: topic, frame: frame)
+        return frame
+    }
+
+    /// Returns the sequence number, and leaves the id in `byteScratch`.
+    private mutating func makeOwnID(_ data: UnsafeRawBufferPointer) -> [UInt8] {
         var number: [UInt8] = []
         number.appendBigEndian(sequence)
         sequence &+= 1
-        return (usesContentHash ? data.withUnsafeBytes { GossipsubKeyMaker.contentHash($0) } : localPeer.multihash + number, number)
+        if usesContentHash {
+            keyMaker.contentHash(data, into: &byteScratch)
+        } else {
+            byteScratch.removeAll(keepingCapacity: true)
+            byteScratch += localPeer.multihash
+            byteScratch += number
+        }
+        return number
     }
 
     /// With flood publishing every follower above the threshold: the first hop is where censorship and latency hurt most.

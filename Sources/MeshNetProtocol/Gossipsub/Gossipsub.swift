@@ -44,9 +44,17 @@ package struct Gossipsub: Sendable {
     /// Slots with something in `outgoing`.
     private var touched: [Int] = []
 
+    /// Whose RPC came last, and the topic of the last message.
+    var lastSender = 0
+    var lastTopic: (bytes: [UInt8], name: String) = ([], "")
+
     /// Reused from call to call.
     var rpcScratch = GossipsubRPC()
     var byteScratch: [UInt8] = []
+    var signedScratch: [UInt8] = []
+
+    /// Where the messages lie that the cache and the queues hold.
+    var blocks = SharedBlocks()
 
     /// `sequenceNumber` is that of the first own message; nil draws one. Networks that demand rising numbers give nanoseconds of the wall clock.
     package init(configuration: GossipsubConfiguration, identity: KeyPair, random: RandomSource, now: Instant, sequenceNumber: UInt64? = nil) {
@@ -120,7 +128,7 @@ package struct Gossipsub: Sendable {
         }
     }
 
-    mutating func send(_ frame: [UInt8], to slot: Int, _ priority: GossipsubPriority) {
+    mutating func send(_ frame: SharedBytes, to slot: Int, _ priority: GossipsubPriority) {
         guard let peer = peers[slot]?.id else { return }
         act(.send(peer, frame: frame, priority: priority))
     }
@@ -132,7 +140,7 @@ package struct Gossipsub: Sendable {
             peers[slot]!.isTouched = false
             for frame in peers[slot]!.outgoing.takeFrames() {
                 counters.controlFramesSent += 1
-                send(frame, to: slot, .control)
+                send(SharedBytes(frame), to: slot, .control)
             }
         }
         touched.removeAll(keepingCapacity: true)

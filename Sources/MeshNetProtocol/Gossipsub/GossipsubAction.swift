@@ -1,7 +1,9 @@
 /// What the driver of `Gossipsub` must do, in this order.
 package enum GossipsubAction: Sendable, Equatable {
-    /// Queue one RPC with its length prefix for the peer; call `queueFull` when there is no room. One array is shared by all peers that get it.
-    case send(PeerID, frame: [UInt8], priority: GossipsubPriority)
+    /// Queue one RPC with its length prefix for the peer; call `queueFull` when there is no room.
+    case send(PeerID, frame: SharedBytes, priority: GossipsubPriority)
+    /// The same for messages of our own, which were published together: in order, as far as there is room.
+    case sendRun(PeerID, frames: [SharedBytes])
     /// A message for the application; once for each message id.
     case deliver(GossipsubMessage)
     case peerSubscribed(PeerID, topic: String)
@@ -26,7 +28,9 @@ package struct GossipsubMessage: Sendable, Equatable {
     package let origin: PeerID?
     /// The neighbour that brought it first.
     package let receivedFrom: PeerID
-    package let data: [UInt8]
+    package let payload: SharedBytes
+
+    package var data: [UInt8] { payload.array }
 }
 
 /// Why something that a peer sent had no effect. Each is counted in `GossipsubCounters`; those that a correct peer does not cause are also actions.

@@ -8,6 +8,29 @@ enum GossipsubEncoding {
         output.append(contentsOf: value)
     }
 
+    /// Writes to where there is room for it; returns where the value ends.
+    static func writeField(_ field: UInt8, _ value: UnsafeRawBufferPointer, at start: Int, of output: UnsafeMutableRawBufferPointer) -> Int {
+        let place = writeHeader(field, count: value.count, at: start, of: output)
+        UnsafeMutableRawBufferPointer(rebasing: output[place..<place + value.count]).copyMemory(from: value)
+        return place + value.count
+    }
+
+    static func writeHeader(_ field: UInt8, count: Int, at start: Int, of output: UnsafeMutableRawBufferPointer) -> Int {
+        output[start] = field << 3 | 2
+        return writeVarint(UInt64(count), at: start + 1, of: output)
+    }
+
+    static func writeVarint(_ value: UInt64, at start: Int, of output: UnsafeMutableRawBufferPointer) -> Int {
+        var rest = value, place = start
+        while rest >= 0x80 {
+            output[place] = UInt8(truncatingIfNeeded: rest) | 0x80
+            rest >>= 7
+            place += 1
+        }
+        output[place] = UInt8(rest)
+        return place + 1
+    }
+
     static func appendHeader(_ field: UInt8, count: Int, to output: inout [UInt8]) {
         output.append(field << 3 | 2)
         Varint.append(UInt64(count), to: &output)
@@ -29,21 +52,27 @@ extension GossipsubWireMessage {
         return GossipsubEncoding.fieldSize(field.count)
     }
 
-    /// A whole frame, length prefix included. Canonical: known fields in order, so that what we forward is what every implementation verifies.
-    func frame() -> [UInt8] {
-        let rpcSize = rpcSize
-        var output: [UInt8] = []
-        output.reserveCapacity(rpcSize + Varint.maximumByteCount)
-        Varint.append(UInt64(rpcSize), to: &output)
-        GossipsubEncoding.appendHeader(2, count: encodedSize, to: &output)
-        append(to: &output)
-        return output
-    }
-
-    func append(to output: inout [UInt8]) {
-        appendSigned(to: &output)
-        if let signature { GossipsubEncoding.appendField(5, signature, to: &output) }
-        if let key { GossipsubEncoding.appendField(6, key, to: &output) }
+    /// A whole frame, length prefix included, and the payload within it. Canonical: known fields in order, so that what we forward is what every
+    /// implementation verifies.
+    func frame(in blocks: inout SharedBlocks) -> (frame: SharedBytes, data: SharedBytes) {
+        let encodedSize = encodedSize, rpcSize = GossipsubEncoding.fieldSize(encodedSize)
+        var payload = 0..<0
+        let frame = blocks.write(Varint.byteCount(UInt64(rpcSize)) + rpcSize) { output in
+            var end = GossipsubEncoding.writeVarint(UInt64(rpcSize), at: 0, of: output)
+            end = GossipsubEncoding.writeHeader(2, count: encodedSize, at: end, of: output)
+            func write(_ field: UInt8, _ value: UnsafeRawBufferPointer?) {
+                if let value { end = GossipsubEncoding.writeField(field, value, at: end, of: output) }
+            }
+            write(1, from)
+            write(2, data)
+            if let data { payload = end - data.count..<end }
+            write(3, sequence)
+            write(4, topic)
+            write(5, signature)
+            write(6, key)
+            precondition(end == output.count, "the size was counted right")
+        }
+        return (frame, frame[payload])
     }
 
     /// Fields 1 to 4: the signature covers neither itself nor the key (as go, rust, js and nim do it; the specification speaks of itself only).
@@ -105,7 +134,7 @@ struct GossipsubOutgoing: Sendable {
     }
 
     /// One IHAVE, or several when the ids do not fit into one RPC, `limit` RPCs at most.
-    mutating func have(_ topic: String, ids: some Sequence<[UInt8]>, limit: Int) {
+    mutating func have(_ topic: String, ids: some Sequence<SharedBytes>, limit: Int) {
         let head = GossipsubEncoding.fieldSize(topic.utf8.count)
         var written = 0
         for id in ids {
@@ -114,7 +143,7 @@ struct GossipsubOutgoing: Sendable {
                 written += 1
                 if written == limit { return }
             }
-            GossipsubEncoding.appendField(2, id, to: &self.ids)
+            id.withBytes { GossipsubEncoding.appendField(2, $0, to: &self.ids) }
         }
         appendHave(topic, head)
     }

@@ -3,10 +3,10 @@
 /// Bounded by heartbeats and by bytes: the oldest goes first.
 struct GossipsubMessageCache: Sendable {
     struct Entry: Sendable {
-        let id: [UInt8]
+        let id: SharedBytes
         let topic: String
         /// With length prefix; shared with the queues of the peers.
-        let frame: [UInt8]
+        let frame: SharedBytes
         /// How often each peer was sent the message because it asked.
         var served: [Served] = []
     }
@@ -20,7 +20,7 @@ struct GossipsubMessageCache: Sendable {
 
     /// What becomes of an IWANT for one id.
     enum Service: Equatable {
-        case frame([UInt8])
+        case frame(SharedBytes)
         /// Not in the cache.
         case unknown
         /// Asked again in the same RPC, or too often.
@@ -36,30 +36,33 @@ struct GossipsubMessageCache: Sendable {
 
     private var entries: [GossipsubMessageKey: Entry] = [:]
     /// Newest first; in each the order of arrival.
-    private var windows: [[GossipsubMessageKey]]
+    private var windows: [Fifo<GossipsubMessageKey>]
     private(set) var byteCount = 0
 
     init(historyLength: Int, gossipLength: Int, byteLimit: Int) {
         self.historyLength = max(1, historyLength)
         self.gossipLength = gossipLength
         self.byteLimit = byteLimit
-        windows = [[]]
+        windows = [Fifo()]
     }
 
     var count: Int { entries.count }
 
-    mutating func insert(_ key: GossipsubMessageKey, id: [UInt8], topic: String, frame: [UInt8]) {
+    mutating func insert(_ key: GossipsubMessageKey, id: SharedBytes, topic: String, frame: SharedBytes) {
         let size = frame.count + Self.entryOverhead
-        guard entries[key] == nil, size <= byteLimit else { return }
+        guard size <= byteLimit else { return }
         while byteCount + size > byteLimit, removeOldest() {}
-        entries[key] = Entry(id: id, topic: topic, frame: frame)
+        if let old = entries.updateValue(Entry(id: id, topic: topic, frame: frame), forKey: key) {
+            entries[key] = old
+            return
+        }
         windows[0].append(key)
         byteCount += size
     }
 
     func contains(_ key: GossipsubMessageKey) -> Bool { entries[key] != nil }
 
-    func frame(_ key: GossipsubMessageKey) -> [UInt8]? { entries[key]?.frame }
+    func frame(_ key: GossipsubMessageKey) -> SharedBytes? { entries[key]?.frame }
 
     /// The frame for a peer that asks for it: once for each RPC that asks, `limit` times at most.
     mutating func serve(_ key: GossipsubMessageKey, to peer: Int, request: UInt64, limit: Int) -> Service {
@@ -78,11 +81,11 @@ struct GossipsubMessageCache: Sendable {
     }
 
     /// Ids to advertise for the topic, newest heartbeat first.
-    func gossipIDs(topic: String) -> [[UInt8]] {
-        var result: [[UInt8]] = []
+    func gossipIDs(topic: String) -> [SharedBytes] {
+        var result: [SharedBytes] = []
         for window in windows.prefix(gossipLength) {
-            for key in window {
-                if let entry = entries[key], entry.topic == topic { result.append(entry.id) }
+            for place in 0..<window.count {
+                if let entry = entries[window[place]], entry.topic == topic { result.append(entry.id) }
             }
         }
         return result
@@ -90,15 +93,16 @@ struct GossipsubMessageCache: Sendable {
 
     /// A heartbeat passed.
     mutating func shift() {
-        windows.insert([], at: 0)
+        windows.insert(Fifo(), at: 0)
         guard windows.count > historyLength else { return }
-        for key in windows.removeLast() { remove(key) }
+        var ended = windows.removeLast()
+        while let key = ended.popFirst() { remove(key) }
     }
 
     /// A slot of the peer table is given to another peer.
     mutating func forget(peer: Int) {
         for window in windows {
-            for key in window { entries[key]?.served.removeAll { $0.peer == peer } }
+            for place in 0..<window.count { entries[window[place]]?.served.removeAll { $0.peer == peer } }
         }
     }
 
@@ -108,8 +112,9 @@ struct GossipsubMessageCache: Sendable {
     }
 
     private mutating func removeOldest() -> Bool {
-        for index in windows.indices.reversed() where !windows[index].isEmpty {
-            remove(windows[index].removeFirst())
+        for index in windows.indices.reversed() {
+            guard let key = windows[index].popFirst() else { continue }
+            remove(key)
             return true
         }
         return false

@@ -6,10 +6,14 @@ struct GossipsubMessageKey: Hashable, Sendable {
     let high: UInt64
 
     func hash(into hasher: inout Hasher) { hasher.combine(low) }
+
+    /// A hash under a secret already: dictionaries need no second one, which would be most of what finding costs.
+    func _rawHashValue(seed: Int) -> Int { Int(truncatingIfNeeded: low) ^ seed }
 }
 
 struct GossipsubKeyMaker: Sendable {
     private let secret: [UInt8]
+    private let hash = SHA256Context()
 
     init(random: inout RandomSource) { secret = random.bytes(Int(crypto_shorthash_siphashx24_KEYBYTES)) }
 
@@ -23,10 +27,9 @@ struct GossipsubKeyMaker: Sendable {
     }
 
     /// SHA-256: the id of a message by its payload.
-    static func contentHash(_ payload: UnsafeRawBufferPointer) -> [UInt8] {
-        var digest = [UInt8](repeating: 0, count: Int(crypto_hash_sha256_BYTES))
-        _ = crypto_hash_sha256(&digest, payload.baseAddress?.assumingMemoryBound(to: UInt8.self), UInt64(payload.count))
-        return digest
+    func contentHash(_ payload: UnsafeRawBufferPointer, into id: inout [UInt8]) {
+        if id.count != SHA256.byteCount { id = [UInt8](repeating: 0, count: SHA256.byteCount) }
+        id.withUnsafeMutableBytes { hash.digest(payload, into: $0) }
     }
 
     func key(_ id: [UInt8]) -> GossipsubMessageKey { id.withUnsafeBytes { key($0) } }

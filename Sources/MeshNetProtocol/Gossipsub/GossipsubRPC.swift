@@ -56,15 +56,15 @@ struct GossipsubRPC: @unchecked Sendable {
     }
 
     mutating func removeAll() {
-        subscriptions.removeAll(keepingCapacity: true)
-        messages.removeAll(keepingCapacity: true)
-        have.removeAll(keepingCapacity: true)
-        want.removeAll(keepingCapacity: true)
-        graft.removeAll(keepingCapacity: true)
-        prune.removeAll(keepingCapacity: true)
-        dontWant.removeAll(keepingCapacity: true)
-        ids.removeAll(keepingCapacity: true)
-        offeredPeers.removeAll(keepingCapacity: true)
+        if !subscriptions.isEmpty { subscriptions.removeAll(keepingCapacity: true) }
+        if !messages.isEmpty { messages.removeAll(keepingCapacity: true) }
+        if !have.isEmpty { have.removeAll(keepingCapacity: true) }
+        if !want.isEmpty { want.removeAll(keepingCapacity: true) }
+        if !graft.isEmpty { graft.removeAll(keepingCapacity: true) }
+        if !prune.isEmpty { prune.removeAll(keepingCapacity: true) }
+        if !dontWant.isEmpty { dontWant.removeAll(keepingCapacity: true) }
+        if !ids.isEmpty { ids.removeAll(keepingCapacity: true) }
+        if !offeredPeers.isEmpty { offeredPeers.removeAll(keepingCapacity: true) }
         ignoredSubscriptions = 0
         ignoredControl = 0
     }

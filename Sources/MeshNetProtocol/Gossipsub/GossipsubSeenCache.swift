@@ -5,7 +5,7 @@ struct GossipsubSeenCache: Sendable {
 
     private var firstSeen: [GossipsubMessageKey: Instant] = [:]
     /// In order of arrival.
-    private var order = Fifo<GossipsubMessageKey>()
+    private var order = Fifo<(key: GossipsubMessageKey, time: Instant)>()
 
     init(ttl: Duration, limit: Int) {
         self.ttl = ttl
@@ -22,18 +22,20 @@ struct GossipsubSeenCache: Sendable {
     /// False when it is there already: then its time stays, so that repeating a message does not keep it alive.
     mutating func insert(_ key: GossipsubMessageKey, now: Instant) -> Bool {
         expire(now)
-        guard firstSeen[key] == nil else { return false }
-        if firstSeen.count >= limit { removeOldest() }
-        firstSeen[key] = now
-        order.append(key)
+        if let time = firstSeen.updateValue(now, forKey: key) {
+            firstSeen[key] = time
+            return false
+        }
+        order.append((key, now))
+        if order.count > limit { removeOldest() }
         return true
     }
 
     mutating func expire(_ now: Instant) {
-        while let oldest = order.first, let time = firstSeen[oldest], time + ttl <= now { removeOldest() }
+        while let oldest = order.first, oldest.time + ttl <= now { removeOldest() }
     }
 
     private mutating func removeOldest() {
-        if let oldest = order.popFirst() { firstSeen[oldest] = nil }
+        if let oldest = order.popFirst() { firstSeen[oldest.key] = nil }
     }
 }

@@ -52,20 +52,22 @@ enum GossipsubSigning {
     }
 
     /// A frame with length prefix. The key is left out: an Ed25519 peer id contains it.
-    static func frame(topic: String, data: [UInt8], sequence: [UInt8], identity: KeyPair?) -> [UInt8] {
+    static func frame(
+        topic: String, data: UnsafeRawBufferPointer, sequence: [UInt8], identity: KeyPair?, in blocks: inout SharedBlocks
+    ) -> SharedBytes {
         var topic = topic
         return topic.withUTF8 { topic in
-            data.withUnsafeBytes { data in
-                var message = GossipsubWireMessage()
-                message.data = data
-                message.topic = UnsafeRawBufferPointer(topic)
-                guard let identity else { return message.frame() }
-                return signed(&message, sequence: sequence, identity: identity)
-            }
+            var message = GossipsubWireMessage()
+            message.data = data
+            message.topic = UnsafeRawBufferPointer(topic)
+            guard let identity else { return message.frame(in: &blocks).frame }
+            return signed(&message, sequence: sequence, identity: identity, in: &blocks)
         }
     }
 
-    private static func signed(_ message: inout GossipsubWireMessage, sequence: [UInt8], identity: KeyPair) -> [UInt8] {
+    private static func signed(
+        _ message: inout GossipsubWireMessage, sequence: [UInt8], identity: KeyPair, in blocks: inout SharedBlocks
+    ) -> SharedBytes {
         identity.peerID.multihash.withUnsafeBytes { from in
             sequence.withUnsafeBytes { sequence in
                 message.from = from
@@ -74,7 +76,7 @@ enum GossipsubSigning {
                 message.appendSigned(to: &signed)
                 return identity.sign(signed).withUnsafeBytes { signature in
                     message.signature = signature
-                    return message.frame()
+                    return message.frame(in: &blocks).frame
                 }
             }
         }

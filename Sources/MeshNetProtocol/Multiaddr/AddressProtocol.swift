@@ -9,7 +9,13 @@ package enum AddressProtocol: UInt64, Sendable, CaseIterable {
     case ws = 477, wss = 478, p2pWebsocketStar = 479, http = 480, httpPath = 481
     case memory = 777
 
-    package var name: String {
+    package var name: String { Self.names[self] ?? spelling }
+
+    // Made once: the name of a case is looked up by reflection.
+    private static let names = Dictionary(uniqueKeysWithValues: allCases.map { ($0, $0.spelling) })
+    private static let named = Dictionary(uniqueKeysWithValues: allCases.map { ($0.spelling, $0) })
+
+    private var spelling: String {
         switch self {
         case .p2pWebRTCStar: "p2p-webrtc-star"
         case .p2pWebRTCDirect: "p2p-webrtc-direct"
@@ -24,13 +30,8 @@ package enum AddressProtocol: UInt64, Sendable, CaseIterable {
 
     /// `ipfs` is the old name of `p2p`: read, never written.
     package init?(name: some StringProtocol) {
-        if name == "ipfs" {
-            self = .p2p
-        } else if let found = Self.allCases.first(where: { $0.name == name }) {
-            self = found
-        } else {
-            return nil
-        }
+        guard let found = name == "ipfs" ? .p2p : Self.named[String(name)] else { return nil }
+        self = found
     }
 
     package enum ValueSize: Equatable, Sendable {

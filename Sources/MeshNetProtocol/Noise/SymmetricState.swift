@@ -4,22 +4,14 @@ import CSodium
 enum NoiseSuite {
     static let protocolName = Array("Noise_XX_25519_ChaChaPoly_SHA256".utf8)
     static let keyByteCount = 32
-    static let hashByteCount = 32
-
-    static func hash(_ first: [UInt8], _ second: some Collection<UInt8>) -> [UInt8] {
-        let input = first + second
-        var digest = [UInt8](repeating: 0, count: hashByteCount)
-        _ = crypto_hash_sha256(&digest, input, UInt64(input.count))
-        return digest
-    }
 
     /// HKDF of RFC 5869 with empty info and two blocks of output. Precondition: the chaining key has 32 bytes.
-    static func deriveTwoKeys(chainingKey: [UInt8], input: [UInt8]) -> (first: [UInt8], second: [UInt8]) {
+    static func deriveTwoKeys(chainingKey: [UInt8], input: [UInt8], by hash: SHA256Context) -> (first: [UInt8], second: [UInt8]) {
         precondition(chainingKey.count == keyByteCount, "a chaining key has 32 bytes")
-        var extracted = authenticate(input, key: chainingKey)
-        let first = authenticate([1], key: extracted)
+        var extracted = hash.authenticate(input, key: chainingKey)
+        let first = hash.authenticate([1], key: extracted)
         var expansion = first + [2]
-        let second = authenticate(expansion, key: extracted)
+        let second = hash.authenticate(expansion, key: extracted)
         extracted.wipe()
         expansion.wipe()
         return (first, second)
@@ -36,12 +28,6 @@ enum NoiseSuite {
         var output = [UInt8](repeating: 0, count: keyByteCount)
         return crypto_scalarmult(&output, secret, publicKey) == 0 ? output : nil
     }
-
-    private static func authenticate(_ message: [UInt8], key: [UInt8]) -> [UInt8] {
-        var output = [UInt8](repeating: 0, count: hashByteCount)
-        _ = crypto_auth_hmacsha256(&output, message, UInt64(message.count), key)
-        return output
-    }
 }
 
 /// The running hash and keys of a handshake (Noise specification, section 5.2, SymmetricState with its CipherState).
@@ -50,6 +36,7 @@ struct SymmetricState {
     private var chainingKey: [UInt8]
     private var key: [UInt8]?
     private var nonce: UInt64 = 0
+    private let hash = SHA256Context()
 
     /// The protocol name fills the hash exactly, so it is the hash.
     init(prologue: [UInt8]) {
@@ -61,10 +48,10 @@ struct SymmetricState {
     /// Bytes that a payload or key of `count` bytes takes in the next message.
     func sealedByteCount(_ count: Int) -> Int { key == nil ? count : count + NoiseFrame.tag }
 
-    mutating func mixHash(_ data: some Collection<UInt8>) { handshakeHash = NoiseSuite.hash(handshakeHash, data) }
+    mutating func mixHash(_ data: [UInt8]) { handshakeHash = hash.digest(handshakeHash, data) }
 
     mutating func mixKey(_ input: [UInt8]) {
-        let keys = NoiseSuite.deriveTwoKeys(chainingKey: chainingKey, input: input)
+        let keys = NoiseSuite.deriveTwoKeys(chainingKey: chainingKey, input: input, by: hash)
         chainingKey.wipe()
         key?.wipe()
         chainingKey = keys.first
@@ -103,7 +90,7 @@ struct SymmetricState {
 
     /// The keys of the two directions, initiator's first; the state is of no use afterwards.
     mutating func split() -> (initiator: [UInt8], responder: [UInt8]) {
-        let keys = NoiseSuite.deriveTwoKeys(chainingKey: chainingKey, input: [])
+        let keys = NoiseSuite.deriveTwoKeys(chainingKey: chainingKey, input: [], by: hash)
         wipe()
         return (keys.first, keys.second)
     }

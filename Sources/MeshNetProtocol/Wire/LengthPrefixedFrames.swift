@@ -50,6 +50,16 @@ package struct LengthPrefixedFrames: Sendable {
         return frame
     }
 
+    /// The next frame where it lies, if it lies whole in `bytes` and none is in hand; then `bytes` begins behind it. nil: `next` knows more.
+    package func nextInPlace(_ bytes: inout UnsafeRawBufferPointer) -> UnsafeRawBufferPointer? {
+        guard isBetweenFrames else { return nil }
+        var reader = ByteReader(bytes)
+        guard let length = try? reader.readVarint(), length <= UInt64(min(limit, reader.remaining)) else { return nil }
+        let start = reader.offset, end = start + Int(length)
+        defer { bytes = UnsafeRawBufferPointer(rebasing: bytes[end...]) }
+        return UnsafeRawBufferPointer(rebasing: bytes[start..<end])
+    }
+
     private mutating func takePrefix(_ byte: UInt8) throws(WireError) {
         prefix |= UInt64(byte & 0x7f) << UInt64(7 * prefixBytes)
         prefixBytes += 1

@@ -1,4 +1,4 @@
-import MeshNetProtocol
+package import MeshNetProtocol
 
 /// What gossip sends to one peer: queues in front of one outbound stream on the peer's primary connection.
 struct PubSubLink {
@@ -10,6 +10,8 @@ struct PubSubLink {
     static let maximumQueuedControl = 20_000
     /// Bytes of these. Every heartbeat announces ids anew, so that little is lost with what does not fit.
     static let maximumQueuedControlBytes = 4 << 20
+    /// Bytes of small frames that are written together: a full Noise frame, nearly.
+    static let writtenAtOnce = 65_000
     /// A peer that ends our stream again and again is left alone after this.
     static let maximumReopenings = 5
 
@@ -21,17 +23,19 @@ struct PubSubLink {
     var reopenings = 0
 
     /// Control overtakes own messages, these overtake forwarded ones; never within a frame.
-    var control = Fifo<[UInt8]>()
-    var own = Fifo<[UInt8]>()
-    var forward = Fifo<[UInt8]>()
-    var current: [UInt8] = []
+    var control = Fifo<SharedBytes>()
+    var own = Fifo<SharedBytes>()
+    var forward = Fifo<SharedBytes>()
+    var current: SharedBytes?
     var written = 0
     /// Bytes of messages, and of control.
     var queuedBytes = 0
     var queuedControlBytes = 0
+    /// Waits to be written at the end of a pump.
+    var isTouched = false
 
     /// False when there is no room.
-    mutating func enqueue(_ frame: [UInt8], _ priority: GossipsubPriority) -> Bool {
+    mutating func enqueue(_ frame: SharedBytes, _ priority: GossipsubPriority) -> Bool {
         switch priority {
         case .control:
             guard control.count < Self.maximumQueuedControl, queuedControlBytes + frame.count <= Self.maximumQueuedControlBytes else { return false }
@@ -45,28 +49,64 @@ struct PubSubLink {
         return true
     }
 
-    /// Puts the next frame in hand; false when none waits.
-    mutating func advance() -> Bool {
-        written = 0
-        if let next = control.popFirst() {
-            current = next
-            queuedControlBytes -= next.count
-        } else if let next = own.popFirst() ?? forward.popFirst() {
-            current = next
-            queuedBytes -= next.count
-        } else {
-            current = []
-            return false
+    /// Messages that it takes, as long as they are not large.
+    var room: Int { Self.maximumQueuedMessages - own.count - forward.count }
+
+    /// Takes own messages as far as there is room, and says how many.
+    mutating func enqueue(run: [SharedBytes]) -> Int {
+        for (index, frame) in run.enumerated() {
+            guard enqueue(frame, .own) else { return index }
         }
+        return run.count
+    }
+
+    /// Something is in hand, or was put there now.
+    var hasMore: Bool {
+        mutating get { written < current?.count ?? 0 || advance() }
+    }
+
+    /// Puts the next frames in hand, as many as are written at once; false when none waits.
+    private mutating func advance() -> Bool {
+        written = 0
+        current = next()
+        guard let first = current else { return false }
+        var frames = [first], bytes = first.count
+        while let count = nextCount, bytes + count <= Self.writtenAtOnce, let frame = next() {
+            frames.append(frame)
+            bytes += count
+        }
+        if frames.count > 1 { current = SharedBytes(joining: frames) }
         return true
     }
 
-    /// The stream is gone: the frame in hand is sent again from its start on the next one.
+    /// Bytes of the frame that `next` gives.
+    private var nextCount: Int? { (control.first ?? own.first ?? forward.first)?.count }
+
+    private mutating func next() -> SharedBytes? {
+        if let next = control.popFirst() {
+            queuedControlBytes -= next.count
+            return next
+        }
+        guard let next = own.popFirst() ?? forward.popFirst() else { return nil }
+        queuedBytes -= next.count
+        return next
+    }
+
+    /// The stream is gone: a frame that was not written whole is sent again from its start on the next one.
     mutating func detach() {
         connection = nil
         stream = nil
         isAgreed = false
+        if let current { self.current = current[current.withBytes { Self.wholeFrames($0, within: written) }..<current.count] }
         written = 0
+    }
+
+    /// Bytes of the frames at the front that lie within so many bytes.
+    private static func wholeFrames(_ bytes: UnsafeRawBufferPointer, within limit: Int) -> Int {
+        let frames = LengthPrefixedFrames(limit: .max)
+        var rest = UnsafeRawBufferPointer(rebasing: bytes[..<limit])
+        while frames.nextInPlace(&rest) != nil {}
+        return limit - rest.count
     }
 }
 
@@ -119,37 +159,72 @@ extension Swarm {
         }
     }
 
-    /// Does what gossip wants done. Counts how many peers' queues took own messages and how many refused them.
+    /// The same for messages in order, which lie where the caller has them: up to the first that cannot be published, and why it cannot.
+    package mutating func publish(_ topic: String, run: [UnsafeRawBufferPointer], now: Instant) -> (count: Int, failure: CallError?) {
+        self.now = now
+        guard !isShuttingDown else { return (0, .closed) }
+        // What finds no room is not published: another try would be a duplicate.
+        let room = gossip.peers(topic: topic).compactMap { peers[$0]?.pubsub.room }.max() ?? run.count
+        let published = gossip.publish(topic: topic, run: room < run.count ? Array(run[..<max(0, room)]) : run, now: now)
+        let queued = pumpGossip().queued
+        if let failure = published.failure, queued == published.count { return (queued, CallError(failure)) }
+        return (queued, queued < run.count ? .allQueuesFull(topic: topic) : nil)
+    }
+
+    /// Does what gossip wants done. Says how many own messages are in the queue of a peer, and how often a queue had no room for one.
     @discardableResult
     mutating func pumpGossip() -> (queued: Int, refused: Int) {
         var queued = 0, refused = 0
-        var touched: [PeerID] = []
+        var touched: [Peer] = [], heard: [Message] = []
+        func touch(_ peer: Peer) {
+            guard !peer.pubsub.isTouched else { return }
+            peer.pubsub.isTouched = true
+            touched.append(peer)
+        }
         while let action = gossip.poll() {
             switch action {
-            case .send(let peer, let frame, let priority):
-                if peers[peer]?.pubsub.enqueue(frame, priority) == true {
-                    if touched.last != peer { touched.append(peer) }
-                    if priority == .own { queued += 1 }
+            case .send(let name, let frame, let priority):
+                if let peer = peers[name], peer.pubsub.enqueue(frame, priority) {
+                    touch(peer)
+                    if priority == .own { queued = max(queued, 1) }
                 } else {
-                    gossip.queueFull(peer, priority: priority)
+                    gossip.queueFull(name, priority: priority)
                     if priority == .own { refused += 1 }
                 }
+            case .sendRun(let name, let frames):
+                let peer = peers[name], taken = peer?.pubsub.enqueue(run: frames) ?? 0
+                if let peer, taken > 0 { touch(peer) }
+                queued = max(queued, taken)
+                for _ in taken..<frames.count { gossip.queueFull(name, priority: .own) }
+                refused += frames.count - taken
             case .deliver(let message):
-                emit(.message(Message(topic: message.topic, origin: message.origin, receivedFrom: message.receivedFrom, data: message.data)))
+                heard.append(Message(topic: message.topic, origin: message.origin, receivedFrom: message.receivedFrom, payload: message.payload))
             case .peerSubscribed(let peer, let topic):
+                tellHeard(&heard)
                 emit(.subscription(peer: peer, topic: topic, subscribed: true))
                 answerTopicWaits(topic)
                 retainedFollowed(topic, by: peer)
             case .peerUnsubscribed(let peer, let topic):
+                tellHeard(&heard)
                 emit(.subscription(peer: peer, topic: topic, subscribed: false))
                 retained.unfollowed(topic, by: peer)
             case .dropped(.malformedRPC, let peer): resetPubSubInput(of: peer)
             case .peerExchange, .dropped: break
             }
         }
-        for peer in touched { if let id = peers[peer]?.pubsub.connection { writePubSub(on: id) } }
+        tellHeard(&heard)
+        for peer in touched {
+            peer.pubsub.isTouched = false
+            if let id = peer.pubsub.connection { writePubSub(on: id) }
+        }
         gossipTimer = gossip.deadline
         return (queued, refused)
+    }
+
+    private mutating func tellHeard(_ heard: inout [Message]) {
+        if heard.isEmpty { return }
+        actions.append(heard.count == 1 ? .event(.message(heard[0])) : .messages(heard))
+        heard.removeAll()
     }
 
     // MARK: - The outbound stream
@@ -171,17 +246,14 @@ extension Swarm {
 
     /// Writes queued frames as far as the stream takes them.
     mutating func writePubSub(on id: ConnectionID) {
-        guard let peer = connections[id]?.peer, var link = peers[peer]?.pubsub, link.isAgreed, link.connection == id, let stream = link.stream else { return }
-        peers[peer]?.pubsub = PubSubLink()
-        while true {
-            if link.written == link.current.count, !link.advance() { break }
-            let taken = link.current.withUnsafeBytes { bytes in
-                connections[id]?.pipeline?.write(stream, UnsafeRawBufferPointer(rebasing: bytes[link.written...])) ?? 0
-            }
-            link.written += taken
-            if link.written < link.current.count { break }
+        guard let connection = connections[id], let name = connection.peer, let peer = peers[name], peer.pubsub.isAgreed, peer.pubsub.connection == id,
+            let stream = peer.pubsub.stream
+        else { return }
+        while peer.pubsub.hasMore, let bytes = peer.pubsub.current {
+            let written = peer.pubsub.written
+            peer.pubsub.written += bytes.withBytes { connection.pipeline?.write(stream, UnsafeRawBufferPointer(rebasing: $0[written...])) ?? 0 }
+            if peer.pubsub.written < bytes.count { break }
         }
-        peers[peer]?.pubsub = link
         touch(id)
     }
 
@@ -241,11 +313,17 @@ extension Swarm {
     }
 
     mutating func pubsubBytes(_ stream: PipelineStream, _ bytes: UnsafeRawBufferPointer, on id: ConnectionID) {
-        guard let peer = connections[id]?.peer, connections[id]?.pubsubInput?.stream == stream else { return }
+        guard let connection = connections[id], let peer = connection.peer, connection.pubsubInput?.stream == stream else { return }
         var rest = bytes
         do throws(WireError) {
-            while let frame = try connections[id]?.pubsubInput?.frames.next(&rest) {
-                frame.withUnsafeBytes { gossip.receive($0, from: peer, now: now) }
+            while true {
+                if let frame = connection.pubsubInput?.frames.nextInPlace(&rest) {
+                    gossip.receive(frame, from: peer, now: now)
+                } else if let frame = try connection.pubsubInput?.frames.next(&rest) {
+                    frame.withUnsafeBytes { gossip.receive($0, from: peer, now: now) }
+                } else {
+                    break
+                }
             }
         } catch {
             connections[id]?.pubsubInput = nil

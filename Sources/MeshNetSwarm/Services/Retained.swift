@@ -83,7 +83,7 @@ extension Swarm {
         gossip.markSeen(id, now: now)
         if let heard, heard >= since { return }
         if !gossip.namesByContent { for number in header.older { gossip.markSeen(messageID(of: header, number), now: now) } }
-        emit(.message(Message(topic: header.topic, origin: header.author, receivedFrom: teller, data: data, isRetained: true)))
+        emit(.message(Message(topic: header.topic, origin: header.author, receivedFrom: teller, payload: SharedBytes(data), isRetained: true)))
     }
 
     private func messageID(of header: RetainedHeader, _ sequence: UInt64) -> [UInt8] {

@@ -57,15 +57,18 @@ public struct Message: Sendable, Equatable {
     public let origin: PeerID?
     /// The neighbour that delivered it first.
     public let receivedFrom: PeerID
-    public let data: [UInt8]
+    package let payload: SharedBytes
     /// The last value of the topic, published before we followed it, or not heard by gossip (`Command.publishRetained`).
     public let isRetained: Bool
 
-    package init(topic: String, origin: PeerID?, receivedFrom: PeerID, data: [UInt8], isRetained: Bool = false) {
+    /// What was published: a copy, made here.
+    public var data: [UInt8] { payload.array }
+
+    package init(topic: String, origin: PeerID?, receivedFrom: PeerID, payload: SharedBytes, isRetained: Bool = false) {
         self.topic = topic
         self.origin = origin
         self.receivedFrom = receivedFrom
-        self.data = data
+        self.payload = payload
         self.isRetained = isRetained
     }
 }

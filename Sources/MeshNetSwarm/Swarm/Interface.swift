@@ -114,6 +114,8 @@ package enum SwarmAction {
     /// Start, stop and change the sources that the driver has (DNS, Avahi, Headscale, Tailscale), and the multicast sockets. `modes` is never nil here.
     indirect case configureSources(DiscoveryConfiguration)
     case event(Event)
+    /// As `.event(.message)`, for each of them in order.
+    case messages([Message])
     case complete(Ticket, Result<Outcome, CallError>)
     /// Bytes for the application: keep what is not read at once, and report what was read with `consumed`.
     case streamData(StreamID, UnsafeRawBufferPointer)

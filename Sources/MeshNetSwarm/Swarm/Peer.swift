@@ -1,7 +1,7 @@
 import MeshNetProtocol
 
-/// A connected peer. There is one value per peer however many connections it has for a moment.
-struct Peer {
+/// A connected peer. There is one object per peer however many connections it has for a moment.
+final class Peer {
     /// In the order in which they were established.
     var connections: [ConnectionID]
     /// The one that new streams use.
@@ -16,6 +16,12 @@ struct Peer {
     var pubsub = PubSubLink()
     var exchange = ServiceLink()
     var retained = ServiceLink()
+
+    init(connection: ConnectionID, announced: PeerConnection) {
+        connections = [connection]
+        primary = connection
+        self.announced = announced
+    }
 }
 
 /// Where an application's stream lives.

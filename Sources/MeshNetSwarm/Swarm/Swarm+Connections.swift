@@ -137,7 +137,7 @@ extension Swarm {
         }
         if peers[peer] == nil {
             let announced = PeerConnection(peer: peer, address: connection.remote, direction: connection.direction)
-            peers[peer] = Peer(connections: [id], primary: id, announced: announced)
+            peers[peer] = Peer(connection: id, announced: announced)
             emit(.connected(announced))
             openPubSub(to: peer)
             exchangeConnected(peer)

@@ -125,6 +125,22 @@ package final class Engine: Sendable {
         return try block(timeout: timeout) { ticket, completion in .command(command, ticket, completion) }
     }
 
+    /// Publishes messages in order, up to the first that cannot be, at the cost of one call. Blocks for a turn of the loop for each
+    /// `publishedAtOnce`; the memory is free when this returns. Throws `.closed` and `.limitReached`.
+    package func publish(_ topic: String, _ bodies: [UnsafeRawBufferPointer]) throws(CallError) -> PublishReport {
+        guard !mailbox.ownerProcessIsGone else { throw .closed }
+        var total = PublishReport(count: 0)
+        while total.count < bodies.count, total.failure == nil {
+            let part = CallerMemory(buffer: Array(bodies[total.count..<min(bodies.count, total.count + Self.publishedAtOnce)]))
+            let report: PublishReport = try block(timeout: nil) { .publish(topic: topic, part, $0, $1) }
+            total = PublishReport(count: total.count + report.count, failure: report.failure)
+        }
+        return total
+    }
+
+    /// Messages that are signed, encrypted and sent in one turn, so that others are served in between.
+    private static let publishedAtOnce = 256
+
     /// Ends a command, read or write early: its completion comes with `error` unless it was about to complete anyway; after it the memory is free.
     /// Bytes of a cancelled write may have been sent; a cancelled read took none.
     package func cancel(_ ticket: Ticket, as error: CallError = .cancelled) { _ = mailbox.post(.cancel(ticket, error)) }

@@ -37,6 +37,18 @@ package final class EventQueue: TaskQueue {
         }
     }
 
+    /// Up to `count` (at least 1) items that wait; waits for the first of them. None when the time is up.
+    package func next(upTo count: Int, timeout: Duration?) throws(CallError) -> [QueueItem] {
+        guard !state.ownerProcessIsGone else { throw .closed }
+        return try state.wait(until: .deadline(after: timeout)) { (queue: inout QueueState) throws(CallError) -> [QueueItem]? in
+            var items: [QueueItem] = []
+            while items.count < count, let item = queue.take() { items.append(item) }
+            if !items.isEmpty { return items }
+            if queue.isClosed { throw .closed }
+            return nil
+        } ?? []
+    }
+
     package func announce() throws(CallError) -> UInt64 {
         guard !state.ownerProcessIsGone else { throw .closed }
         return state.with { $0.makeWaiter() }
@@ -85,6 +97,19 @@ package final class EventQueue: TaskQueue {
             state.wakeOne()
         }
         return acceptance
+    }
+
+    /// The same for messages that came together, under one lock.
+    package func put(_ messages: [Message]) {
+        var resumed: [(QueueState.Waiter, QueueItem)] = [], taken = 0
+        state.with { queue in
+            for message in messages {
+                let (acceptance, waiter) = queue.put(.event(.message(message)))
+                if let waiter { resumed.append((waiter, .event(.message(message)))) } else if acceptance == .taken { taken += 1 }
+            }
+        }
+        for (waiter, item) in resumed { waiter(.success(item)) }
+        if taken == 1 { state.wakeOne() } else if taken > 1 { state.wakeAll() }
     }
 
     /// What waits can still be taken; consumers that wait in vain end with `.closed`.

@@ -34,6 +34,10 @@ extension Loop {
         case .resetStream(let stream): resetStream(stream)
         case .send(let call): send(call)
         case .cancelSend(let call, let error): cancel(call, error)
+        case .publish(let topic, let bodies, _, let completion):
+            let (count, failure) = swarm.publish(topic, run: bodies.buffer, now: now)
+            mailbox.answered()
+            completion(.success(PublishReport(count: count, failure: failure)))
         }
     }
 
@@ -107,6 +111,7 @@ extension Loop {
         switch request {
         case .command(_, let ticket, let completion): answer(ticket, completion, .failure(.closed))
         case .read(_, _, _, let completion), .write(_, _, _, let completion): completion(.failure(.closed))
+        case .publish(_, _, _, let completion): completion(.failure(.closed))
         case .cancel, .closeWrite, .closeStream, .resetStream, .send, .cancelSend: break
         }
     }

@@ -238,6 +238,7 @@ final class Loop {
             queue.setOfferLimit(configuration.offerQueue)
             deferred.append(.startSources(configuration))
         case .event(let event): announce(event)
+        case .messages(let messages): queue.put(messages)
         case .complete(let ticket, let result): completed(ticket, result)
         case .streamData(let stream, let bytes): received(stream, bytes)
         case .streamEnded(let stream): ended(stream)

@@ -75,7 +75,7 @@ struct QueueState {
 
     private static func bytes(_ item: QueueItem) -> Int {
         guard case .event(.message(let message)) = item else { return 0 }
-        return message.data.count + message.topic.utf8.count + messageOverhead
+        return message.payload.count + message.topic.utf8.count + messageOverhead
     }
 
     private mutating func count(_ item: QueueItem, _ sign: Int) {

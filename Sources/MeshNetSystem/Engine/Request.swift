@@ -1,4 +1,4 @@
-import MeshNetSwarm
+package import MeshNetSwarm
 
 /// What a caller asks of the reactor thread.
 enum Request: Sendable {
@@ -12,6 +12,8 @@ enum Request: Sendable {
     case resetStream(StreamID)
     case send(SendCall)
     case cancelSend(SendCall, CallError)
+    /// The memory is lent until the completion.
+    indirect case publish(topic: String, CallerMemory<[UnsafeRawBufferPointer]>, Ticket, Engine.Completion<PublishReport>)
 
     /// Bytes that wait with the request; reads and writes leave theirs with the caller.
     var byteCount: Int {
@@ -29,10 +31,16 @@ enum Request: Sendable {
     /// Whether a completion answers it.
     var isAnswered: Bool {
         switch self {
-        case .command, .read, .write, .send: true
+        case .command, .read, .write, .send, .publish: true
         case .cancel, .closeWrite, .closeStream, .resetStream, .cancelSend: false
         }
     }
+}
+
+/// How many messages of one call were published, and why the next one was not.
+package struct PublishReport: Sendable {
+    package var count: Int
+    package var failure: CallError?
 }
 
 /// Memory that a caller lends until the completion.

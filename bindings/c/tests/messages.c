@@ -127,6 +127,40 @@ static void a_message_arrives_with_its_author(void) {
     close_pair(&pair);
 }
 
+static void many_messages_are_published_together(void) {
+    enum { count = 600 };
+    static uint32_t numbers[count];
+    static uint8_t large[(8 << 20) + 1];
+    static meshnet_bytes_t messages[count];
+    size_t published = 0, index;
+    pair_t pair;
+    meshnet_event_t *event;
+    REQUIRE(open_pair(&pair));
+    for (index = 0; index < count; index++) {
+        numbers[index] = (uint32_t)index;
+        messages[index].data = (const uint8_t *)&numbers[index];
+        messages[index].length = sizeof numbers[index];
+    }
+    REQUIRE_CODE(MESHNET_ERROR_NO_PEERS_SUBSCRIBED, meshnet_publish_many(pair.bob, "news", messages, count, &published));
+    REQUIRE(published == 0);
+    REQUIRE(follow(&pair, "news"));
+    REQUIRE_OK(meshnet_publish_many(pair.bob, "news", messages, count, &published));
+    REQUIRE(published == count);
+    for (index = 0; index < count; index++) {
+        event = await_event(pair.alice, MESHNET_EVENT_MESSAGE);
+        REQUIRE(event != NULL && event->data_length == sizeof numbers[index] && memcmp(event->data, &numbers[index], sizeof numbers[index]) == 0);
+        meshnet_event_free(event);
+    }
+    messages[1].data = large;
+    messages[1].length = sizeof large;
+    REQUIRE_CODE(MESHNET_ERROR_MESSAGE_TOO_LARGE, meshnet_publish_many(pair.bob, "news", messages, 3, &published));
+    REQUIRE(published == 1);
+    REQUIRE_CODE(MESHNET_ERROR_INVALID_ARGUMENT, meshnet_publish_many(pair.bob, "news", messages, 0, NULL));
+    REQUIRE_CODE(MESHNET_ERROR_INVALID_ARGUMENT, meshnet_publish_many(pair.bob, "news", NULL, 1, NULL));
+    REQUIRE_CODE(MESHNET_ERROR_INVALID_TOPIC, meshnet_publish_many(pair.bob, "", messages, 1, NULL));
+    close_pair(&pair);
+}
+
 static void the_last_value_waits_for_who_comes_late(void) {
     static uint8_t large[(1 << 20) + 1];
     pair_t pair;
@@ -335,6 +369,7 @@ int main(void) {
     RUN(connecting_fails_for_its_own_reasons);
     RUN(another_private_network_is_told_from_silence);
     RUN(a_message_arrives_with_its_author);
+    RUN(many_messages_are_published_together);
     RUN(the_last_value_waits_for_who_comes_late);
     RUN(a_large_message_arrives_whole);
     RUN(following_twice_changes_nothing);
