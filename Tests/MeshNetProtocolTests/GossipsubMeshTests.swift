@@ -126,7 +126,7 @@ import TestSupport
         var bench = try bench(peers: 2...6)
         bench.receive(from: GossipBench.peer(2)) { $0.messages = [message(1, size: 2_000)] }
         let frames = bench.sent.filter { !$0.rpc.messages.isEmpty }.map(\.frame)
-        let addresses = frames.map { $0.withUnsafeBytes { UInt(bitPattern: $0.baseAddress) } }
+        let addresses = frames.map { $0.withBytes { UInt(bitPattern: $0.baseAddress) } }
         #expect(addresses.count == 4 && addresses.allSatisfy { $0 == addresses[0] })
         let announcements = bench.sent.filter { !$0.rpc.dontWant.isEmpty }
         #expect(announcements.count == 4 && announcements.allSatisfy { $0.priority == .control && $0.peer != GossipBench.peer(2) })

@@ -126,7 +126,7 @@ extension OwnedRPC.Message {
 struct GossipBench {
     var machine: Gossipsub
     var now = Instant.zero
-    private(set) var sent: [(peer: PeerID, rpc: OwnedRPC, frame: [UInt8], priority: GossipsubPriority)] = []
+    private(set) var sent: [(peer: PeerID, rpc: OwnedRPC, frame: SharedBytes, priority: GossipsubPriority)] = []
     private(set) var delivered: [GossipsubMessage] = []
     private(set) var offered: [PeerID] = []
     private(set) var drops: [GossipsubDropReason] = []
@@ -142,8 +142,8 @@ struct GossipBench {
     mutating func drain() {
         while let action = machine.poll() {
             switch action {
-            case .send(let peer, let frame, let priority): sent.append((peer, Self.rpc(in: frame.array), frame.array, priority))
-            case .sendRun(let peer, let frames): for frame in frames { sent.append((peer, Self.rpc(in: frame.array), frame.array, .own)) }
+            case .send(let peer, let frame, let priority): sent.append((peer, Self.rpc(in: frame.array), frame, priority))
+            case .sendRun(let peer, let frames): for frame in frames { sent.append((peer, Self.rpc(in: frame.array), frame, .own)) }
             case .deliver(let message): delivered.append(message)
             case .peerExchange(let peer, _): offered.append(peer)
             case .dropped(let reason, _): drops.append(reason)

@@ -140,7 +140,7 @@ import TestSupport
                 let accepts = row.text("policy").contains("\(word) accepts")
                 #expect(bench.delivered.count == (accepts ? 1 : 0), "\(row.text("name")) under \(word)")
                 #expect(bench.messages(to: GossipBench.peer(77)) == (accepts ? 1 : 0), "\(row.text("name")) under \(word)")
-                if accepts, let frame = bench.sent.first(where: { $0.peer == GossipBench.peer(77) && !$0.rpc.messages.isEmpty })?.frame {
+                if accepts, let frame = bench.sent.first(where: { $0.peer == GossipBench.peer(77) && !$0.rpc.messages.isEmpty })?.frame.array {
                     #expect(Array(frame.suffix(row.bytes("rpc").count)) == row.bytes("rpc"), "forwarded as it came")
                 }
             }
