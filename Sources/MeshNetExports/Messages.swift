@@ -24,8 +24,7 @@ public func meshnet_publish_many(_ node: OpaquePointer?, _ topic: UnsafePointer<
     return answer(node) { node throws(Failure) in
         let topic = try topicName(topic), bodies = try views(messages, count)
         if node.isClosed { throw .call(.closed) }
-        let report: PublishReport
-        do throws(CallError) { report = try node.engine.publish(topic, bodies) } catch { throw .call(error) }
+        let report = node.engine.publish(topic, bodies)
         published?.pointee = report.count
         if let failure = report.failure { throw .call(failure) }
     }

@@ -142,6 +142,29 @@ static PyObject *node_send_many(PyObject *self, PyObject *arguments) {
     return result;
 }
 
+static PyObject *node_publish_many(PyObject *self, PyObject *arguments) {
+    meshnet_node_t *node = handle_of(self);
+    const char *topic;
+    PyObject *sequence;
+    size_t published = 0;
+    if (node == NULL || !PyArg_ParseTuple(arguments, "sO:publish_many", &topic, &sequence)) {
+        return NULL;
+    }
+    bytes_array messages = {0};
+    PyObject *result = NULL;
+    PyObject *holder = PySequence_Tuple(sequence);
+    if (holder != NULL && bytes_array_fill(&messages, holder) == 0) {
+        int32_t code;
+        Py_BEGIN_ALLOW_THREADS
+        code = meshnet_publish_many(node, topic, messages.items, (size_t)PyTuple_Size(holder), &published);
+        Py_END_ALLOW_THREADS
+        result = code == MESHNET_OK ? PyLong_FromSize_t(published) : raise_code(state_of(self), code);
+    }
+    bytes_array_clear(&messages);
+    Py_XDECREF(holder);
+    return result;
+}
+
 static PyObject *node_send_start(PyObject *self, PyObject *arguments) {
     meshnet_node_t *node = handle_of(self);
     meshnet_send_options_t options;
@@ -457,6 +480,7 @@ static PyObject *node_channels_start(PyObject *self, PyObject *arguments) {
 
 const PyMethodDef node_message_methods[] = {
     ENTRY(send, METH_VARARGS, ", peer_id, data, lane, deadline_ms, when_full, waits_for_delivery, timeout_ms, /"),
+    ENTRY(publish_many, METH_VARARGS, ", topic, messages, /"),
     ENTRY(send_many, METH_VARARGS, ", peer_id, messages, lane, deadline_ms, when_full, waits_for_delivery, timeout_ms, /"),
     ENTRY(send_file, METH_VARARGS, ", peer_id, path, lane, deadline_ms, when_full, waits_for_delivery, timeout_ms, /"),
     ENTRY(send_start, METH_VARARGS, ", peer_id, data, lane, deadline_ms, when_full, reports_acceptance, /"),

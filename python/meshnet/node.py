@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import warnings
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Iterable, Sequence
 from types import TracebackType
 from typing import Any
 
@@ -227,6 +227,13 @@ class Node(NodeMessages, NodeOptions):
         Raises `NoPeersSubscribedToTopicError`, `AllQueuesFullError`, `MessageTooLargeError`.
         """
         await self._call("publish_start", topic, data)
+
+    async def publish_many(self, topic: str, messages: Iterable[bytes | bytearray | memoryview]) -> int:
+        """Publishes messages in order at the cost of one call; returns their number.
+
+        Raises as `publish`; after an error or a cancellation a part may have been published.
+        """
+        return await asyncio.to_thread(self._running.core.native.publish_many, topic, tuple(messages))
 
     async def topic_peers(self, topic: str) -> list[Peer]:
         """The connected peers that follow a topic. `NotSubscribedError`: neither we nor any of them do."""

@@ -57,6 +57,11 @@ async def test_messages_reach_those_who_follow() -> None:
             message = await next_of(events, meshnet.Message)
             assert (message.topic, message.data, message.origin) == ("news", bytes(data), first.peer_id)
             assert message.received_from == first.peer_id
+        assert await first.publish_many("news", [b"four", bytearray(b"five"), memoryview(b"six")]) == 3
+        assert [(await next_of(events, meshnet.Message)).data for _ in range(3)] == [b"four", b"five", b"six"]
+        with pytest.raises(meshnet.MessageTooLargeError):
+            await first.publish_many("news", [b"seven", bytes((8 << 20) + 1)])
+        assert (await next_of(events, meshnet.Message)).data == b"seven"
         assert not await first.subscribe("news")
         assert await first.unsubscribe("news") and not await first.unsubscribe("news")
 

@@ -50,6 +50,8 @@ def test_messages() -> None:
         first.publish("news", b"hello")
         message = sync_next_of(at_second, meshnet.Message)
         assert (message.topic, message.data, message.origin) == ("news", b"hello", first.peer_id)
+        assert first.publish_many("news", (bytes([number]) for number in range(5))) == 5
+        assert [sync_next_of(at_second, meshnet.Message).data for _ in range(5)] == [bytes([number]) for number in range(5)]
         assert [peer.peer_id for peer in first.topic_peers("news")] == [second.peer_id]
         assert [peer.peer_id for peer in first.peers()] == [second.peer_id]
         assert [peer.peer_id for peer in first.wait_for_peers(1, "news", timeout=PATIENCE)] == [second.peer_id]

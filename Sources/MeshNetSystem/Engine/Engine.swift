@@ -126,14 +126,16 @@ package final class Engine: Sendable {
     }
 
     /// Publishes messages in order, up to the first that cannot be, at the cost of one call. Blocks for a turn of the loop for each
-    /// `publishedAtOnce`; the memory is free when this returns. Throws `.closed` and `.limitReached`.
-    package func publish(_ topic: String, _ bodies: [UnsafeRawBufferPointer]) throws(CallError) -> PublishReport {
-        guard !mailbox.ownerProcessIsGone else { throw .closed }
+    /// `publishedAtOnce`; the memory is free when this returns. The failure may also be `.closed` or `.limitReached`.
+    package func publish(_ topic: String, _ bodies: [UnsafeRawBufferPointer]) -> PublishReport {
+        guard !mailbox.ownerProcessIsGone else { return PublishReport(count: 0, failure: .closed) }
         var total = PublishReport(count: 0)
         while total.count < bodies.count, total.failure == nil {
             let part = CallerMemory(buffer: Array(bodies[total.count..<min(bodies.count, total.count + Self.publishedAtOnce)]))
-            let report: PublishReport = try block(timeout: nil) { .publish(topic: topic, part, $0, $1) }
-            total = PublishReport(count: total.count + report.count, failure: report.failure)
+            do throws(CallError) {
+                let report: PublishReport = try block(timeout: nil) { .publish(topic: topic, part, $0, $1) }
+                total = PublishReport(count: total.count + report.count, failure: report.failure)
+            } catch { total.failure = error }
         }
         return total
     }
