@@ -34,7 +34,8 @@ let package = Package(
         .target(name: "MeshNet", dependencies: ["MeshNetSystem", "MeshNetSwarm", "MeshNetProtocol"], swiftSettings: settings),
         .target(name: "MeshNetExports", dependencies: ["MeshNetSystem", "MeshNetSwarm", "MeshNetProtocol", "CMeshNet"],
                 exclude: ["meshnet.map"], swiftSettings: settings),
-        .executableTarget(name: "MeshNetCommand", dependencies: ["MeshNet", "CSystem"], swiftSettings: settings),
+        // Types of these two are part of MeshNet's interface: without naming them, a change of their layout would leave what was built before as it is.
+        .executableTarget(name: "MeshNetCommand", dependencies: ["MeshNet", "MeshNetSwarm", "MeshNetProtocol", "CSystem"], swiftSettings: settings),
 
         .executableTarget(
             name: "MeshNetCounts", dependencies: ["MeshNetSwarm", "MeshNetProtocol", "CAllocationCounter"], path: "bench/counts", swiftSettings: settings),
@@ -48,6 +49,6 @@ let package = Package(
         .testTarget(
             name: "MeshNetSystemTests", dependencies: ["MeshNet", "MeshNetSystem", "MeshNetSwarm", "MeshNetProtocol", "CSystem", "TestSupport"],
             swiftSettings: settings),
-        .testTarget(name: "MeshNetTests", dependencies: ["MeshNet", "TestSupport"], swiftSettings: settings),
+        .testTarget(name: "MeshNetTests", dependencies: ["MeshNet", "MeshNetSwarm", "MeshNetProtocol", "TestSupport"], swiftSettings: settings),
     ]
 )
