@@ -61,7 +61,7 @@ private func drain(_ router: inout Gossipsub) {
     while let action = router.poll() {
         guard case .send(_, let frame, _) = action else { continue }
         // What we send must be what a peer can read: one length-prefixed RPC within the limit.
-        frame.withUnsafeBytes { bytes in
+        frame.withBytes { bytes in
             var reader = ByteReader(bytes)
             let length = try? reader.readLength(limit: 16_384)
             precondition(length == reader.remaining, "a frame with a wrong length")
