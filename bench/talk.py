@@ -108,6 +108,7 @@ def control(by: Mapping[str, Row], settings: Settings) -> None:
         for _ in range(settings.rounds):
             idle = microseconds(output(*messages("control", *words, str(count), "0")))
             *samples, last = output(*messages("control", *words, str(count), "1")).splitlines()
-            by["control"].add(ours=percentile(microseconds(" ".join(samples)), 99), while_idle=percentile(idle, 99))
+            quiet = percentile(idle, 99)
+            by["control"].add(ours=percentile(microseconds(" ".join(samples)), 99), while_idle=quiet, **{rows.TWICE_IDLE: 2 * quiet + 1_000})
             _, size, took = last.split()
             by["control-bulk"].add(ours=int(size) / MIB / (int(took) / 1e9))
