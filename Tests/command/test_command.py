@@ -233,9 +233,11 @@ def test_chat_shows_what_others_type() -> None:
 
     typing = threading.Thread(target=type_until_heard)
     typing.start()
-    assert one.wait_for("message")["data"] == "hello there"
-    heard.set()
-    typing.join()
+    try:
+        assert one.wait_for("message")["data"] == "hello there"
+    finally:
+        heard.set()
+        typing.join()
     other.process.stdin.close()
     assert other.wait() == 0
     assert one.end() == 0
