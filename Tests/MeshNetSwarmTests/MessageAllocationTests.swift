@@ -119,8 +119,7 @@ import Testing
     }
 
     /// Messages of a topic lie in shared blocks from the socket to the application.
-    @Test func publishedMessagesCostFewAllocations() throws {
-        guard allocation_count() >= 0 else { return }
+    @Test(.enabled(if: allocation_count() >= 0, "the heap of a sanitizer is not counted")) func publishedMessagesCostFewAllocations() throws {
         let network = messagePair(22) { $0.gossipsub.signaturePolicy = .strictNoSign }
         network.perform(.subscribe("t"), at: 1)
         network.run(for: .seconds(3))
