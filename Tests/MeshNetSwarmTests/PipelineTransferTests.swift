@@ -241,8 +241,10 @@ import Testing
 
     /// Optimised (`swift test -c release -Xswiftc -enable-testing`), frames cost no heap allocation: neither those of the data nor the window updates.
     /// Unoptimised code allocates for its coroutines; the bound there keeps anything from growing with the transfer.
-    @Test(arguments: [nil, key]) func framesCostNoAllocation(key: PreSharedKey?) throws {
-        guard allocation_count() >= 0 else { return }
+    @Test(
+        .enabled(if: allocation_count() >= 0, "the heap of a sanitizer is not counted"),
+        arguments: [nil, key]
+    ) func framesCostNoAllocation(key: PreSharedKey?) throws {
         let start = allocation_count()
         _ = BufferPool().take(.frame)
         #expect(allocation_count() > start, "the counter stands before malloc")
