@@ -75,7 +75,7 @@ smoke() {
             passed=$((passed + 1))
         else
             failed=$((failed + 1))
-            echo "--- $target"
+            echo "not ok $target"
             tail -60 "$log"
         fi
     done

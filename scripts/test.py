@@ -21,6 +21,8 @@ ROOT = Path(__file__).resolve().parents[1]
 LOGS = ROOT / ".build" / "test-logs"
 PYTHON = ROOT / ".build" / "venv" / "bin" / "python"
 SHOWN_OF_A_LOG = 200  # lines
+MOST_FAILURES = 12
+LONGEST_FAILURE = 400  # characters
 
 
 @dataclass
@@ -29,6 +31,7 @@ class Counts:
     failed: int = 0
     skipped: int = 0
     reasons: list[str] = field(default_factory=list)
+    failures: list[str] = field(default_factory=list)
 
     @property
     def total(self) -> int:
@@ -47,7 +50,9 @@ def swift_counts(log: str) -> Counts:
     total = sum(map(int, closing))
     failed = len(re.findall(r"^. Test (?!run with|case )\S.* failed after ", log, re.M))
     skips = re.findall(r"^. Test (?!run with)(\S.*?) skipped(?:: \"(.*)\")?\.?$", log, re.M)
-    return Counts(total - failed - len(skips), failed, len(skips), [f"{name}: {reason or 'no reason given'}" for name, reason in skips])
+    reasons = [f"{name}: {reason or 'no reason given'}" for name, reason in skips]
+    issues = re.findall(r"^. Test (?!run with|case )(\S.* recorded an issue .*)$", log, re.M)
+    return Counts(total - failed - len(skips), failed, len(skips), reasons, issues)
 
 
 def pytest_counts(log: str) -> Counts:
@@ -57,7 +62,8 @@ def pytest_counts(log: str) -> Counts:
     found = {word.rstrip("s"): int(number) for number, word in re.findall(r"(\d+) (\w+)", closing[-1])}
     reasons = [f"{where}: {reason}" for where, reason in re.findall(r"^SKIPPED \[\d+\] (\S+?):? (.*)$", log, re.M)]
     skipped = found.get("skipped", 0) + found.get("xfailed", 0)
-    return Counts(found.get("passed", 0), found.get("failed", 0) + found.get("error", 0), skipped, reasons)
+    failures = re.findall(r"^(?:FAILED|ERROR) (\S+::.*)$", log, re.M)
+    return Counts(found.get("passed", 0), found.get("failed", 0) + found.get("error", 0), skipped, reasons, failures)
 
 
 def plain_counts(log: str) -> Counts:
@@ -65,7 +71,8 @@ def plain_counts(log: str) -> Counts:
     if not closing:
         raise NoClosingLine("no line `N passed, N failed, N skipped`")
     passed, failed, skipped = (int(number or 0) for number in closing[-1])
-    return Counts(passed, failed, skipped, re.findall(r"^skipped: (.*)$", log, re.M))
+    failures = re.findall(r"^not ok (.*)$", log, re.M)
+    return Counts(passed, failed, skipped, re.findall(r"^skipped: (.*)$", log, re.M), failures)
 
 
 def holds_files(folder: str, pattern: str = "*") -> bool:
@@ -215,6 +222,10 @@ def main() -> int:
         total.passed += counts.passed
         total.failed += counts.failed
         total.skipped += counts.skipped
+        total.failures += [f"{suite.name}: {failure}" for failure in counts.failures or ["see its log"] * bool(counts.failed)]
+    # Once more at the end: of a long output that is what is read, and sometimes all that is kept.
+    for failure in total.failures[:MOST_FAILURES]:
+        print(f"failed     {failure[:LONGEST_FAILURE]}")
     print(f"{total.passed} passed, {total.failed} failed, {total.skipped} skipped")
     return 1 if total.failed else 0
 

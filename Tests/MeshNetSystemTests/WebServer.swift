@@ -36,10 +36,12 @@ final class WebServer: Sendable {
         socket = Descriptor(owning: number)
         guard path.map({ Self.bindUnix(number, $0) }) ?? Self.bindLoopback(number), listen(number, 8) == 0 else { return nil }
         port = path == nil ? Socket.localAddress(number)?.port ?? 0 : 0
-        Thread { [weak self] in
+        // It keeps the socket open, so that its number cannot become that of another server meanwhile.
+        Thread { [weak self, socket] in
             while true {
-                let accepted = accept(number, nil, nil)
-                guard accepted >= 0, let self else { return }
+                let accepted = accept(socket.number, nil, nil)
+                guard accepted >= 0 else { return }
+                guard let self else { _ = close(accepted); return }
                 let connection = self.seen.withLock { $0.connections += 1; return $0.connections }
                 Thread { [weak self] in
                     Self.serve(accepted, connection) { request, send in

@@ -42,17 +42,20 @@ def test_counts_of_swift_testing(runner: ModuleType) -> None:
     counts = runner.swift_counts(SWIFT)
     assert numbers(counts) == (2, 1, 2)
     assert counts.reasons == ["a(): suite off", '"has a name": no reason given']
+    assert counts.failures == ["many(x:) recorded an issue with 1 argument x → 2 at A.swift:5:47: Expectation failed: (x → 2) == 1"]
 
 
 def test_counts_of_pytest(runner: ModuleType) -> None:
-    log = "SKIPPED [1] test_a.py:3: no peer\n== 16 passed, 2 skipped, 63 deselected, 1 error, 1 xfailed in 3.93s (0:01:01) ==\n"
+    log = "SKIPPED [1] test_a.py:3: no peer\nERROR test_b.py::test_c - OSError: no\n== 16 passed, 2 skipped, 63 deselected, 1 error, 1 xfailed in 3.93s (0:01:01) ==\n"
     assert numbers(runner.pytest_counts(log)) == (16, 1, 3)
     assert runner.pytest_counts(log).reasons == ["test_a.py:3: no peer"]
+    assert runner.pytest_counts(log).failures == ["test_b.py::test_c - OSError: no"]
 
 
 def test_counts_of_plain_lines(runner: ModuleType) -> None:
     assert numbers(runner.plain_counts("skipped: x: no valgrind\nc: 3 passed, 0 failed, 1 skipped\n")) == (3, 0, 1)
-    assert numbers(runner.plain_counts("3 passed, 2 failed\n")) == (3, 2, 0)
+    assert numbers(runner.plain_counts("not ok a\n3 passed, 2 failed\n")) == (3, 2, 0)
+    assert runner.plain_counts("ok b\nnot ok a\n3 passed, 2 failed\n").failures == ["a"]
 
 
 @pytest.mark.parametrize("count", ["swift_counts", "pytest_counts", "plain_counts"])
