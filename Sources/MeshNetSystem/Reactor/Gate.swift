@@ -29,15 +29,13 @@ final class Gate: Sendable {
     /// From any thread.
     func ring() { bell.signal() }
 
-    /// nil: for ever. Also returns when a signal cuts in. Tells whether the thread slept.
-    func wait(until deadline: Instant?) -> Bool {
-        let start = Instant.now()
+    /// nil: for ever. Also returns when a signal cuts in.
+    func wait(until deadline: Instant?) {
         withUnsafeTemporaryAllocation(of: epoll_event.self, capacity: 2) { events in
-            let count = epoll_wait(epoll.number, events.baseAddress, 2, Readiness.milliseconds(until: deadline, now: start))
+            let count = epoll_wait(epoll.number, events.baseAddress, 2, Readiness.milliseconds(until: deadline, now: .now()))
             guard count > 0 else { return }
             for event in events[..<Int(count)] where event.data.u64 == Name.bell.rawValue { bell.clear() }
         }
-        return Instant.now() - start > Courtesy.shortestSleep
     }
 
     private func control(_ operation: Int32, _ descriptor: Int32, _ name: Name, _ events: UInt32) throws(SystemError) {

@@ -59,7 +59,9 @@ package final class Helm: Sendable {
             if isWatching, mailbox.isClosing { break }
             if isWatching { watching.store(0, ordering: .releasing) }
             if !hasSlept { system.yield() }
-            hasSlept = gate.wait(until: wake)
+            let start = Instant.now()
+            gate.wait(until: wake)
+            hasSlept = Instant.now() - start > Courtesy.shortestSleep
             isWatching = takeWatch()
             if isWatching { readiness.wait(until: .zero, into: &ready) } else { ready.removeAll(keepingCapacity: true) }
         }
