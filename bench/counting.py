@@ -47,6 +47,7 @@ WORKS: Mapping[str, Work] = {
     "round trip on a stream": Work("trips", 400),
     "message": Work("messages", 4_000),
     "request": Work("requests", 200),
+    "message of a topic": Work("topics", 4_000),
 }
 
 

@@ -2,12 +2,11 @@ import CMeshNet
 import MeshNetProtocol
 import MeshNetSwarm
 import MeshNetSystem
-import Synchronization
 
 /// Gives an item of the engine's queue the form of `meshnet_event_t`; nil when there is no memory. Released by `free`.
 func makeEvent(_ item: QueueItem, _ names: PeerNames) -> UnsafeMutablePointer<meshnet_event_t>? {
     switch item {
-    case .event(let event): return makeEvent(event)
+    case .event(let event): return makeEvent(event, names)
     case .completion(let ticket, .success(let outcome)): return makeCompletion(ticket, outcome)
     case .completion(let ticket, .failure(let error)): return makeFailure(ticket, error.account)
     case .reply(let ticket, let peer, let body): return makeReply(ticket, names.text(of: peer), body)
@@ -26,12 +25,12 @@ extension meshnet_event_t {
     }
 }
 
-private func makeEvent(_ event: Event) -> UnsafeMutablePointer<meshnet_event_t>? {
+private func makeEvent(_ event: Event, _ names: PeerNames) -> UnsafeMutablePointer<meshnet_event_t>? {
     switch event {
     case .listening(let address): return makeListening(address.description)
     case .connected(let connection): return makeConnected(PeerRow(connection))
     case .disconnected(let connection, let cause): return makeDisconnected(PeerRow(connection), DisconnectForm(cause))
-    case .message(let message): return makeMessage(message)
+    case .message(let message): return makeMessage(message, names)
     case .subscription(let peer, let topic, let subscribed): return makeSubscription(peer.description, topic, subscribed)
     case .identified(let identity): return makeIdentified(identity)
     case .streamOpened(let stream, let peer, let protocolID): return makeStreamOpened(stream, peer.description, protocolID)
@@ -80,22 +79,9 @@ private func makeDisconnected(_ peer: PeerRow, _ form: DisconnectForm) -> Unsafe
     }
 }
 
-/// The peer that was written out last: messages of one come in runs.
-private let lastPeer = Mutex<(peer: PeerID, text: String)?>(nil)
-
-/// Never waits: a lock that was held at a `fork` is held for ever.
-private func text(of peer: PeerID) -> String {
-    lastPeer.withLockIfAvailable { last in
-        if let last, last.peer == peer { return last.text }
-        let text = peer.description
-        last = (peer, text)
-        return text
-    } ?? peer.description
-}
-
-private func makeMessage(_ message: Message) -> UnsafeMutablePointer<meshnet_event_t>? {
-    let origin = message.origin.map(text(of:))
-    let neighbour = origin != nil && message.receivedFrom == message.origin ? nil : text(of: message.receivedFrom)
+private func makeMessage(_ message: Message, _ names: PeerNames) -> UnsafeMutablePointer<meshnet_event_t>? {
+    let origin = message.origin.map(names.text(of:))
+    let neighbour = origin != nil && message.receivedFrom == message.origin ? nil : names.text(of: message.receivedFrom)
     let texts = message.topic.utf8.count + 1 + (origin?.utf8.count ?? 0) + 1 + (neighbour?.utf8.count ?? 0) + 1
     return Block.make(meshnet_event_t(MESHNET_EVENT_MESSAGE), byteCount: texts + message.payload.count + 1) { event, block in
         event.fill(topic: message.topic, &block)

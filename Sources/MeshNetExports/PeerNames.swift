@@ -20,6 +20,8 @@ final class PeerNames: Sendable {
     private struct State {
         var names: [Name] = []
         var next = 0
+        /// The one written last: messages of a topic come in runs.
+        var written: (peer: PeerID, text: String)?
     }
 
     private let state = Mutex(State())
@@ -36,7 +38,12 @@ final class PeerNames: Sendable {
     }
 
     func text(of peer: PeerID) -> String {
-        state.withLock { state in state.names.first { $0.peer == peer }?.text } ?? peer.description
+        state.withLock { state in
+            if let written = state.written, written.peer == peer { return written.text }
+            let text = state.names.first { $0.peer == peer }?.text ?? peer.description
+            state.written = (peer, text)
+            return text
+        }
     }
 
     private func find(_ pointer: UnsafePointer<CChar>) -> PeerID? {

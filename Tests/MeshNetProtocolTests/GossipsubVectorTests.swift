@@ -188,7 +188,7 @@ import TestSupport
             let name = row.text("name")
             let rpc = try Self.build(row)
             var bench = try bench()
-            if name == "iwant-same-id-2000" { putMessage(named: Array("same-id".utf8), into: &bench.machine) }
+            if name == "iwant-same-id-2000" { try putMessage(named: Array("same-id".utf8), into: &bench.machine) }
             bench.receive(rpc, from: sender)
             switch name {
             case "ihave-5001-ids":
@@ -205,8 +205,9 @@ import TestSupport
         }
     }
 
-    private func putMessage(named id: [UInt8], into machine: inout Gossipsub) {
-        machine.cache.insert(machine.keyMaker.key(id), id: SharedBytes(id), topic: "foobar", frame: SharedBytes([2, 0x12, 0]))
+    private func putMessage(named id: [UInt8], into machine: inout Gossipsub) throws {
+        let number = machine.seen.insert(machine.keyMaker.key(id), now: .zero), frame: [UInt8] = [2, 0x12, 0]
+        machine.cache.insert(try #require(number), topic: "foobar", GossipsubKeptMessage(SharedBytes(frame + id), frameByteCount: frame.count))
     }
 
     private static func build(_ row: [String: Any]) throws -> [UInt8] {

@@ -9,7 +9,8 @@ enum CountsError: Error { case notConnected, stoodStill, usage }
 /// the count of allocations begins, so that what is kept for reuse is there; callgrind counts the instructions of runs of two lengths, and takes the
 /// difference.
 @main struct Counts {
-    static let usage = "usage: meshnet-counts frames N [pnet] | trips N | messages N | requests N | flights [pnet] | link MILLISECONDS MEGABITS SECONDS"
+    static let usage =
+        "usage: meshnet-counts frames N [pnet] | trips N | messages N | requests N | topics N | flights [pnet] | link MILLISECONDS MEGABITS SECONDS"
 
     /// Data of a stream that fill a Noise frame behind their yamux header, in bytes.
     private static let dataOfFrame = 65_519 - 12
@@ -26,6 +27,7 @@ enum CountsError: Error { case notConnected, stoodStill, usage }
             case "trips": try trips(number(1))
             case "messages": try messages(number(1))
             case "requests": try requests(number(1))
+            case "topics": try topics(number(1))
             case "flights": try flights(isPrivate: words.last == "pnet")
             case "link": try link(delay: .milliseconds(number(1)) / 2, megabits: number(2), seconds: number(3))
             default: throw CountsError.usage
@@ -118,6 +120,34 @@ enum CountsError: Error { case notConnected, stoodStill, usage }
         let allocations = allocation_count() - before, requests = pair.sender.completed - completed
         guard requests == max(1, count / 2) else { throw CountsError.stoodStill }
         say(["requests": requests, "allocations": allocations])
+    }
+
+    /// 256 bytes each from one node to the subscribers of a topic, of whom there is one, without signatures; 200 a turn and call.
+    private static func topics(_ count: Int) throws {
+        var pair = SwarmPair()
+        try pair.connect()
+        pair.follow("bench")
+        let ofTurn = 200, size = 256, words = size / 8
+        var block = [UInt64](repeating: 7, count: ofTurn * words), number: UInt64 = 0
+        func half() {
+            for _ in 0..<max(1, count / 2 / ofTurn) {
+                for index in 0..<ofTurn {
+                    number += 1
+                    block[index * words] = number
+                }
+                block.withUnsafeBytes { view in
+                    let bodies = (0..<ofTurn).map { UnsafeRawBufferPointer(rebasing: view[$0 * size..<($0 + 1) * size]) }
+                    _ = pair.sender.swarm.publish("bench", run: bodies, now: pair.now)
+                }
+                pair.turn(.milliseconds(1))
+            }
+        }
+        half()
+        let heard = pair.receiver.heard, before = allocation_count()
+        half()
+        let allocations = allocation_count() - before, topics = pair.receiver.heard - heard
+        guard topics == max(1, count / 2 / ofTurn) * ofTurn else { throw CountsError.stoodStill }
+        say(["topics": topics, "allocations": allocations])
     }
 
     /// From the first byte to the first answered one of a stream: each flight delivers at once all that either side has to say. TCP's own round trip is added.

@@ -9,6 +9,8 @@ struct SwarmEnd {
     var connection: ConnectionID?
     var dialled: (ConnectionID, SocketAddress)?
     var received = 0
+    /// Messages of topics.
+    var heard = 0
     var completed = 0
     private var inbox: [(message: InboundMessage, body: [UInt8], byteCount: Int)] = []
     private var runs: [(peer: PeerID, lane: Lane, count: Int, byteCount: Int)] = []
@@ -18,6 +20,7 @@ struct SwarmEnd {
         let identity = KeyPair(random: &random)
         var configuration = Configuration(identity: identity, bootstrapPeers: [], listenPort: 4001)
         configuration.discovery.modes = []
+        configuration.gossipsub.signaturePolicy = .strictNoSign
         swarm = Swarm(configuration: configuration, seed: random.bytes(32), now: now)
         peer = identity.peerID
         address = SocketAddress(ip: [10, 0, 0, number], port: 4001)
@@ -35,6 +38,8 @@ struct SwarmEnd {
                     inbox.append((message, message.request == nil ? [] : Array(view), view.count))
                 case .deliverRun(let run): runs.append((run.peer, run.lane, run.run.count, run.run.bodyByteCount))
                 case .complete: completed += 1
+                case .messages(let messages): heard += messages.count
+                case .event(.message): heard += 1
                 case .event, .transmit: break
                 default: break
                 }
@@ -90,6 +95,12 @@ struct SwarmPair {
         sender.transmit(to: &receiver, now: now)
         receiver.turn(now: now)
         receiver.transmit(to: &sender, now: now)
+    }
+
+    /// The receiver follows a topic, and the sender knows.
+    mutating func follow(_ topic: String) {
+        receiver.swarm.perform(.subscribe(topic), ticket: Ticket(rawValue: 3), now: now)
+        for _ in 0..<20 { turn(.milliseconds(10)) }
     }
 
     /// Connected, and done with what nodes say at the beginning.

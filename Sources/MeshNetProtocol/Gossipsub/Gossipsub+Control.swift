@@ -63,7 +63,8 @@ extension Gossipsub {
             for id in rpc.ids[range] {
                 let key = keyMaker.key(id)
                 if peers[slot]!.unwanted[key] != nil { continue }
-                switch cache.serve(key, to: slot, request: counters.rpcsReceived, limit: configuration.limits.iwantRetransmissions) {
+                guard let number = seen.number(key) else { continue }
+                switch cache.serve(number, to: slot, request: counters.rpcsReceived, limit: configuration.limits.iwantRetransmissions) {
                 case .unknown: continue
                 case .tooOften: drop(.excessIWant, from: slot)
                 case .frame(let frame):

@@ -119,26 +119,27 @@ extension Gossipsub {
         }
         let lossy = pushed.filter { peers[$0]!.lossyUntil >= heartbeats && score($0) >= configuration.score.gossipThreshold }
         guard !others.isEmpty || !lossy.isEmpty else { return }
-        let ids = cache.gossipIDs(topic: topic)
-        guard !ids.isEmpty else { return }
+        var places = cache.gossip(topic: topic)
+        guard !places.isEmpty else { return }
         let target = max(configuration.degreeLazy, Int(configuration.gossipFactor * Double(others.count)))
-        for slot in choose(target, of: others) + lossy { advertise(topic, ids, to: slot) }
+        for slot in choose(target, of: others) + lossy { advertise(topic, &places, to: slot) }
     }
 
     /// More ids than fit are cut to another choice for each peer, so that together they are told all.
-    private mutating func advertise(_ topic: String, _ ids: [SharedBytes], to slot: Int) {
+    private mutating func advertise(_ topic: String, _ places: inout [Int], to slot: Int) {
+        let count = min(places.count, max(0, configuration.limits.ihaveLength))
+        var ids = places[..<count].map { cache.id(at: $0) }
         let bytes = ids.reduce(0) { $0 + GossipsubEncoding.fieldSize($1.count) }
-        let fits = bytes <= (Self.ihaveFrames - 1) * GossipsubOutgoing.controlBytesPerFrame && ids.count <= configuration.limits.ihaveLength
-        let chosen = fits ? ids[...] : sample(ids, configuration.limits.ihaveLength)[...]
-        tell(slot) { $0.have(topic, ids: chosen, limit: Self.ihaveFrames) }
+        if count < places.count || bytes > (Self.ihaveFrames - 1) * GossipsubOutgoing.controlBytesPerFrame {
+            drawFirst(count, of: &places)
+            ids = places[..<count].map { cache.id(at: $0) }
+        }
+        tell(slot) { $0.have(topic, ids: ids[...], limit: Self.ihaveFrames) }
     }
 
-    /// At most `count` of them, in random order; the others are not touched, for there may be many.
-    private mutating func sample(_ ids: [SharedBytes], _ count: Int) -> [SharedBytes] {
-        var order = Array(ids.indices)
-        let count = min(count, order.count)
-        for index in 0..<count { order.swapAt(index, Int.random(in: index..<order.count, using: &random)) }
-        return order[..<count].map { ids[$0] }
+    /// Puts so many, drawn by lot, to the front; the others are hardly touched, for there may be many.
+    private mutating func drawFirst(_ count: Int, of places: inout [Int]) {
+        for index in 0..<count { places.swapAt(index, Int.random(in: index..<places.count, using: &random)) }
     }
 
     // MARK: Repair

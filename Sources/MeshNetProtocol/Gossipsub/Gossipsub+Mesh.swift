@@ -4,7 +4,7 @@ extension Gossipsub {
         try check(topic)
         if topics[topic]?.isSubscribed == true { return false }
         guard ownTopics.count < configuration.limits.ownTopics else { throw .tooManyTopics(limit: configuration.limits.ownTopics) }
-        topics[topic, default: GossipsubTopic()].isSubscribed = true
+        ensure(topic).isSubscribed = true
         ownTopics.insert(topic, at: ownTopics.firstIndex { $0 > topic } ?? ownTopics.endIndex)
         for slot in peers.indices { tell(slot) { $0.subscription(topic, subscribes: true) } }
         join(topic, now: now)
@@ -19,7 +19,7 @@ extension Gossipsub {
         for slot in peers.indices { tell(slot) { $0.subscription(topic, subscribes: false) } }
         for slot in state.mesh { prune(slot, topic, backoff: configuration.unsubscribeBackoff, now: now) }
         topics[topic]!.isSubscribed = false
-        if topics[topic]!.isUnused { topics[topic] = nil }
+        forgetIfUnused(topic)
         flush()
         return true
     }
@@ -43,7 +43,7 @@ extension Gossipsub {
         fanoutTopics.removeAll { $0 == topic }
         topics[topic]?.fanout = GossipsubSlots()
         topics[topic]?.lastPublished = nil
-        if topics[topic]?.isUnused == true { topics[topic] = nil }
+        forgetIfUnused(topic)
     }
 
     // MARK: One peer

@@ -123,8 +123,9 @@ extension Gossipsub {
         }
         peers[slot]!.topics.insert(topic)
         peers[slot]!.topicBytes += bytes
-        topics[topic, default: GossipsubTopic()].followers.insert(slot)
-        if peers[slot]!.version == .floodsub { topics[topic]!.flooded.insert(slot) }
+        let state = ensure(topic)
+        state.followers.insert(slot)
+        if peers[slot]!.version == .floodsub { state.flooded.insert(slot) }
         act(.peerSubscribed(peers[slot]!.id, topic: topic))
         return true
     }
@@ -140,6 +141,6 @@ extension Gossipsub {
         topics[topic]?.followers.remove(slot)
         topics[topic]?.flooded.remove(slot)
         topics[topic]?.fanout.remove(slot)
-        if topics[topic]?.isUnused == true { topics[topic] = nil }
+        forgetIfUnused(topic)
     }
 }

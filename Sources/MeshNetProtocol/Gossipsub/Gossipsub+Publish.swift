@@ -40,24 +40,25 @@ extension Gossipsub {
 
     private mutating func makeFrame(_ topic: String, _ data: UnsafeRawBufferPointer, now: Instant) throws(GossipsubError) -> SharedBytes {
         let number = makeOwnID(data), key = keyMaker.key(byteScratch)
-        guard seen.insert(key, now: now) else { throw .duplicate }
-        let isSigned = configuration.signaturePolicy == .strictSign
-        let frame = GossipsubSigning.frame(topic: topic, data: data, sequence: number, identity: isSigned ? identity : nil, in: &blocks)
-        cache.insert(key, id: keptID(), topic: topic, frame: frame)
-        return frame
+        guard let place = seen.insert(key, now: now) else { throw .duplicate }
+        let author = configuration.signaturePolicy == .strictSign ? (localPeer, identity) : nil
+        let message = byteScratch.withUnsafeBytes {
+            GossipsubSigning.message(topic: topic, data: data, sequence: number, id: $0, author: author, in: &blocks)
+        }
+        cache.insert(place, topic: topic, message)
+        return message.frame
     }
 
     /// Returns the sequence number, and leaves the id in `byteScratch`.
-    private mutating func makeOwnID(_ data: UnsafeRawBufferPointer) -> [UInt8] {
-        var number: [UInt8] = []
-        number.appendBigEndian(sequence)
+    private mutating func makeOwnID(_ data: UnsafeRawBufferPointer) -> UInt64 {
+        let number = sequence
         sequence &+= 1
         if usesContentHash {
             keyMaker.contentHash(data, into: &byteScratch)
         } else {
             byteScratch.removeAll(keepingCapacity: true)
             byteScratch += localPeer.multihash
-            byteScratch += number
+            byteScratch.appendBigEndian(number)
         }
         return number
     }

@@ -5,6 +5,15 @@ extension Gossipsub {
         counters.rpcsReceived += 1
         guard score(slot) >= configuration.score.graylistThreshold else { return drop(.graylisted, from: slot) }
         guard bytes.count <= configuration.maximumMessageSize else { return refuse(.tooLargeRPC, from: slot) }
+        if configuration.limits.messagesPerRPC > 0, let message = GossipsubWireMessage(alone: bytes) {
+            receiveMessage(message, from: slot, now: now)
+        } else {
+            receiveAll(bytes, from: slot, now: now)
+        }
+        flush()
+    }
+
+    private mutating func receiveAll(_ bytes: UnsafeRawBufferPointer, from slot: Int, now: Instant) {
         var rpc = GossipsubRPC()
         swap(&rpc, &rpcScratch)
         defer {
@@ -21,7 +30,6 @@ extension Gossipsub {
             }
         }
         apply(rpc, from: slot, now: now)
-        flush()
     }
 
     /// RPCs of one peer come in runs: the last slot is tried first.
@@ -32,17 +40,14 @@ extension Gossipsub {
         return slot
     }
 
-    /// The name as text; nil when it is none. Messages of one topic come in runs: the last name is kept.
-    private mutating func name(of topic: UnsafeRawBufferPointer) -> String? {
-        if lastTopic.bytes.elementsEqual(topic) { return lastTopic.name }
-        guard topic.count <= configuration.maximumTopicLength, let name = String(validating: topic, as: UTF8.self) else { return nil }
-        lastTopic = ([UInt8](topic), name)
-        return name
-    }
-
-    private func isFollowed(_ topic: String) -> Bool {
-        guard let place = topics.index(forKey: topic) else { return false }
-        return topics.values[place].isSubscribed
+    /// The topic with this name, if we follow it. Messages of one topic come in runs: the last one is tried first.
+    private mutating func followedTopic(_ name: UnsafeRawBufferPointer) -> GossipsubTopic? {
+        if let last = lastTopic, last.topic.isSubscribed, last.name.elementsEqual(name) { return last.topic }
+        guard name.count <= configuration.maximumTopicLength, let text = String(validating: name, as: UTF8.self), let topic = topics[text],
+            topic.isSubscribed
+        else { return nil }
+        lastTopic = ([UInt8](name), topic)
+        return topic
     }
 
     private mutating func refuse(_ reason: GossipsubDropReason, from slot: Int) {
@@ -66,15 +71,15 @@ extension Gossipsub {
             return reject(reason, message, from: slot)
         }
         let key = makeID(of: message)
-        if let first = seen.firstSeen(key), first + configuration.seenTTL > now {
+        if let first = seen.firstSeen(key), !seen.isOver(first, now) {
             return receiveDuplicate(topicBytes, first, from: slot, now: now)
         }
-        guard let topic = name(of: topicBytes), isFollowed(topic) else { return drop(.notSubscribed, from: slot) }
+        guard let topic = followedTopic(topicBytes) else { return drop(.notSubscribed, from: slot) }
 
         var origin: PeerID?
         if configuration.signaturePolicy == .strictSign {
             guard message.from?.elementsEqual(localPeer.multihash) != true else { return drop(.ownOrigin, from: slot) }
-            let verdict = GossipsubSigning.verify(message, scratch: &signedScratch)
+            let verdict = GossipsubSigning.verify(message, last: &lastAuthor, scratch: &signedScratch)
             if signedScratch.capacity > Self.keptScratch { signedScratch = [] }
             switch verdict {
             case .success(let author): origin = author
@@ -101,30 +106,26 @@ extension Gossipsub {
         return keyMaker.key(byteScratch)
     }
 
-    /// The id in `byteScratch`, to keep.
-    mutating func keptID() -> SharedBytes { byteScratch.withUnsafeBytes { blocks.write($0) } }
-
     private mutating func accept(
-        _ message: GossipsubWireMessage, _ key: GossipsubMessageKey, _ topic: String, _ origin: PeerID?, from slot: Int, now: Instant
+        _ message: GossipsubWireMessage, _ key: GossipsubMessageKey, _ topic: GossipsubTopic, _ origin: PeerID?, from slot: Int, now: Instant
     ) {
-        guard seen.insert(key, now: now) else { return }
+        guard let number = seen.insert(key, now: now), let peer = peers[slot] else { return }
         promises.fulfil(key)
-        peers[slot]!.score.firstDelivery(topic, configuration.score)
-        let (frame, payload) = message.frame(in: &blocks)
-        cache.insert(key, id: keptID(), topic: topic, frame: frame)
+        peer.score.firstDelivery(topic.name, configuration.score)
+        let (kept, payload) = byteScratch.withUnsafeBytes { message.kept(id: $0, in: &blocks) }
+        let frame = kept.frame
+        cache.insert(number, topic: topic.name, kept)
         let author = origin.flatMap { slots[$0] }
         if let data = message.data, data.count >= configuration.idontwantThreshold {
             announceUnwanted(byteScratch, topic, except: slot, author)
         }
-        forward(frame, key, topic, except: slot, author)
+        if !topic.mesh.isEmpty || !topic.flooded.isEmpty { forward(frame, key, topic, except: slot, author) }
         counters.delivered += 1
-        act(.deliver(GossipsubMessage(topic: topic, origin: origin, receivedFrom: peers[slot]!.id, payload: payload)))
+        act(.deliver(GossipsubMessage(topic: topic.name, origin: origin, receivedFrom: peer.id, payload: frame[payload])))
     }
 
-    private mutating func forward(_ frame: SharedBytes, _ key: GossipsubMessageKey, _ topic: String, except sender: Int, _ author: Int?) {
-        guard let place = topics.index(forKey: topic) else { return }
-        let mesh = topics.values[place].mesh, flooded = topics.values[place].flooded
-        for slot in mesh where slot != sender && slot != author {
+    private mutating func forward(_ frame: SharedBytes, _ key: GossipsubMessageKey, _ topic: GossipsubTopic, except sender: Int, _ author: Int?) {
+        for slot in topic.mesh where slot != sender && slot != author {
             if peers[slot]!.unwanted[key] != nil {
                 counters.idontwantSpared += 1
                 continue
@@ -132,17 +133,16 @@ extension Gossipsub {
             counters.messagesSent += 1
             send(frame, to: slot, .forward)
         }
-        for slot in flooded where slot != sender && slot != author && score(slot) >= configuration.score.publishThreshold {
+        for slot in topic.flooded where slot != sender && slot != author && score(slot) >= configuration.score.publishThreshold {
             counters.messagesSent += 1
             send(frame, to: slot, .forward)
         }
     }
 
     /// Tells the mesh that we have a large message. Never its sender (go-libp2p-pubsub #609), nor its author.
-    private mutating func announceUnwanted(_ id: [UInt8], _ topic: String, except sender: Int, _ author: Int?) {
-        guard let mesh = topics[topic]?.mesh else { return }
+    private mutating func announceUnwanted(_ id: [UInt8], _ topic: GossipsubTopic, except sender: Int, _ author: Int?) {
         var frame: SharedBytes?
-        for slot in mesh where slot != sender && slot != author && peers[slot]!.version >= .v12 {
+        for slot in topic.mesh where slot != sender && slot != author && peers[slot]!.version >= .v12 {
             let shared = frame ?? SharedBytes(GossipsubOutgoing.idontwantFrame([id]))
             frame = shared
             counters.idontwantSent += 1
@@ -155,16 +155,16 @@ extension Gossipsub {
         counters.count(.duplicate)
         // The usual case, and the most frequent RPC of all: nothing to note, so no text is made of the topic.
         if configuration.score.topics.isEmpty, configuration.score.defaultTopic.meshDeliveriesWeight == 0 { return }
-        guard let topic = name(of: topicBytes), topics[topic]?.mesh.contains(slot) == true else { return }
-        let parameters = configuration.score.parameters(topic)
+        guard let topic = followedTopic(topicBytes), topic.mesh.contains(slot) else { return }
+        let parameters = configuration.score.parameters(topic.name)
         guard parameters.meshDeliveriesWeight != 0, now - first <= parameters.meshDeliveriesWindow else { return }
-        peers[slot]!.score.nearFirstDelivery(topic, configuration.score)
+        peers[slot]!.score.nearFirstDelivery(topic.name, configuration.score)
     }
 
     /// A message that breaks the rules counts against the one who brought it (P4), since it should have been refused there.
     private mutating func reject(_ reason: GossipsubDropReason, _ message: GossipsubWireMessage, from slot: Int) {
         drop(reason, from: slot)
-        guard let bytes = message.topic, let topic = name(of: bytes), isFollowed(topic) else { return }
-        peers[slot]!.score.invalidMessage(topic)
+        guard let bytes = message.topic, let topic = followedTopic(bytes) else { return }
+        peers[slot]!.score.invalidMessage(topic.name)
     }
 }

@@ -21,7 +21,7 @@ extension Gossipsub {
 
     /// The payload of a message of the last heartbeats.
     package func cachedData(_ id: [UInt8]) -> [UInt8]? {
-        guard let frame = cache.frame(keyMaker.key(id)) else { return nil }
+        guard let number = seen.number(keyMaker.key(id)), let frame = cache.frame(number) else { return nil }
         return frame.withBytes { view in
             var reader = ByteReader(view)
             guard (try? reader.readVarint()) != nil else { return nil }

@@ -2,7 +2,7 @@
 ///
 /// Mutate once, then drain `poll()` until nil; call `handleTimeout` at `deadline`. Everything that a peer can make it keep is bounded by
 /// `GossipsubLimits`; all randomness comes from the source given, and one input gives one output, whatever the hash seed of the process.
-package struct Gossipsub: Sendable {
+package struct Gossipsub {
     /// Protocol ids in order of preference.
     package static let protocols = ["/meshsub/1.2.0", "/meshsub/1.1.0", "/meshsub/1.0.0", "/floodsub/1.0.0"]
 
@@ -44,9 +44,10 @@ package struct Gossipsub: Sendable {
     /// Slots with something in `outgoing`.
     private var touched: [Int] = []
 
-    /// Whose RPC came last, and the topic of the last message.
+    /// Whose RPC came last, and the topic and the author of the last message.
     var lastSender = 0
-    var lastTopic: (bytes: [UInt8], name: String) = ([], "")
+    var lastTopic: (name: [UInt8], topic: GossipsubTopic)?
+    var lastAuthor: GossipsubAuthor?
 
     /// Reused from call to call.
     var rpcScratch = GossipsubRPC()
@@ -110,13 +111,25 @@ package struct Gossipsub: Sendable {
         return retainedScores.score(of: peer)?.value(configuration.score) ?? 0
     }
 
+    /// The topic with this name, which is there from now on.
+    mutating func ensure(_ name: String) -> GossipsubTopic {
+        if let topic = topics[name] { return topic }
+        let topic = GossipsubTopic(name: name)
+        topics[name] = topic
+        return topic
+    }
+
+    mutating func forgetIfUnused(_ topic: String) {
+        if topics[topic]?.isUnused == true { topics[topic] = nil }
+    }
+
     private func ids(_ slots: GossipsubSlots?) -> [PeerID] {
         (slots?.slots ?? []).compactMap { peers[$0]?.id }.sorted()
     }
 
     // MARK: Output
 
-    mutating func act(_ action: GossipsubAction) { actions.append(action) }
+    mutating func act(_ action: consuming GossipsubAction) { actions.append(action) }
 
     /// Gathers control for a peer; it leaves at the end of the call, in as few RPCs as it fits.
     mutating func tell(_ slot: Int, _ write: (inout GossipsubOutgoing) -> Void) {

@@ -52,12 +52,13 @@ extension GossipsubWireMessage {
         return GossipsubEncoding.fieldSize(field.count)
     }
 
-    /// A whole frame, length prefix included, and the payload within it. Canonical: known fields in order, so that what we forward is what every
-    /// implementation verifies.
-    func frame(in blocks: inout SharedBlocks) -> (frame: SharedBytes, data: SharedBytes) {
+    /// A whole frame, length prefix included, with the id of the message behind it; and where the payload lies in it. Canonical: known fields in
+    /// order, so that what we forward is what every implementation verifies.
+    func kept(id: UnsafeRawBufferPointer, in blocks: inout SharedBlocks) -> (message: GossipsubKeptMessage, data: Range<Int>) {
         let encodedSize = encodedSize, rpcSize = GossipsubEncoding.fieldSize(encodedSize)
         var payload = 0..<0
-        let frame = blocks.write(Varint.byteCount(UInt64(rpcSize)) + rpcSize) { output in
+        let frameByteCount = Varint.byteCount(UInt64(rpcSize)) + rpcSize
+        let bytes = blocks.write(frameByteCount + id.count) { output in
             var end = GossipsubEncoding.writeVarint(UInt64(rpcSize), at: 0, of: output)
             end = GossipsubEncoding.writeHeader(2, count: encodedSize, at: end, of: output)
             func write(_ field: UInt8, _ value: UnsafeRawBufferPointer?) {
@@ -70,9 +71,10 @@ extension GossipsubWireMessage {
             write(4, topic)
             write(5, signature)
             write(6, key)
-            precondition(end == output.count, "the size was counted right")
+            precondition(end == frameByteCount, "the size was counted right")
+            UnsafeMutableRawBufferPointer(rebasing: output[end...]).copyMemory(from: id)
         }
-        return (frame, frame[payload])
+        return (GossipsubKeptMessage(bytes, frameByteCount: frameByteCount), payload)
     }
 
     /// Fields 1 to 4: the signature covers neither itself nor the key (as go, rust, js and nim do it; the specification speaks of itself only).

@@ -1,17 +1,14 @@
 /// Messages of the last heartbeats, kept as the frames that were sent, for IHAVE and IWANT (libp2p specs, gossipsub v1.0, "Message Cache").
 ///
-/// Bounded by heartbeats and by bytes: the oldest goes first.
+/// Bounded by heartbeats and by bytes: the oldest goes first. A message has the number that `GossipsubSeenCache` gave it.
 struct GossipsubMessageCache: Sendable {
-    struct Entry: Sendable {
-        let id: SharedBytes
+    private struct Entry {
+        let number: UInt64
         let topic: String
-        /// With length prefix; shared with the queues of the peers.
-        let frame: SharedBytes
-        /// How often each peer was sent the message because it asked.
-        var served: [Served] = []
+        let message: GossipsubKeptMessage
     }
 
-    struct Served: Sendable {
+    private struct Served {
         let peer: Int
         var count: Int
         /// The RPC that asked last.
@@ -34,89 +31,109 @@ struct GossipsubMessageCache: Sendable {
     private let gossipLength: Int
     private let byteLimit: Int
 
-    private var entries: [GossipsubMessageKey: Entry] = [:]
-    /// Newest first; in each the order of arrival.
-    private var windows: [Fifo<GossipsubMessageKey>]
+    /// In order of arrival, which is that of the numbers.
+    private var entries = LongFifo<Entry>()
+    /// How many of them are of each heartbeat, newest first.
+    private var windows = [0]
+    /// How often each peer was sent a message because it asked, by number: most are never asked for.
+    private var served: [UInt64: [Served]] = [:]
     private(set) var byteCount = 0
 
     init(historyLength: Int, gossipLength: Int, byteLimit: Int) {
         self.historyLength = max(1, historyLength)
         self.gossipLength = gossipLength
         self.byteLimit = byteLimit
-        windows = [Fifo()]
     }
 
     var count: Int { entries.count }
 
-    mutating func insert(_ key: GossipsubMessageKey, id: SharedBytes, topic: String, frame: SharedBytes) {
-        let size = frame.count + Self.entryOverhead
+    /// Precondition: numbers rise.
+    mutating func insert(_ number: UInt64, topic: String, _ message: GossipsubKeptMessage) {
+        let size = message.frameByteCount + Self.entryOverhead
         guard size <= byteLimit else { return }
-        while byteCount + size > byteLimit, removeOldest() {}
-        if let old = entries.updateValue(Entry(id: id, topic: topic, frame: frame), forKey: key) {
-            entries[key] = old
-            return
-        }
-        windows[0].append(key)
+        while byteCount + size > byteLimit, !entries.isEmpty { removeOldest() }
+        entries.append(Entry(number: number, topic: topic, message: message))
+        windows[0] += 1
         byteCount += size
     }
 
-    func contains(_ key: GossipsubMessageKey) -> Bool { entries[key] != nil }
-
-    func frame(_ key: GossipsubMessageKey) -> SharedBytes? { entries[key]?.frame }
+    func frame(_ number: UInt64) -> SharedBytes? { place(number).map { entries[$0].message.frame } }
 
     /// The frame for a peer that asks for it: once for each RPC that asks, `limit` times at most.
-    mutating func serve(_ key: GossipsubMessageKey, to peer: Int, request: UInt64, limit: Int) -> Service {
-        guard let index = entries.index(forKey: key) else { return .unknown }
-        let frame = entries.values[index].frame
-        if let place = entries.values[index].served.firstIndex(where: { $0.peer == peer }) {
-            let served = entries.values[index].served[place]
-            guard served.count < limit, served.request != request else { return .tooOften }
-            entries.values[index].served[place].count += 1
-            entries.values[index].served[place].request = request
+    mutating func serve(_ number: UInt64, to peer: Int, request: UInt64, limit: Int) -> Service {
+        guard let frame = frame(number) else { return .unknown }
+        var list = served[number] ?? []
+        if let place = list.firstIndex(where: { $0.peer == peer }) {
+            guard list[place].count < limit, list[place].request != request else { return .tooOften }
+            list[place].count += 1
+            list[place].request = request
         } else {
             guard limit > 0 else { return .tooOften }
-            entries.values[index].served.append(Served(peer: peer, count: 1, request: request))
+            list.append(Served(peer: peer, count: 1, request: request))
         }
+        served[number] = list
         return .frame(frame)
     }
 
-    /// Ids to advertise for the topic, newest heartbeat first.
-    func gossipIDs(topic: String) -> [SharedBytes] {
-        var result: [SharedBytes] = []
-        for window in windows.prefix(gossipLength) {
-            for place in 0..<window.count {
-                if let entry = entries[window[place]], entry.topic == topic { result.append(entry.id) }
-            }
+    /// Places of what can be advertised for the topic, newest heartbeat first; they hold until the cache is changed.
+    func gossip(topic: String) -> [Int] {
+        var places: [Int] = [], end = entries.count
+        for count in windows.prefix(gossipLength) {
+            for place in end - count..<end where entries[place].topic == topic { places.append(place) }
+            end -= count
         }
-        return result
+        return places
     }
+
+    /// The message id at such a place.
+    func id(at place: Int) -> SharedBytes { entries[place].message.id }
 
     /// A heartbeat passed.
     mutating func shift() {
-        windows.insert(Fifo(), at: 0)
+        windows.insert(0, at: 0)
         guard windows.count > historyLength else { return }
-        var ended = windows.removeLast()
-        while let key = ended.popFirst() { remove(key) }
+        for _ in 0..<windows[historyLength] { removeOldest() }
+        windows.removeLast()
     }
 
     /// A slot of the peer table is given to another peer.
     mutating func forget(peer: Int) {
-        for window in windows {
-            for place in 0..<window.count { entries[window[place]]?.served.removeAll { $0.peer == peer } }
+        if served.isEmpty { return }
+        served = served.compactMapValues { list in
+            let rest = list.filter { $0.peer != peer }
+            return rest.isEmpty ? nil : rest
         }
     }
 
-    private mutating func remove(_ key: GossipsubMessageKey) {
-        guard let entry = entries.removeValue(forKey: key) else { return }
-        byteCount -= entry.frame.count + Self.entryOverhead
+    private mutating func removeOldest() {
+        guard let oldest = entries.popFirst() else { return }
+        byteCount -= oldest.message.frameByteCount + Self.entryOverhead
+        if !served.isEmpty { served[oldest.number] = nil }
+        if let window = windows.lastIndex(where: { $0 > 0 }) { windows[window] -= 1 }
     }
 
-    private mutating func removeOldest() -> Bool {
-        for index in windows.indices.reversed() {
-            guard let key = windows[index].popFirst() else { continue }
-            remove(key)
-            return true
+    /// By halving: only who asks for a message looks here.
+    private func place(_ number: UInt64) -> Int? {
+        var low = 0, high = entries.count
+        while low < high {
+            let middle = (low + high) / 2
+            if entries[middle].number < number { low = middle + 1 } else { high = middle }
         }
-        return false
+        return low < entries.count && entries[low].number == number ? low : nil
     }
+}
+
+/// A frame with its length prefix, shared with the queues of the peers, and behind it in the same bytes the id of its message.
+struct GossipsubKeptMessage: Sendable {
+    private let bytes: SharedBytes
+    let frameByteCount: Int
+
+    /// Precondition: the frame lies within.
+    init(_ bytes: SharedBytes, frameByteCount: Int) {
+        self.bytes = bytes
+        self.frameByteCount = frameByteCount
+    }
+
+    var frame: SharedBytes { bytes[0..<frameByteCount] }
+    var id: SharedBytes { bytes[frameByteCount..<bytes.count] }
 }

@@ -6,9 +6,6 @@ struct GossipsubMessageKey: Hashable, Sendable {
     let high: UInt64
 
     func hash(into hasher: inout Hasher) { hasher.combine(low) }
-
-    /// A hash under a secret already: dictionaries need no second one, which would be most of what finding costs.
-    func _rawHashValue(seed: Int) -> Int { Int(truncatingIfNeeded: low) ^ seed }
 }
 
 struct GossipsubKeyMaker: Sendable {

@@ -56,8 +56,8 @@ enum GossipsubVersion: Int, Sendable, Comparable {
     static func < (a: GossipsubVersion, b: GossipsubVersion) -> Bool { a.rawValue < b.rawValue }
 }
 
-/// A connected peer.
-struct GossipsubPeer: Sendable {
+/// A connected peer. One object, of one router: it is found for each message, and never copied.
+final class GossipsubPeer {
     let id: PeerID
     var version: GossipsubVersion
     var direction: Direction
@@ -82,10 +82,19 @@ struct GossipsubPeer: Sendable {
     var lossyUntil: UInt64 = 0
     /// A control frame for it was dropped: subscriptions and grafts are sent again at the next heartbeat.
     var needsResync = false
+
+    init(id: PeerID, version: GossipsubVersion, direction: Direction, colocation: [UInt8], score: GossipsubPeerScore) {
+        self.id = id
+        self.version = version
+        self.direction = direction
+        self.colocation = colocation
+        self.score = score
+    }
 }
 
-/// A topic that we or a peer follow, or that we publish to.
-struct GossipsubTopic: Sendable {
+/// A topic that we or a peer follow, or that we publish to. An object as well.
+final class GossipsubTopic {
+    let name: String
     var isSubscribed = false
     /// Connected peers that follow it.
     var followers = GossipsubSlots()
@@ -96,6 +105,8 @@ struct GossipsubTopic: Sendable {
     /// Only while we publish to it without following it.
     var fanout = GossipsubSlots()
     var lastPublished: Instant?
+
+    init(name: String) { self.name = name }
 
     var isUnused: Bool { !isSubscribed && followers.isEmpty && lastPublished == nil }
 }

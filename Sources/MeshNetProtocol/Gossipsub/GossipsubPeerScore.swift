@@ -127,9 +127,10 @@ struct GossipsubPeerScore: Sendable {
     }
 
     private mutating func index(_ name: String) -> Int {
+        if let index = topics.firstIndex(where: { $0.name == name }) { return index }
         var index = 0
         while index < topics.count, topics[index].name < name { index += 1 }
-        if index == topics.count || topics[index].name != name { topics.insert(Topic(name: name), at: index) }
+        topics.insert(Topic(name: name), at: index)
         return index
     }
 }

@@ -225,6 +225,15 @@ struct GossipsubWireMessage {
 
     init() {}
 
+    /// The message of an RPC that has nothing else in it, as forwarded ones have not; nil: read the whole RPC.
+    init?(alone rpc: UnsafeRawBufferPointer) {
+        var reader = ProtobufReader(rpc)
+        guard let field = try? reader.next(), field.number == 2, reader.isAtEnd, let bytes = try? field.bytes(),
+            let message = try? GossipsubWireMessage(bytes)
+        else { return nil }
+        self = message
+    }
+
     init(_ bytes: UnsafeRawBufferPointer) throws(WireError) {
         var reader = ProtobufReader(bytes)
         while let field = try reader.next() {

@@ -19,7 +19,7 @@ public struct Fifo<Element> {
         _modify { yield &elements[head + offset]! }
     }
 
-    @inlinable public mutating func append(_ element: Element) {
+    @inlinable public mutating func append(_ element: consuming Element) {
         // Moving the rest down is paid for by the removals before it: each element moves at most once for each one that left.
         if head > 0, head >= elements.count - head, elements.count == elements.capacity { compact() }
         elements.append(element)
@@ -27,8 +27,7 @@ public struct Fifo<Element> {
 
     @inlinable public mutating func popFirst() -> Element? {
         guard head < elements.count else { return nil }
-        let element = elements[head]
-        elements[head] = nil
+        let element = elements[head].take()
         head += 1
         if head == elements.count { removeAll() }
         return element

@@ -45,6 +45,8 @@ package struct ProtobufReader {
 
     package init(_ bytes: UnsafeRawBufferPointer) { reader = ByteReader(bytes) }
 
+    package var isAtEnd: Bool { reader.isAtEnd }
+
     /// The next field, or nil at the end of the message.
     package mutating func next() throws(WireError) -> Field? {
         if reader.isAtEnd { return nil }
@@ -67,8 +69,10 @@ package struct ProtobufReader {
 
     /// Up to ten bytes, longer forms than needed allowed; bits above the 64th must be zero.
     private mutating func readProtobufVarint() throws(WireError) -> UInt64 {
-        var value: UInt64 = 0
-        for index in 0..<10 {
+        let first = try reader.readByte()
+        if first < 0x80 { return UInt64(first) }
+        var value = UInt64(first & 0x7f)
+        for index in 1..<10 {
             let byte = try reader.readByte()
             if index == 9, byte > 1 { throw .varintTooLong }
             value |= UInt64(byte & 0x7f) << UInt64(7 * index)

@@ -182,7 +182,7 @@ extension Swarm {
             touched.append(peer)
         }
         while let action = gossip.poll() {
-            switch action {
+            switch consume action {
             case .send(let name, let frame, let priority):
                 if let peer = peers[name], peer.pubsub.enqueue(frame, priority) {
                     touch(peer)
