@@ -27,7 +27,7 @@ ALLOWED = re.compile(
     r"|mem(?:cpy|move|set|cmp|chr)|str(?:len|cmp|ncmp)|malloc|malloc_usable_size|calloc|realloc|free|posix_memalign|bzero|bcmp"
     r"|sodium_(?:memzero|memcmp|malloc|free|bin2hex|hex2bin)"
     r"|crypto_(?:hash|shorthash|pwhash|auth|sign|scalarmult|stream|core|aead|onetimeauth|verify)\w*"
-    r"|(?:EVP|OSSL|OPENSSL|CRYPTO|ERR|BN|EC|ECDSA|RSA|X509|ASN1|OBJ|SHA256|d2i|i2d|o2i|i2o)_\w+"
+    r"|(?:EVP|OSSL|OPENSSL|CRYPTO|ERR|BN|EC|ECDSA|RSA|X509|ASN1|OBJ|d2i|i2d|o2i|i2o)_\w+"
     r"|__stack_chk_fail|_GLOBAL_OFFSET_TABLE_|__tls_get_addr|__bswap\w*|__udivti3|__umodti3|__multi3"
 )
 

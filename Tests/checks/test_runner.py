@@ -46,7 +46,8 @@ def test_counts_of_swift_testing(runner: ModuleType) -> None:
 
 
 def test_counts_of_pytest(runner: ModuleType) -> None:
-    log = "SKIPPED [1] test_a.py:3: no peer\nERROR test_b.py::test_c - OSError: no\n== 16 passed, 2 skipped, 63 deselected, 1 error, 1 xfailed in 3.93s (0:01:01) ==\n"
+    lines = ["SKIPPED [1] test_a.py:3: no peer", "ERROR test_b.py::test_c - OSError: no"]
+    log = "\n".join([*lines, "== 16 passed, 2 skipped, 63 deselected, 1 error, 1 xfailed in 3.93s (0:01:01) ==", ""])
     assert numbers(runner.pytest_counts(log)) == (16, 1, 3)
     assert runner.pytest_counts(log).reasons == ["test_a.py:3: no peer"]
     assert runner.pytest_counts(log).failures == ["test_b.py::test_c - OSError: no"]
