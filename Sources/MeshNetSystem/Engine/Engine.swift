@@ -84,6 +84,13 @@ package final class Engine: Sendable {
         if !helm.isSteeredHere { thread.join() }
     }
 
+    /// For a loop that is about to sleep: serves the node for up to `Looking.longest`, without sleeping. True: an event or a message waits, or the node is
+    /// closed. Throws `.closed` in a forked child.
+    package func look() throws(CallError) -> Bool {
+        guard !mailbox.ownerProcessIsGone else { throw .closed }
+        return helm.look { queue.isReady || inbox.isReady }
+    }
+
     /// Bytes that the caller's thread seals and sends itself. More is the reactor thread's, so that the caller goes on meanwhile.
     static let largestServedHere = 16_384
 
