@@ -81,20 +81,20 @@ class Waiters:
 
 
 class Looks:
-    """Whether a loop that waits for a reply, or for a message, looks for it before it sleeps: to be woken takes longer than a short round trip.
+    """Whether a loop that waits for a reply looks for it before it sleeps: to be woken takes longer than a short round trip.
 
-    After several quick waits in a row; each look in vain doubles their number, for the next: where the same loop has to answer, all are in vain.
+    After several quick replies in a row; each look in vain doubles their number, for the next: where the same loop has to answer, all are in vain.
     """
 
     #: Seconds. With a processor to be woken on both sides.
     QUICK = 0.0004
-    #: Quick waits in a row before a look, at first and at most.
+    #: Quick replies in a row before a look, at first and at most.
     NEEDED, NEEDED_AT_MOST = 4, 1024
 
     def __init__(self) -> None:
         self._quick = 0
         self._needed = self.NEEDED
-        #: Tasks that wait. Where several do, the loop has better things to do.
+        #: Requests that wait for their replies. Where several do, the loop has better things to do.
         self.waiting = 0
 
     @property
@@ -103,7 +103,7 @@ class Looks:
         return self.waiting == 1 and self._quick >= self._needed
 
     def waited(self, seconds: float) -> None:
-        """A wait ended, after so long."""
+        """A reply came, after so long."""
         self._quick = min(self._quick + 1, self._needed) if seconds <= self.QUICK else 0
 
     def looked(self, found: bool) -> None:
@@ -119,8 +119,6 @@ class LoopInbox:
 
     def __init__(self, native: _meshnet.Node, kind: type[_meshnet.Message], owner: object) -> None:
         self.inbox = _meshnet.Inbox(native, kind, owner)
-        self._native = native
-        self._looks = Looks()
         self._descriptor = native.message_fd()
         self._waiters = Waiters()
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -136,28 +134,9 @@ class LoopInbox:
                 raise ClosedError("the node is closed, and every message was given out")
             self._watch(loop)
             try:
-                await self._wait(loop, None if deadline is None else max(0, deadline - loop.time()))
+                await self._waiters.wait(None if deadline is None else max(0, deadline - loop.time()))
             except TimeoutError:
                 raise TimeoutError(f"no message came in {timeout:g} s") from None
-
-    async def _wait(self, loop: asyncio.AbstractEventLoop, timeout: float | None) -> None:
-        begun, looks = loop.time(), self._looks
-        looks.waiting += 1
-        try:
-            if looks.worthwhile:
-                # Behind the tasks that are ready now.
-                loop.call_soon(self._look)
-            await self._waiters.wait(timeout)
-            looks.waited(loop.time() - begun)
-        finally:
-            looks.waiting -= 1
-
-    def _look(self) -> None:
-        if self._looks.worthwhile and not self.inbox.finished:
-            found = self._native.look() and bool(self.inbox.fetch(0))
-            self._looks.looked(found)
-            if found:
-                self._waiters.wake()
 
     def _watch(self, loop: asyncio.AbstractEventLoop) -> None:
         if self._loop is not loop:
@@ -258,6 +237,7 @@ class LoopDriver:
         looks.waiting += 1
         try:
             if looks.worthwhile:
+                # Behind the tasks that are ready now.
                 loop.call_soon(self._look)
             result = await self.call(method, *arguments)
             looks.waited(loop.time() - begun)
