@@ -7,11 +7,14 @@ import time
 from collections.abc import Mapping
 from typing import Any
 
-from programs import ROOT, Unmeasured, line, python, sink, started
+from programs import ROOT, Unmeasured, line, messages, python, sink, started
 from streams import Settings
 from table import Row
+from talk import control_round
 
 OUT_SECONDS = 10
+INSIDE = ("ip", "netns", "exec")
+GIGABIT = ("rate", "1gbit", "burst", "64k", "latency", "20ms")
 
 
 def lab() -> Any:
@@ -45,10 +48,9 @@ def returning(by: Mapping[str, Row], settings: Settings) -> None:
     """The cable of one of two hosts is out: from its return to the reply of a request that was sent meanwhile."""
     with lab() as hosts:
         here, there = hosts.hosts(2, hosts.switch("lan"), ipv6=False)
-        inside = ("ip", "netns", "exec")
         with (
-            sink(*inside, there.netns, *python("meshnet", "sink", "10.77.0.2")) as words,
-            started(*inside, here.netns, *python("meshnet", "return", "10.77.0.1", *words)) as process,
+            sink(*INSIDE, there.netns, *python("meshnet", "sink", "10.77.0.2")) as words,
+            started(*INSIDE, here.netns, *python("meshnet", "return", "10.77.0.1", *words)) as process,
         ):
             if line(process) != "ready":
                 raise Unmeasured("the hosts did not meet")
@@ -61,3 +63,14 @@ def returning(by: Mapping[str, Row], settings: Settings) -> None:
                 plugged = time.clock_gettime_ns(time.CLOCK_MONOTONIC)
                 there.plug()
                 by["return"].add(ours=(int(line(process)) - plugged) / 1e6)
+
+
+def control_link(by: Mapping[str, Row], settings: Settings) -> None:
+    """The control lane beside bulk over a link of 1 Gbit/s between two hosts, whose queue holds 20 ms."""
+    with lab() as hosts:
+        here, there = hosts.hosts(2, hosts.switch("lan"), ipv6=False)
+        for host in (here, there):
+            host.run("tc", "qdisc", "add", "dev", "eth0", "root", "tbf", *GIGABIT)
+        with sink(*INSIDE, there.netns, *messages("sink", "10.77.0.2")) as words:
+            for _ in range(settings.rounds):
+                control_round(by, "control-link", settings, words, (*INSIDE, here.netns))

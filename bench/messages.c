@@ -1,6 +1,6 @@
 /*
  * Our side of the message measurements, through the C library.
- *   messages sink                             prints "PEER ADDRESS", counts messages, answers requests, until it is killed
+ *   messages sink [IP]                        prints "PEER ADDRESS", counts messages, answers requests, until it is killed
  *   messages flood PEER ADDRESS SIZE COUNT    prints the nanoseconds from the first send to the reply of a request behind the last
  *   messages requests PEER ADDRESS COUNT      prints the nanoseconds of COUNT requests of 64 bytes, one after another
  *   messages control PEER ADDRESS COUNT BULK  prints the nanoseconds of COUNT requests of 64 bytes on the control lane; with BULK 1 while
@@ -21,24 +21,27 @@
 #define TIMEOUT_MS 60000
 #define BATCH 512
 #define BULK_BYTES 65536
+#define LOOPBACK "127.0.0.1"
 
-static meshnet_node_t *open_node(void) {
-    static const char *const loopback[] = {"/ip4/127.0.0.1/tcp/0"};
+static meshnet_node_t *open_node(const char *ip) {
+    char address[64];
+    const char *const addresses[] = {address};
     meshnet_keypair_t *keys;
     meshnet_config_t config;
     meshnet_node_t *node;
     check(meshnet_keypair_generate(&keys), "key");
     check(meshnet_config_default(&config, sizeof config), "config");
     config.identity = keys;
-    config.listen_addresses = loopback;
+    snprintf(address, sizeof address, "/ip4/%s/tcp/0", ip);
+    config.listen_addresses = addresses;
     config.listen_address_count = 1;
     check(meshnet_node_open(&config, &node), "node");
     meshnet_keypair_free(keys);
     return node;
 }
 
-static void sink(void) {
-    meshnet_node_t *node = open_node();
+static void sink(const char *ip) {
+    meshnet_node_t *node = open_node(ip);
     meshnet_string_list_t *addresses;
     meshnet_message_t *messages[BATCH];
     char peer[MESHNET_PEER_ID_TEXT_SIZE];
@@ -58,7 +61,7 @@ static void sink(void) {
 }
 
 static meshnet_node_t *reach(const char *peer, const char *address) {
-    meshnet_node_t *node = open_node();
+    meshnet_node_t *node = open_node(LOOPBACK);
     meshnet_message_t *reply;
     check(meshnet_connect(node, address, TIMEOUT_MS, NULL, 0), "connect");
     check(meshnet_request(node, peer, NULL, 0, NULL, TIMEOUT_MS, &reply), "request");
@@ -146,7 +149,7 @@ static void requests(char **words, int32_t lane, bool has_bulk) {
 
 int main(int count, char **words) {
     prctl(PR_SET_PDEATHSIG, SIGKILL);
-    if (count == 2 && strcmp(words[1], "sink") == 0) sink();
+    if ((count == 2 || count == 3) && strcmp(words[1], "sink") == 0) sink(count == 3 ? words[2] : LOOPBACK);
     else if (count == 6 && strcmp(words[1], "flood") == 0) flood(words + 2);
     else if (count == 5 && strcmp(words[1], "requests") == 0) requests(words + 2, MESHNET_LANE_NORMAL, false);
     else if (count == 6 && strcmp(words[1], "control") == 0) requests(words + 2, MESHNET_LANE_CONTROL, strcmp(words[5], "1") == 0);

@@ -128,6 +128,13 @@ def control() -> list[Row]:
     ]
 
 
+def control_link() -> list[Row]:
+    return [
+        smaller("control-link", "the same over a link of 1 Gbit/s between two hosts", "µs", Target(1.0, TWICE_IDLE)),
+        faster("control-link-bulk", "bulk meanwhile, messages of 64 KiB", "MiB/s"),
+    ]
+
+
 def returning() -> list[Row]:
     return [smaller("return", "first reply after a link returns that was out for 10 s", "ms")]
 
@@ -157,6 +164,7 @@ GROUPS: Mapping[str, Callable[[], list[Row]]] = {
     "idle": idle,
     "library": library,
     "control": control,
+    "control-link": control_link,
     "return": returning,
     "discovery": discovery,
 }

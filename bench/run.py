@@ -44,6 +44,7 @@ MEASUREMENTS: Mapping[str, Callable[[Mapping[str, Row], Settings], None]] = {
     "idle": costs.idle,
     "library": costs.library,
     "control": talk.control,
+    "control-link": hosts.control_link,
     "return": hosts.returning,
     "discovery": hosts.discovery,
 }

@@ -102,13 +102,16 @@ def gossip(by: Mapping[str, Row], settings: Settings) -> None:
 
 
 def control(by: Mapping[str, Row], settings: Settings) -> None:
-    """The control lane while the bulk lane is full, beside the same without: to be at most twice that, plus 1 ms."""
-    count = settings.share(2_000, 10)
     with sink(*messages("sink")) as words:
         for _ in range(settings.rounds):
-            idle = microseconds(output(*messages("control", *words, str(count), "0")))
-            *samples, last = output(*messages("control", *words, str(count), "1")).splitlines()
-            quiet = percentile(idle, 99)
-            by["control"].add(ours=percentile(microseconds(" ".join(samples)), 99), while_idle=quiet, **{rows.TWICE_IDLE: 2 * quiet + 1_000})
-            _, size, took = last.split()
-            by["control-bulk"].add(ours=int(size) / MIB / (int(took) / 1e9))
+            control_round(by, "control", settings, words)
+
+
+def control_round(by: Mapping[str, Row], name: str, settings: Settings, words: tuple[str, ...], place: tuple[str, ...] = ()) -> None:
+    """The control lane while the bulk lane is full, beside the same without: to be at most twice that, plus 1 ms."""
+    command = (*place, *messages("control", *words, str(settings.share(2_000, 10))))
+    idle = percentile(microseconds(output(*command, "0")), 99)
+    *samples, last = output(*command, "1").splitlines()
+    by[name].add(ours=percentile(microseconds(" ".join(samples)), 99), while_idle=idle, **{rows.TWICE_IDLE: 2 * idle + 1_000})
+    _, size, took = last.split()
+    by[f"{name}-bulk"].add(ours=int(size) / MIB / (int(took) / 1e9))

@@ -16,3 +16,22 @@
 
 int accept4(int, struct sockaddr *__restrict, socklen_t *__restrict, int);
 int pthread_setname_np(pthread_t, const char *);
+
+/* sched_setattr(2), for which the C library has no function before 2.41: the first version of its structure. Of the calling thread. */
+#include <stdint.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+struct meshnet_sched_attributes {
+    uint32_t size, policy;
+    uint64_t flags;
+    int32_t nice;
+    uint32_t priority;
+    uint64_t runtime, deadline, period;
+};
+
+static inline int meshnet_sched_getattr(struct meshnet_sched_attributes *attributes) {
+    return (int)syscall(SYS_sched_getattr, 0, attributes, sizeof *attributes, 0);
+}
+
+static inline int meshnet_sched_setattr(struct meshnet_sched_attributes *attributes) { return (int)syscall(SYS_sched_setattr, 0, attributes, 0); }

@@ -10,7 +10,9 @@ struct YamuxHarness {
     private(set) var dataActions = 0
     private var open: (stream: UInt32, bytes: [UInt8])?
 
-    init(role: YamuxRole, limits: YamuxLimits = YamuxLimits()) { session = YamuxSession(role: role, limits: limits) }
+    init(role: YamuxRole, limits: YamuxLimits = YamuxLimits(), roundTrip: Duration? = nil) {
+        session = YamuxSession(role: role, limits: limits, roundTrip: roundTrip)
+    }
 
     mutating func feed(_ bytes: [UInt8], pieces: Int? = nil) {
         var rest = bytes[...]

@@ -39,15 +39,10 @@ extension YamuxSession {
         streams[at].unconsumed = streams[at].unconsumed.subtractingClamped(UInt32(clamping: count))
         let stream = streams[at]
         guard !stream.remoteEnded, !stream.updateQueued, stream.credit >= stream.windowSize / 2 else { return }
-        tuneWindow(at, now: now)
+        tuneWindow(at, granting: stream.credit, now: now)
         guard state == .open else { return }
         streams[at].updateQueued = true
         _ = enqueue(ControlFrame(kind: .windowUpdate, stream: id))
-    }
-
-    /// The window of the stream grows no further than the path needs, because what is under way on it delays others.
-    package mutating func keepShort(_ id: UInt32) {
-        if let at = streams.find(id) { streams[at].keepsShort = true }
     }
 
     package var hasControl: Bool { !control.isEmpty }
@@ -114,58 +109,5 @@ extension YamuxSession {
         let credit = streams[at].credit
         streams[at].receiveWindow += credit
         return YamuxHeader(.windowUpdate, takeGreeting(at), stream: streams[at].id, length: credit)
-    }
-
-    // MARK: Window size
-
-    /// Half a window used up within four round trips means that the window, not the path, sets the speed: double it (as go-yamux does). Where the path is
-    /// shorter than the pauses of two busy processes, those count. A short window ends between three and six times what the path itself holds, whatever
-    /// waits in it already: the round trip that is measured contains that wait, three eighths of which can never be half a window.
-    private mutating func tuneWindow(_ at: Int, now: Instant) {
-        let elapsed = now - streams[at].epoch
-        streams[at].epoch = now
-        if pinger.isDue(now: now, interval: limits.roundTripInterval), enqueue(ControlFrame(kind: .ping, stream: 0)) { pinger.queued() }
-        guard state == .open, let roundTrip = pinger.roundTrip, elapsed < longestEpoch(at, roundTrip) else { return }
-        let size = Int(streams[at].windowSize)
-        let growth = min(size, limits.maximumWindow - size, limits.windowGrowth - grownBytes)
-        guard growth > 0, let larger = UInt32(exactly: size + growth) else { return }
-        streams[at].windowSize = larger
-        grownBytes += growth
-    }
-
-    private mutating func longestEpoch(_ at: Int, _ roundTrip: Duration) -> Duration {
-        streams[at].keepsShort ? max(roundTrip * 3 / 8, YamuxLimits.shortestShortEpoch) : max(roundTrip * 4, YamuxLimits.shortestEpoch)
-    }
-}
-
-/// Measures the round trip, one ping at a time.
-struct Pinger {
-    private(set) var roundTrip: Duration?
-    private var measuredAt = Instant.zero
-    private var phase = Phase.idle
-    private var value: UInt32 = 0
-
-    private enum Phase { case idle, queued, sent(Instant) }
-
-    func isDue(now: Instant, interval: Duration) -> Bool {
-        guard case .idle = phase else { return false }
-        return roundTrip == nil || now - measuredAt >= interval
-    }
-
-    mutating func queued() { phase = .queued }
-
-    /// The value of the ping that is written now.
-    mutating func send(now: Instant) -> UInt32 {
-        value &+= 1
-        phase = .sent(now)
-        return value
-    }
-
-    mutating func answered(_ answer: UInt32, now: Instant) {
-        guard case .sent(let at) = phase, answer == value else { return }
-        let sample = max(now - at, .nanoseconds(1))
-        roundTrip = roundTrip.map { ($0 + sample) / 2 } ?? sample
-        measuredAt = now
-        phase = .idle
     }
 }

@@ -29,8 +29,10 @@ package struct YamuxSession {
     var queuedPingAnswers = 0
     var pinger = Pinger()
 
-    package init(role: YamuxRole, limits: YamuxLimits = YamuxLimits()) {
+    /// - Parameter roundTrip: of the path, where it is known.
+    package init(role: YamuxRole, limits: YamuxLimits = YamuxLimits(), roundTrip: Duration? = nil) {
         self.role = role
+        pinger.shortest = roundTrip
         self.limits = limits
         nextID = role == .client ? 1 : 2
     }

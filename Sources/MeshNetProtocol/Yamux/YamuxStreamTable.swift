@@ -1,4 +1,4 @@
-/// One stream as yamux sees it. 48 bytes.
+/// One stream as yamux sees it. 56 bytes.
 struct YamuxStream {
     let id: UInt32
     /// Bytes that we may send.
@@ -11,6 +11,8 @@ struct YamuxStream {
     var unconsumed: UInt32 = 0
     /// When the window was last topped up.
     var epoch: Instant
+    /// Granted since `epoch`, on a short window.
+    var epochBytes: UInt32 = 0
     /// SYN or ACK, until a frame of ours carried it.
     var greeting: YamuxHeader.Flags
     /// Ours, and the peer has not answered on it.

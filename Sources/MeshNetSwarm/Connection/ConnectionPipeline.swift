@@ -79,9 +79,10 @@ package struct ConnectionPipeline {
     ///   - expectedPeer: the identity that the other side must prove; nil takes any.
     ///   - protocols: what inbound streams may ask for.
     ///   - random: a source of this connection's own; keys are drawn from it.
+    ///   - roundTrip: of the path, as the transport measured it when it connected; nil if it did not.
     package init(
         role: Direction, configuration: PipelineConfiguration, expectedPeer: PeerID?, protocols: [String],
-        pool: BufferPool, random: RandomSource, now: Instant
+        pool: BufferPool, random: RandomSource, roundTrip: Duration? = nil, now: Instant
     ) {
         self.role = role
         self.protocols = protocols
@@ -90,7 +91,7 @@ package struct ConnectionPipeline {
         preSharedKey = configuration.preSharedKey
         input = PipelineInput(pool: pool)
         output = PipelineOutput(pool: pool)
-        session = YamuxSession(role: role == .outbound ? .client : .server, limits: YamuxLimits(configuration.limits))
+        session = YamuxSession(role: role == .outbound ? .client : .server, limits: YamuxLimits(configuration.limits), roundTrip: roundTrip)
         handshakeDeadline = now + configuration.limits.handshakeTimeout
         startHandshake(identity: configuration.identity, noiseKey: configuration.noiseKey, expectedPeer: expectedPeer, random: random)
     }

@@ -3,7 +3,7 @@ package import MeshNetProtocol
 // The life of a connection: accepted or connected, secured, established, ended.
 extension Swarm {
     /// A socket was accepted. nil: a limit refuses it, close the socket.
-    package mutating func accepted(from remote: SocketAddress, to local: SocketAddress, now: Instant) -> ConnectionID? {
+    package mutating func accepted(from remote: SocketAddress, to local: SocketAddress, roundTrip: Duration? = nil, now: Instant) -> ConnectionID? {
         self.now = now
         guard !isShuttingDown else { return nil }
         guard connections.count < inboundLimit else {
@@ -14,7 +14,7 @@ extension Swarm {
         let id = connections.insert { id in
             Connection(id: id, direction: .inbound, remoteSocket: remote, remote: remote.multiaddr, dial: nil, phase: .handshaking)
         }
-        startPipeline(id, role: .inbound, expectedPeer: nil)
+        startPipeline(id, role: .inbound, expectedPeer: nil, roundTrip: roundTrip)
         return id
     }
 
@@ -27,11 +27,11 @@ extension Swarm {
     }
 
     /// The TCP connection asked for by `.connect` stands.
-    package mutating func connected(_ id: ConnectionID, local: SocketAddress, now: Instant) {
+    package mutating func connected(_ id: ConnectionID, local: SocketAddress, roundTrip: Duration? = nil, now: Instant) {
         self.now = now
         guard connections[id]?.phase == .connecting, let dialID = connections[id]?.dial else { return }
         connections[id]?.phase = .handshaking
-        startPipeline(id, role: .outbound, expectedPeer: dials[dialID]?.peer)
+        startPipeline(id, role: .outbound, expectedPeer: dials[dialID]?.peer, roundTrip: roundTrip)
     }
 
     package mutating func connectFailed(_ id: ConnectionID, errno: Int32, now: Instant) {
@@ -72,11 +72,11 @@ extension Swarm {
         touch(id)
     }
 
-    private mutating func startPipeline(_ id: ConnectionID, role: Direction, expectedPeer: PeerID?) {
+    private mutating func startPipeline(_ id: ConnectionID, role: Direction, expectedPeer: PeerID?, roundTrip: Duration?) {
         var own = random.fork()
         connections[id]?.pipeline = ConnectionPipeline(
             role: role, configuration: PipelineConfiguration(configuration, noiseKey: noiseKey(random: &own)), expectedPeer: expectedPeer,
-            protocols: protocols, pool: pool, random: own, now: now)
+            protocols: protocols, pool: pool, random: own, roundTrip: roundTrip, now: now)
         touch(id)
     }
 

@@ -23,7 +23,7 @@ extension Loop {
 
     private func accepted(_ descriptor: Int32, from: SocketAddress, on listener: Listener) {
         let local = Socket.localAddress(descriptor) ?? listener.address
-        guard let id = swarm.accepted(from: from, to: local, now: now) else {
+        guard let id = swarm.accepted(from: from, to: local, roundTrip: Socket.roundTrip(descriptor), now: now) else {
             Socket.close(descriptor)
             return noteRefusal(of: from)
         }
@@ -119,7 +119,7 @@ extension Loop {
         guard let connection = connections[id], connection.isConnecting, let local = Socket.localAddress(connection.descriptor) else { return }
         connection.isConnecting = false
         watch(connection)
-        swarm.connected(id, local: local, now: now)
+        swarm.connected(id, local: local, roundTrip: Socket.roundTrip(connection.descriptor), now: now)
     }
 
     private func finishConnecting(_ connection: Connection) {

@@ -13,6 +13,7 @@ package final class Helm: Sendable {
     private let loop = Guarded<Loop?>(nil)
     private let mailbox: Mailbox
     private let gate: Gate
+    private let system: SystemCalls
     // Used by who keeps the watch.
     nonisolated(unsafe) let readiness: Readiness
     nonisolated(unsafe) private var reports: [Ready] = []
@@ -26,6 +27,7 @@ package final class Helm: Sendable {
 
     init(mailbox: Mailbox, system: SystemCalls) throws(SystemError) {
         self.mailbox = mailbox
+        self.system = system
         readiness = try Readiness(system: system)
         gate = try Gate(readiness)
     }
@@ -46,7 +48,8 @@ package final class Helm: Sendable {
 
     func run() {
         // The first turn has no reports: the swarm has things to say before anything happens.
-        var ready: [Ready] = [], isWatching = takeWatch()
+        var ready: [Ready] = [], isWatching = takeWatch(), hasSlept = true
+        Courtesy.takeShortSlices()
         while true {
             let wake = loop.with { loop in
                 let wake = steer(loop!) { $0.turn(ready) }
@@ -55,7 +58,10 @@ package final class Helm: Sendable {
             }
             if isWatching, mailbox.isClosing { break }
             if isWatching { watching.store(0, ordering: .releasing) }
+            if !hasSlept { system.yield() }
+            let start = Instant.now()
             isWatching = sleep(until: wake)
+            hasSlept = Instant.now() - start > Courtesy.shortestSleep
             if isWatching { readiness.wait(until: .zero, into: &ready) } else { ready.removeAll(keepingCapacity: true) }
         }
         // The watch stays here: whoever waits from now on sleeps.

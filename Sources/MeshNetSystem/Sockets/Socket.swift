@@ -49,6 +49,13 @@ package enum Socket {
         }.address
     }
 
+    /// As the kernel measured it; nil when it did not yet.
+    package static func roundTrip(_ descriptor: Int32) -> Duration? {
+        var info = tcp_info(), length = socklen_t(MemoryLayout<tcp_info>.size)
+        guard getsockopt(descriptor, Int32(IPPROTO_TCP), TCP_INFO, &info, &length) == 0, info.tcpi_rtt > 0 else { return nil }
+        return .microseconds(Int64(info.tcpi_rtt))
+    }
+
     /// Without these a connection still works, only slower: failures do not matter.
     package static func configure(_ descriptor: Int32) {
         set(descriptor, Int32(IPPROTO_TCP), TCP_NODELAY, 1)

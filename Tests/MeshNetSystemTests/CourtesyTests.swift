@@ -1,0 +1,77 @@
+import CSystem
+import Foundation
+@testable import MeshNetProtocol
+@testable import MeshNetSwarm
+@testable import MeshNetSystem
+import Synchronization
+import Testing
+
+extension SystemTests {
+    /// How the reactor thread shares a processor.
+    @Suite(.timeLimit(.minutes(2))) struct CourtesyTests {
+        private final class Count: Sendable { let value = Atomic(0) }
+
+        private func counting(_ count: Count) -> SystemCalls {
+            var system = SystemCalls.kernel
+            system.yield = {
+                count.value.wrappingAdd(1, ordering: .relaxed)
+                SystemCalls.kernel.yield()
+            }
+            return system
+        }
+
+        /// Whoever always finds more to do offers the processor in between.
+        @Test func aBusyReactorYields() throws {
+            let yields = Count(), far = try TestNode(system: counting(yields)), near = try TestNode()
+            defer { near.engine.close(); far.engine.close() }
+            _ = try far.engine.call(.accept("/echo/1"), timeout: TestNode.patience)
+            try near.connect(to: far)
+            let stream = try near.openStream(to: far), block = [UInt8](repeating: 7, count: 1 << 20)
+            let writer = TestThread {
+                // Until the other side closes: each pass is 64 MiB.
+                while yields.value.load(ordering: .relaxed) == 0 {
+                    for _ in 0..<64 { guard (try? near.write(stream, block)) != nil else { return } }
+                }
+                near.engine.closeWrite(stream)
+            }
+            let accepted = try far.acceptStream()
+            while try !far.read(accepted, 1 << 20).isEmpty {}
+            writer.join()
+            #expect(yields.value.load(ordering: .relaxed) > 0)
+        }
+
+        /// Who sleeps between two turns has nothing to offer.
+        @Test func aReactorThatSleepsInBetweenDoesNot() throws {
+            let yields = Count(), node = try TestNode(system: counting(yields)), rounds = 50
+            defer { node.engine.close() }
+            let before = yields.value.load(ordering: .relaxed)
+            for _ in 0..<rounds {
+                let done = Waiter<Int>()
+                node.engine.submit(.peers) { _ in done.fulfil(.success(1)) }
+                #expect(done.wait(until: Instant.now() + TestNode.patience) == .success(1))
+            }
+            // A ring may come just before the reactor sleeps.
+            #expect(yields.value.load(ordering: .relaxed) - before < rounds / 2)
+        }
+
+        private static let takesSlices: Bool = {
+            var name = utsname()
+            guard uname(&name) == 0 else { return false }
+            let release = withUnsafeBytes(of: &name.release) { String(decoding: $0.prefix { $0 != 0 }, as: UTF8.self) }
+            let parts = release.split { !$0.isNumber }.prefix(2).compactMap { Int($0) }
+            return parts.count == 2 && (parts[0], parts[1]) >= (6, 12)
+        }()
+
+        @Test(.enabled(if: takesSlices, "slices are taken from Linux 6.12 on")) func theReactorHasShortSlicesAndNobodyElse() throws {
+            func slice() -> UInt64? {
+                var attributes = meshnet_sched_attributes()
+                return meshnet_sched_getattr(&attributes) == 0 ? attributes.runtime : nil
+            }
+            let own = slice(), node = try TestNode(), found = Waiter<UInt64?>()
+            defer { node.engine.close() }
+            node.engine.submit(.peers) { _ in found.fulfil(.success(slice())) }
+            #expect(found.wait(until: Instant.now() + TestNode.patience) == .success(100_000))
+            #expect(slice() == own && own != 100_000)
+        }
+    }
+}
