@@ -464,6 +464,12 @@ MESHNET_API MESHNET_CHECK int32_t meshnet_next_events(meshnet_node_t *node, int3
    Errors: INVALID_ARGUMENT, INVALID_HANDLE, CLOSED (after fork). Since 0.1. */
 MESHNET_API MESHNET_CHECK int32_t meshnet_event_fd(meshnet_node_t *node);
 
+/* For a loop that is about to sleep and was answered as quickly before: serves the node on this thread, without sleeping, until an event or message waits, for
+   0.2 ms at most; no longer than a moment where others want the processor. To be woken by a descriptor takes longer than a short round trip itself.
+   OK: something waits, or the node is closed. Blocks: 0.2 ms. Errors: INVALID_ARGUMENT, INVALID_HANDLE, TIMED_OUT (none came), CLOSED (after fork).
+   Since 0.1. */
+MESHNET_API MESHNET_CHECK int32_t meshnet_look(meshnet_node_t *node);
+
 /* Releases an event and all it points to. NULL does nothing. Blocks: no. Since 0.1. */
 MESHNET_API void meshnet_event_free(meshnet_event_t *event);
 

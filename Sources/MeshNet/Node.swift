@@ -134,6 +134,32 @@ public final class Node: Sendable {
         _ = try await run(.publish(topic: topic, data: data))
     }
 
+    /// Publishes messages in order, at the cost of one call for each 256 of them. Returns how many were published: where these are fewer, publishing the rest
+    /// tells why. Throws as `publish`, and `.limitReached`, when not even the first was.
+    @discardableResult
+    public func publish(_ topic: String, many messages: [[UInt8]]) async throws(CallError) -> Int {
+        var published = 0
+        while published < messages.count {
+            let part = LentMessages(messages[published...].prefix(Engine.publishedAtOnce))
+            let result: Result<PublishReport, CallError> = await withCheckedContinuation { continuation in
+                engine.publish(topic, part.bodies) { result in
+                    withExtendedLifetime(part) { continuation.resume(returning: result) }
+                }
+            }
+            let failure: CallError?
+            switch result {
+            case .success(let report):
+                published += report.count
+                failure = report.failure
+            case .failure(let error): failure = error
+            }
+            guard let failure else { continue }
+            if published == 0 { throw failure }
+            break
+        }
+        return published
+    }
+
     /// Connected peers that follow the topic.
     public func peers(topic: String) async throws(CallError) -> [PeerID] {
         guard case .topicPeers(let peers) = try await run(.topicPeers(topic)) else { throw .closed }

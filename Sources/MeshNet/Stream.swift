@@ -55,19 +55,3 @@ public struct Stream: Sendable {
     /// Ends both directions at once: unsent bytes are lost, the peer sees a reset.
     public func reset() { engine.resetStream(id) }
 }
-
-/// Memory that stays where it is while the reactor thread works on it.
-private final class Memory: Sendable {
-    nonisolated(unsafe) let bytes: UnsafeMutableRawBufferPointer
-
-    init(byteCount: Int) {
-        bytes = .allocate(byteCount: byteCount, alignment: 16)
-    }
-
-    init(_ content: [UInt8]) {
-        bytes = .allocate(byteCount: content.count, alignment: 16)
-        bytes.copyBytes(from: content)
-    }
-
-    deinit { bytes.deallocate() }
-}

@@ -71,6 +71,14 @@ extension NodeBox {
     do { return try liveNode(node).engine.queue.descriptor } catch { return refuse(error) }
 }
 
+@c @implementation public func meshnet_look(_ node: OpaquePointer?) -> Int32 {
+    do throws(Failure) {
+        let engine = try liveNode(node).engine, isThere: Bool
+        do throws(CallError) { isThere = try engine.look() } catch { throw .call(error) }
+        return isThere ? MESHNET_OK.rawValue : MESHNET_ERROR_TIMED_OUT.rawValue
+    } catch { return refuse(error) }
+}
+
 @c @implementation public func meshnet_event_free(_ event: UnsafeMutablePointer<meshnet_event_t>?) {
     // The one thing in an event that is not in its block.
     if let reply = event?.pointee.reply { MessageBlock.free(reply) }

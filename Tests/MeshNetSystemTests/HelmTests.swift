@@ -83,6 +83,32 @@ extension SystemTests {
             #expect(got.with { $0 } == (0..<rounds).map { UInt8($0) })
         }
 
+        /// A loop that looks before it sleeps: it serves what comes, for a moment, and leaves the rest to the reactor thread.
+        @Test func whoLooksServesAndGoesAway() throws {
+            let receivers = Receivers(), far = try TestNode(), near = try TestNode(system: receivers.system)
+            defer { near.engine.close() }
+            defer { far.engine.close() }
+            try near.connect(to: far)
+            let limit = Instant.now() + TestNode.patience, peer = far.engine.localPeer
+            var pings = 0, served = 0
+            while served < 10, Instant.now() < limit {
+                _ = try near.engine.submit(.ping(peer))
+                while try !near.engine.look(), Instant.now() < limit {}
+                while let item = try near.engine.queue.next(timeout: .zero) { if case .completion(_, .success) = item { pings += 1 } }
+                let threads = receivers.threads.with { threads in
+                    defer { threads = [] }
+                    return threads
+                }
+                if threads.contains(Self.thread) { served += 1 }
+            }
+            #expect(served == 10)
+            #expect(pings > 0)
+            #expect(near.engine.helm.keeper != Self.thread)
+            _ = try near.engine.call(.ping(peer), timeout: TestNode.patience)
+            near.engine.close()
+            #expect(try near.engine.look(), "a closed node has something to say")
+        }
+
         @Test func twoThatWaitAreBothServed() throws {
             let pair = try TestPair()
             defer { pair.close() }

@@ -233,6 +233,24 @@ extension SystemTests {
             #expect(eventfd_read(wakeup.descriptor, &count) == 0 && count == 1)
         }
 
+        @Test func memoryOfBlocksIsUsedAgainWithinItsBound() throws {
+            let bytes = [UInt8](repeating: 7, count: InboxBlock.largestShared), each = InboxBlock.sharedByteCount / bytes.count
+            var batch = DeliveryBatch()
+            let pool = batch.pool, blocks = InboxBlockPool.largest + 4
+            for number in 1...UInt64(blocks * each) { bytes.withUnsafeBytes { batch.append(message(number), $0) } }
+            inbox.put(&batch)
+            var taken = try inbox.take(each)
+            withExtendedLifetime(taken) { #expect(pool.count == 0) }
+            taken = []
+            #expect(pool.count == 1)
+            taken = try inbox.take(blocks * each)
+            for number in 1...UInt64(each) { bytes.withUnsafeBytes { batch.append(message(number), $0) } }
+            #expect(pool.count == 0, "the new block has the memory of the old one")
+            #expect(try taken.allSatisfy { try $0.body.bytes() == bytes })
+            taken = []
+            #expect(pool.count == InboxBlockPool.largest)
+        }
+
         @Test func textsOfPeersAreKeptWithinTheirBound() throws {
             var batch = DeliveryBatch()
             for number in 0..<DeliveryBatch.maximumSources + 10 {

@@ -41,6 +41,26 @@ import Testing
         #expect(try await a.unsubscribe("news"))
     }
 
+    @Test(.timeLimit(.minutes(1))) func manyMessagesArriveInOrder() async throws {
+        let a = try node(), b = try node([try address(a)])
+        try await a.subscribe("news")
+        try await b.waitForPeers(1, topic: "news")
+        // More than one turn publishes.
+        let messages = (0..<600).map { number in [UInt8](repeating: UInt8(number % 256), count: number % 7) + [UInt8(number / 256)] }
+        #expect(try await b.publish("news", many: messages) == messages.count)
+        #expect(try await b.publish("news", many: []) == 0)
+        var arrived: [[UInt8]] = []
+        for await event in a.events {
+            if case .message(let message) = event { arrived.append(message.data) }
+            if arrived.count == messages.count { break }
+        }
+        #expect(arrived == messages)
+        #expect(try await b.publish("news", many: [[1], [UInt8](repeating: 0, count: 8 << 20 + 1), [2]]) == 1, "the second is too large")
+        await #expect(throws: CallError.noPeersSubscribed(topic: "t")) { try await b.publish("t", many: [[1]]) }
+        b.close()
+        await #expect(throws: CallError.closed) { try await b.publish("news", many: [[1]]) }
+    }
+
     @Test(.timeLimit(.minutes(1))) func theLastValueWaitsForWhoComesLate() async throws {
         let a = try node(), b = try node()
         try await b.connect(try address(a))

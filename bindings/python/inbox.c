@@ -12,6 +12,9 @@
 
 /* Messages that one call fetches at most: their pointers lie on the stack. */
 #define LARGEST_BATCH 512
+/* Bytes that one call fetches, about: what is still in the cache of the processor when it is given out, and is soon used again. */
+#define BATCH_BYTES (128 * 1024)
+#define SMALLEST_BATCH 16
 /* What lies here at most when newer messages are fetched before those that wait are given out. */
 #define AHEAD 1024
 
@@ -83,6 +86,20 @@ static peer_queue *put(inbox_object *self, message_object *message, peer_queue *
     return queue;
 }
 
+/* Of those in memory. */
+static size_t total_size(meshnet_message_t *const *sources, size_t count) {
+    size_t total = 0;
+    for (size_t index = 0; index < count; index++) {
+        total += sources[index]->data == NULL ? 0 : sources[index]->data_length;
+    }
+    return total;
+}
+
+static size_t next_batch(meshnet_message_t *const *sources, size_t count) {
+    size_t wanted = BATCH_BYTES / (total_size(sources, count) / count + 1);
+    return wanted < SMALLEST_BATCH ? SMALLEST_BATCH : wanted > LARGEST_BATCH ? LARGEST_BATCH : wanted;
+}
+
 /* Takes the messages over; those that cannot become objects are released. */
 static int put_all(inbox_object *self, meshnet_message_t **sources, size_t count) {
     peer_queue *recent = NULL;
@@ -131,6 +148,7 @@ static Py_ssize_t keep_batch(inbox_object *self, int32_t code, meshnet_message_t
         }
         return -1;
     }
+    self->batch = next_batch(messages, count);
     return put_all(self, messages, count) < 0 ? -1 : (Py_ssize_t)count;
 }
 
@@ -145,7 +163,7 @@ static Py_ssize_t fetch(inbox_object *self, int timeout_ms) {
         self->finished = true;
         return 0;
     }
-    int32_t code = wait_for_messages(node, timeout_ms, messages, LARGEST_BATCH, &count);
+    int32_t code = wait_for_messages(node, timeout_ms, messages, self->batch, &count);
     return keep_batch(self, code, messages, count);
 }
 
@@ -219,6 +237,7 @@ static PyObject *inbox_make(PyTypeObject *type, PyObject *arguments, PyObject *P
     Py_INCREF(kind);
     Py_XINCREF(owner);
     self->state = state;
+    self->batch = LARGEST_BATCH;
     self->node = node;
     self->kind = (PyTypeObject *)kind;
     self->owner = owner;

@@ -136,6 +136,7 @@ typedef struct {
     Py_ssize_t count;
     long fetched_at;                 /* in ticks of the coarse clock */
     PyObject *peer_id, *incarnation; /* of the last message that came: the next one is likely to have the same */
+    size_t batch;                    /* messages to fetch at once, by the size of the last */
     char is_waiting;                 /* a thread waits in the node: what comes is its to fetch */
     char finished;
 } inbox_object;

@@ -153,11 +153,25 @@ static PyObject *node_next_events(PyObject *object, PyObject *arguments) {
     return batch_to_list((node_object *)object, events, count);
 }
 
+static PyObject *node_look(PyObject *object, PyObject *Py_UNUSED(nothing)) {
+    meshnet_node_t *handle = handle_of(object);
+    int32_t code;
+    if (handle == NULL) {
+        return NULL;
+    }
+    Py_BEGIN_ALLOW_THREADS
+    code = meshnet_look(handle);
+    Py_END_ALLOW_THREADS
+    return code == MESHNET_OK || code == MESHNET_ERROR_TIMED_OUT ? PyBool_FromLong(code == MESHNET_OK) : raise_code(state_of(object), code);
+}
+
 static const PyMethodDef life_methods[] = {
     {"close", node_close, METH_NOARGS, "close($self)\n--\n\nStops the node; events that wait can still be fetched."},
     {"free", node_free, METH_NOARGS, "free($self)\n--\n\nCloses the node and gives its descriptor up."},
     {"peer_id", node_peer_id, METH_NOARGS, "peer_id($self)\n--\n\nThe node's peer id."},
     {"event_fd", node_event_fd, METH_NOARGS, "event_fd($self)\n--\n\nA descriptor that is readable while events wait."},
+    {"look", node_look, METH_NOARGS,
+     "look($self)\n--\n\nServes the node for 0.2 ms at most, without sleeping. True when events or messages wait, or the node is closed."},
     {"listen_addresses", node_listen_addresses, METH_NOARGS,
      "listen_addresses($self)\n--\n\nThe addresses at which the node can be dialled."},
     {"next_events", node_next_events, METH_VARARGS,

@@ -80,6 +80,40 @@ class Waiters:
                 future.set_result(None)
 
 
+class Looks:
+    """Whether a loop that waits for a reply looks for it before it sleeps: to be woken takes longer than a short round trip.
+
+    After several quick replies in a row; each look in vain doubles their number, for the next: where the same loop has to answer, all are in vain.
+    """
+
+    #: Seconds. With a processor to be woken on both sides.
+    QUICK = 0.0004
+    #: Quick replies in a row before a look, at first and at most.
+    NEEDED, NEEDED_AT_MOST = 4, 1024
+
+    def __init__(self) -> None:
+        self._quick = 0
+        self._needed = self.NEEDED
+        #: Requests that wait for their replies. Where several do, the loop has better things to do.
+        self.waiting = 0
+
+    @property
+    def worthwhile(self) -> bool:
+        """Whether to look now."""
+        return self.waiting == 1 and self._quick >= self._needed
+
+    def waited(self, seconds: float) -> None:
+        """A reply came, after so long."""
+        self._quick = min(self._quick + 1, self._needed) if seconds <= self.QUICK else 0
+
+    def looked(self, found: bool) -> None:
+        """What a look brought."""
+        if found:
+            self._needed = self._quick = self.NEEDED
+        else:
+            self._needed, self._quick = min(2 * self._needed, self.NEEDED_AT_MOST), 0
+
+
 class LoopInbox:
     """The messages of a node, and the tasks that wait for them. Its descriptor is watched while somebody does."""
 
@@ -150,6 +184,7 @@ class LoopDriver:
 
         self.core = Core(native, make_stream)
         self.messages = LoopInbox(native, message_type, reference)
+        self._looks = Looks()
         self._descriptor = native.event_fd()
         self._loop: asyncio.AbstractEventLoop | None = None
         self._closing: asyncio.Task[None] | None = None
@@ -194,6 +229,28 @@ class LoopDriver:
             elif completion.succeeded and tidy is not None:
                 tidy(completion.value)
             raise
+
+    async def ask(self, method: Callable[..., int], *arguments: Any) -> Any:
+        """As `call`, for a request."""
+        loop, looks = self.attach(), self._looks
+        begun = loop.time()
+        looks.waiting += 1
+        try:
+            if looks.worthwhile:
+                # Behind the tasks that are ready now.
+                loop.call_soon(self._look)
+            result = await self.call(method, *arguments)
+            looks.waited(loop.time() - begun)
+            return result
+        finally:
+            looks.waiting -= 1
+
+    def _look(self) -> None:
+        if self._looks.worthwhile and not self.core.finished:
+            found = self.core.native.look() and self.core.turn()
+            self._looks.looked(found)
+            if self.core.finished:
+                self._detach()
 
     async def wait(self, completion: Completion, timeout: float | None = None) -> Any:
         """Waits for a call that goes on when the wait ends early."""

@@ -206,7 +206,7 @@ class NodeMessages:
     ) -> Reply:
         """Sends a request and waits for its reply. timeout: seconds that it has; None: `MessageOptions.request_timeout`. Raises as `Ticket` does."""
         driver = self._running
-        reply: Reply = await driver.call(driver.core.native.request_start, peer_id, data, *options_of(lane, timeout, when_full), Reply)
+        reply: Reply = await driver.ask(driver.core.native.request_start, peer_id, data, *options_of(lane, timeout, when_full), Reply)
         return reply
 
     def messages(self, peer: str | None = None, lane: LaneArgument | None = None) -> Messages:

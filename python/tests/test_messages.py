@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 import meshnet
+from meshnet._loop import Looks
 from support import PATIENCE, address_of, connected_pair, local, next_of
 
 LARGE = 3 << 20  # above the threshold from which on a message lies in a file
@@ -112,6 +113,59 @@ async def test_requests_are_answered_many_at_once_and_in_any_order() -> None:
         await serving
         with pytest.raises(meshnet.InvalidArgument):
             held[0].reply(b"again")
+
+
+def test_a_look_must_be_worth_it() -> None:
+    looks = Looks()
+    looks.waiting = 1
+    for _ in range(Looks.NEEDED):
+        assert not looks.worthwhile
+        looks.waited(Looks.QUICK)
+    assert looks.worthwhile
+    looks.looked(True)
+    assert looks.worthwhile
+    looks.waiting = 2
+    assert not looks.worthwhile
+    looks.waiting = 1
+    looks.looked(False)
+    for _ in range(2 * Looks.NEEDED):
+        assert not looks.worthwhile
+        looks.waited(0)
+    assert looks.worthwhile
+    looks.waited(2 * Looks.QUICK)
+    assert not looks.worthwhile
+    for _ in range(20):
+        looks.looked(False)
+    for _ in range(Looks.NEEDED_AT_MOST):
+        looks.waited(0)
+    looks.looked(True)
+    assert looks.worthwhile
+
+
+async def test_who_is_answered_quickly_looks_before_the_loop_sleeps(monkeypatch: pytest.MonkeyPatch) -> None:
+    found = []
+    monkeypatch.setattr(Looks, "QUICK", PATIENCE)
+    monkeypatch.setattr(Looks, "looked", lambda _, succeeded: found.append(succeeded))
+
+    def serve(node: meshnet.SyncNode) -> None:
+        for message in node.messages():
+            message.reply(message.data)
+
+    with meshnet.SyncNode(**local()) as second:
+        serving = asyncio.create_task(asyncio.to_thread(serve, second))
+        async with meshnet.Node(**local()) as first:
+            await first.connect(address_of(second), timeout=PATIENCE)
+            for number in range(20_000):
+                assert (await first.request(second.peer_id, b"%d" % number, timeout=PATIENCE)).data == b"%d" % number
+                if True in found:
+                    break
+            assert True in found
+            found.clear()
+            # Who asks several at once waits in the loop.
+            await asyncio.gather(*(first.request(second.peer_id, b"", timeout=PATIENCE) for _ in range(10)))
+            assert not found
+        second.close()
+        await serving
 
 
 async def test_a_reply_tells_when_the_peer_has_it_and_only_requests_have_one() -> None:

@@ -44,23 +44,6 @@ final class SHA256Context: @unchecked Sendable {
         first.withUnsafeBytes { first in second.withUnsafeBytes { digest(first, $0) } }
     }
 
-    /// HMAC-SHA256 (RFC 2104). Precondition: the key has at most 64 bytes.
-    func authenticate(_ message: [UInt8], key: [UInt8]) -> [UInt8] {
-        precondition(key.count <= Self.blockByteCount, "longer keys are hashed first")
-        var inner = [UInt8](repeating: 0x36, count: Self.blockByteCount), outer = [UInt8](repeating: 0x5c, count: Self.blockByteCount)
-        for (index, byte) in key.enumerated() {
-            inner[index] ^= byte
-            outer[index] ^= byte
-        }
-        defer {
-            inner.wipe()
-            outer.wipe()
-        }
-        return digest(outer, digest(inner, message))
-    }
-
-    private static let blockByteCount = 64
-
     /// Looked up once: by name it costs more than a short message.
     nonisolated(unsafe) private static let algorithm = EVP_MD_fetch(nil, "SHA256", nil)
 }

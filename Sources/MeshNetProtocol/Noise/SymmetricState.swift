@@ -6,12 +6,12 @@ enum NoiseSuite {
     static let keyByteCount = 32
 
     /// HKDF of RFC 5869 with empty info and two blocks of output. Precondition: the chaining key has 32 bytes.
-    static func deriveTwoKeys(chainingKey: [UInt8], input: [UInt8], by hash: SHA256Context) -> (first: [UInt8], second: [UInt8]) {
+    static func deriveTwoKeys(chainingKey: [UInt8], input: [UInt8]) -> (first: [UInt8], second: [UInt8]) {
         precondition(chainingKey.count == keyByteCount, "a chaining key has 32 bytes")
-        var extracted = hash.authenticate(input, key: chainingKey)
-        let first = hash.authenticate([1], key: extracted)
+        var extracted = authenticate(input, key: chainingKey)
+        let first = authenticate([1], key: extracted)
         var expansion = first + [2]
-        let second = hash.authenticate(expansion, key: extracted)
+        let second = authenticate(expansion, key: extracted)
         extracted.wipe()
         expansion.wipe()
         return (first, second)
@@ -27,6 +27,14 @@ enum NoiseSuite {
     static func agree(secret: [UInt8], publicKey: [UInt8]) -> [UInt8]? {
         var output = [UInt8](repeating: 0, count: keyByteCount)
         return crypto_scalarmult(&output, secret, publicKey) == 0 ? output : nil
+    }
+
+    /// HMAC-SHA256 (RFC 2104). Precondition: the key has 32 bytes.
+    private static func authenticate(_ message: [UInt8], key: [UInt8]) -> [UInt8] {
+        precondition(key.count == Int(crypto_auth_hmacsha256_KEYBYTES), "a key has 32 bytes")
+        var output = [UInt8](repeating: 0, count: Int(crypto_auth_hmacsha256_BYTES))
+        _ = crypto_auth_hmacsha256(&output, message, UInt64(message.count), key)
+        return output
     }
 }
 
@@ -51,7 +59,7 @@ struct SymmetricState {
     mutating func mixHash(_ data: [UInt8]) { handshakeHash = hash.digest(handshakeHash, data) }
 
     mutating func mixKey(_ input: [UInt8]) {
-        let keys = NoiseSuite.deriveTwoKeys(chainingKey: chainingKey, input: input, by: hash)
+        let keys = NoiseSuite.deriveTwoKeys(chainingKey: chainingKey, input: input)
         chainingKey.wipe()
         key?.wipe()
         chainingKey = keys.first
@@ -90,7 +98,7 @@ struct SymmetricState {
 
     /// The keys of the two directions, initiator's first; the state is of no use afterwards.
     mutating func split() -> (initiator: [UInt8], responder: [UInt8]) {
-        let keys = NoiseSuite.deriveTwoKeys(chainingKey: chainingKey, input: [], by: hash)
+        let keys = NoiseSuite.deriveTwoKeys(chainingKey: chainingKey, input: [])
         wipe()
         return (keys.first, keys.second)
     }

@@ -84,6 +84,13 @@ package final class Engine: Sendable {
         if !helm.isSteeredHere { thread.join() }
     }
 
+    /// For a loop that is about to sleep: serves the node for up to `Looking.longest`, without sleeping. True: an event or a message waits, or the node is
+    /// closed. Throws `.closed` in a forked child.
+    package func look() throws(CallError) -> Bool {
+        guard !mailbox.ownerProcessIsGone else { throw .closed }
+        return helm.look { queue.isReady || inbox.isReady }
+    }
+
     /// Bytes that the caller's thread seals and sends itself. More is the reactor thread's, so that the caller goes on meanwhile.
     static let largestServedHere = 16_384
 
@@ -140,8 +147,14 @@ package final class Engine: Sendable {
         return total
     }
 
+    /// The same for at most `publishedAtOnce` messages, without blocking. The memory must stay until the completion.
+    package func publish(_ topic: String, _ bodies: [UnsafeRawBufferPointer], completion: @escaping Completion<PublishReport>) {
+        precondition(bodies.count <= Self.publishedAtOnce, "more than one turn publishes")
+        if let error = mailbox.post(.publish(topic: topic, CallerMemory(buffer: bodies), mailbox.makeTicket(), completion)) { completion(.failure(error)) }
+    }
+
     /// Messages that are signed, encrypted and sent in one turn, so that others are served in between.
-    private static let publishedAtOnce = 256
+    package static let publishedAtOnce = 256
 
     /// Ends a command, read or write early: its completion comes with `error` unless it was about to complete anyway; after it the memory is free.
     /// Bytes of a cancelled write may have been sent; a cancelled read took none.

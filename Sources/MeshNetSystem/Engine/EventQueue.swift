@@ -120,6 +120,9 @@ package final class EventQueue: TaskQueue {
         for resume in waiters { resume(.failure(.closed)) }
     }
 
+    /// Whether `next` returns at once.
+    var isReady: Bool { state.with { $0.isClosed || $0.count > 0 } }
+
     /// Items that wait, for metrics and tests.
     package var count: Int { state.with { $0.count } }
 }

@@ -111,6 +111,7 @@ package enum InboxItem: Sendable {
 struct DeliveryBatch {
     private(set) var lanes: [[InboxItem]] = Array(repeating: [], count: Lane.allCases.count)
     private(set) var isEmpty = true
+    let pool = InboxBlockPool()
     private var open = [InboxBlock?](repeating: nil, count: Lane.allCases.count)
     private var sources: [PeerID: MessageSource] = [:]
     private var lastSource: MessageSource?
@@ -142,7 +143,7 @@ struct DeliveryBatch {
     private mutating func block(_ lane: Lane, _ byteCount: Int) -> InboxBlock {
         let lane = Int(lane.rawValue)
         if let current = open[lane], current.room >= byteCount { return current }
-        let block = InboxBlock(capacity: max(byteCount, InboxBlock.sharedByteCount))
+        let block = InboxBlock(capacity: max(byteCount, InboxBlock.sharedByteCount), pool: pool)
         open[lane] = block
         return block
     }

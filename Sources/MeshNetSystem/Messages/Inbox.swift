@@ -77,6 +77,9 @@ package final class Inbox: TaskQueue {
         _ = dropped
     }
 
+    /// Whether `next` returns at once.
+    var isReady: Bool { state.with { $0.isClosed || $0.count > 0 } }
+
     /// Messages that wait, for metrics and tests.
     package var count: Int { state.with { $0.count } }
 }

@@ -29,12 +29,14 @@ final class Gate: Sendable {
     /// From any thread.
     func ring() { bell.signal() }
 
-    /// nil: for ever. Also returns when a signal cuts in.
-    func wait(until deadline: Instant?) {
+    /// nil: for ever. Also returns when a signal cuts in. False when nothing but descriptors ended it.
+    func wait(until deadline: Instant?) -> Bool {
         withUnsafeTemporaryAllocation(of: epoll_event.self, capacity: 2) { events in
             let count = epoll_wait(epoll.number, events.baseAddress, 2, Readiness.milliseconds(until: deadline, now: .now()))
-            guard count > 0 else { return }
-            for event in events[..<Int(count)] where event.data.u64 == Name.bell.rawValue { bell.clear() }
+            guard count > 0 else { return true }
+            let isRung = events[..<Int(count)].contains { $0.data.u64 == Name.bell.rawValue }
+            if isRung { bell.clear() }
+            return isRung
         }
     }
 

@@ -60,15 +60,25 @@ package final class Helm: Sendable {
             if isWatching { watching.store(0, ordering: .releasing) }
             if !hasSlept { system.yield() }
             let start = Instant.now()
-            gate.wait(until: wake)
+            isWatching = sleep(until: wake)
             hasSlept = Instant.now() - start > Courtesy.shortestSleep
-            isWatching = takeWatch()
             if isWatching { readiness.wait(until: .zero, into: &ready) } else { ready.removeAll(keepingCapacity: true) }
         }
         // The watch stays here: whoever waits from now on sleeps.
         loop.with { loop in
             _ = steer(loop!) { $0.leave() }
             loop = nil
+        }
+    }
+
+    /// At the gate, until there is something to do. True: the watch is ours.
+    private func sleep(until wake: Instant?) -> Bool {
+        while true {
+            let isRung = gate.wait(until: wake)
+            if takeWatch() { return true }
+            if isRung { return false }
+            // A caller has opened the gate, and was interrupted before it let go of the watch.
+            sched_yield()
         }
     }
 
@@ -101,6 +111,22 @@ package final class Helm: Sendable {
             }
         }
         return try awaited.sleep(until: deadline, attempt)
+    }
+
+    /// Whether `isThere` becomes true within `Looking.longest`: meanwhile the caller serves what comes, if nobody else does, and does not sleep.
+    func look(for isThere: () -> Bool) -> Bool {
+        if isThere() { return true }
+        guard takeWatch() else { return false }
+        gate.shut()
+        defer { giveBackWatch() }
+        let start = Instant.now()
+        while !mailbox.isClosing {
+            look(from: start)
+            guard !reports.isEmpty, reports.allSatisfy({ Token($0.token).isServedByCallers }) else { break }
+            _ = turn(reports, waits: true)
+            if isThere() { return true }
+        }
+        return isThere()
     }
 
     /// What its keeper waits for may have come, from somebody else.

@@ -106,6 +106,7 @@ static void null_is_refused_where_it_is_not_allowed(void) {
     REQUIRE_CODE(MESHNET_ERROR_INVALID_ARGUMENT, meshnet_next_event(NULL, 0, &event));
     REQUIRE(event == NULL);
     REQUIRE_CODE(MESHNET_ERROR_INVALID_ARGUMENT, meshnet_event_fd(NULL));
+    REQUIRE_CODE(MESHNET_ERROR_INVALID_ARGUMENT, meshnet_look(NULL));
     meshnet_node_free(NULL);
     meshnet_event_free(NULL);
     meshnet_string_list_free(NULL);
@@ -293,6 +294,7 @@ static void the_second_close_says_closed_and_so_does_every_call(void) {
     wait.fd = meshnet_event_fd(node);
     wait.events = POLLIN;
     REQUIRE(wait.fd >= 0 && poll(&wait, 1, 0) == 1);
+    REQUIRE_OK(meshnet_look(node));
     while ((code = meshnet_next_event(node, MESHNET_FOREVER, &event)) == MESHNET_OK) {
         meshnet_event_free(last);
         last = event;

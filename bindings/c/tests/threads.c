@@ -224,7 +224,7 @@ static int in_the_child(meshnet_node_t *node) {
     if (meshnet_last_error(&info, sizeof info) != MESHNET_OK || info.code != MESHNET_ERROR_CLOSED) return 2;
     if (meshnet_publish(node, "news", NULL, 0) != MESHNET_ERROR_CLOSED) return 3;
     if (meshnet_node_close(node) != MESHNET_ERROR_CLOSED) return 4;
-    if (meshnet_event_fd(node) != MESHNET_ERROR_CLOSED) return 5;
+    if (meshnet_event_fd(node) != MESHNET_ERROR_CLOSED || meshnet_look(node) != MESHNET_ERROR_CLOSED) return 5;
     meshnet_node_free(node);
     if (meshnet_node_close(node) != MESHNET_ERROR_INVALID_HANDLE) return 6;
     if (meshnet_keypair_generate(&keys) != MESHNET_OK) return 7;
