@@ -63,7 +63,7 @@ extension SystemTests {
         }()
 
         @Test(.enabled(if: takesSlices, "slices are taken from Linux 6.12 on")) func theReactorHasShortSlicesAndNobodyElse() throws {
-            func slice() -> UInt64? {
+            @Sendable func slice() -> UInt64? {
                 var attributes = meshnet_sched_attributes()
                 return meshnet_sched_getattr(&attributes) == 0 ? attributes.runtime : nil
             }
