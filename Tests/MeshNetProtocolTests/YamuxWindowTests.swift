@@ -40,7 +40,7 @@ import Testing
     private func windowOf(aShortOne keepsShort: Bool, bytesPerMillisecond: Int, path: Duration) -> Int {
         var limits = YamuxLimits()
         limits.roundTripInterval = .zero
-        var us = YamuxHarness(role: .server, limits: limits)
+        var us = YamuxHarness(role: .server, limits: limits, roundTrip: keepsShort ? path : nil)
         us.feed(YamuxHeader(.data, .syn, stream: 1, length: 0))
         if keepsShort { us.session.keepShort(1) }
         for _ in 0..<100 {

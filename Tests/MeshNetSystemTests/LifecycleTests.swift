@@ -36,6 +36,17 @@ extension SystemTests {
 
             var name: String? { try? String(contentsOfFile: path + "/comm", encoding: .utf8) }
 
+            /// Until it sleeps in the kernel; false when it never does.
+            var fallsAsleep: Bool {
+                let limit = Instant.now() + TestNode.patience
+                while Instant.now() < limit {
+                    let words = (try? String(contentsOfFile: path + "/stat", encoding: .utf8))?.split(separator: ")").last?.split(separator: " ")
+                    if words?.first == "S" { return true }
+                    sched_yield()
+                }
+                return false
+            }
+
             /// A thread that was joined stays in /proc until the kernel has reaped it.
             var ends: Bool {
                 let limit = Instant.now() + TestNode.patience

@@ -4,9 +4,17 @@ struct Pinger {
     private(set) var roundTrip: Duration?
     /// The least that was measured: the path itself, as far as we have seen it without a wait.
     var shortest: Duration?
+    /// The transport said that the path is near.
+    let isNear: Bool
     private var measuredAt = Instant.zero
     private var phase = Phase.idle
     private var value: UInt32 = 0
+
+    /// - Parameter path: its round trip, where the transport has measured it.
+    init(path: Duration? = nil) {
+        shortest = path
+        isNear = path.map { $0 <= YamuxLimits.nearPath } ?? false
+    }
 
     private enum Phase { case idle, queued, sent(Instant) }
 

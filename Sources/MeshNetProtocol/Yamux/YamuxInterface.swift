@@ -63,7 +63,7 @@ package struct YamuxLimits: Sendable, Equatable {
     package static let protocolWindow: UInt32 = 262_144
     /// A window whose half lasts so long is never too small for the path.
     static let shortestEpoch: Duration = .milliseconds(2)
-    /// The same for a stream whose bytes delay others; what comes in this time may be under way on it.
+    /// What comes in this time may be under way on a stream whose bytes delay others, beside what the path holds.
     static let shortSlack: Duration = .microseconds(500)
     /// A round trip up to which a path is near: this host, and the next switches. A radio takes longer, and never twice the same.
     static let nearPath: Duration = .microseconds(500)
@@ -72,7 +72,7 @@ package struct YamuxLimits: Sendable, Equatable {
     /// The least window of such a stream: ten packets.
     static let shortestWindow: UInt32 = 16_384
     /// Bytes of such a stream that are counted until its window is looked at.
-    static let countedBytes: UInt32 = 1 << 30
+    static let countedBytes = 1 << 30
     /// Streams opened by the peer; further ones are reset. go-libp2p: 256 per peer.
     package var inboundStreams = 256
     package var outboundStreams = 256

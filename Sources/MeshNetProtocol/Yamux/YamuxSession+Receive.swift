@@ -116,7 +116,7 @@ extension YamuxSession {
             queuedPingAnswers += 1
             try enqueueAnswer(ControlFrame(kind: .pong, stream: 0, value: header.length))
         } else if header.flags.contains(.ack) {
-            if let sample = pinger.answered(header.length, now: now) { shortenWindows(sample) }
+            if let sample = pinger.answered(header.length, now: now) { roundTripMeasured(sample) }
         }
     }
 

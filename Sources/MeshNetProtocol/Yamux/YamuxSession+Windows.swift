@@ -1,7 +1,6 @@
 // How receive windows follow the path.
 extension YamuxSession {
-    /// What is under way on the stream delays others: its window holds no more than the path needs. On a near path that is what arrives in two round
-    /// trips and half a millisecond.
+    /// What is under way on the stream delays others: its window holds no more than the path needs.
     package mutating func keepShort(_ id: UInt32) {
         guard state == .open, let at = streams.find(id) else { return }
         streams[at].keepsShort = true
@@ -11,62 +10,63 @@ extension YamuxSession {
 
     /// Before so many bytes are granted.
     mutating func tuneWindow(_ at: Int, granting credit: UInt32, now: Instant) {
-        if streams[at].keepsShort, let span = shortSpan { return fitWindow(at, to: span, granting: credit, now: now) }
+        guard !streams[at].keepsShort else { return fitWindow(at, granting: credit, now: now) }
         let elapsed = now - streams[at].epoch
         streams[at].epoch = now
         measureRoundTrip(every: limits.roundTripInterval, now: now)
-        guard state == .open, let roundTrip = pinger.roundTrip, elapsed < longestEpoch(at, roundTrip) else { return }
+        // Half a window used up within four round trips means that the window, not the path, sets the speed: double it (as go-yamux does). Where the
+        // path is shorter than the pauses of two busy processes, those count.
+        guard state == .open, let roundTrip = pinger.roundTrip, elapsed < max(roundTrip * 4, YamuxLimits.shortestEpoch) else { return }
         growWindow(at, to: 2 * Int(streams[at].windowSize))
     }
 
-    // MARK: By doubling
+    // MARK: Short windows
 
-    /// Half a window used up within four round trips means that the window, not the path, sets the speed: double it (as go-yamux does). Where the path is
-    /// shorter than the pauses of two busy processes, those count. A short window ends between three and six times what the path itself holds, whatever
-    /// waits in it already: the round trip that is measured contains that wait, three eighths of which can never be half a window.
-    private func longestEpoch(_ at: Int, _ roundTrip: Duration) -> Duration {
-        streams[at].keepsShort ? max(roundTrip * 3 / 8, YamuxLimits.shortSlack) : max(roundTrip * 4, YamuxLimits.shortestEpoch)
-    }
-
-    // MARK: By measuring, on near paths
-
-    /// How long what is under way may last: twice the path, since grants come by halves, and a moment in which two busy processes come to it. nil where
-    /// the path is not near: there a round trip varies by more than what waits.
-    private var shortSpan: Duration? {
-        guard let path = pinger.shortest, path <= YamuxLimits.nearPath else { return nil }
-        return path * 2 + YamuxLimits.shortSlack
-    }
+    /// How long what is under way may last: twice a near path, since grants come by halves, and a moment in which two busy processes come to it. A farther
+    /// path, which takes now longer and now shorter, three times.
+    private func shortSpan(_ path: Duration) -> Duration { path * (path <= YamuxLimits.nearPath ? 2 : 3) + YamuxLimits.shortSlack }
 
     /// What arrives in that time is what the window may hold. While the window sets the speed, that is more than it holds.
-    private mutating func fitWindow(_ at: Int, to span: Duration, granting credit: UInt32, now: Instant) {
-        measureRoundTrip(every: YamuxLimits.nearRoundTripInterval, now: now)
-        let most = YamuxLimits.countedBytes, counted = min(credit, most) + streams[at].epochBytes
+    private mutating func fitWindow(_ at: Int, granting credit: UInt32, now: Instant) {
+        measureRoundTrip(every: pinger.isNear ? YamuxLimits.nearRoundTripInterval : limits.roundTripInterval, now: now)
+        shortBytes = min(shortBytes, YamuxLimits.countedBytes) + Int(credit)
+        let most = UInt32(YamuxLimits.countedBytes), counted = min(credit, most) + streams[at].epochBytes
         streams[at].epochBytes = min(counted, most)
+        guard state == .open, let span = pinger.shortest.map(shortSpan) else { return }
         let elapsed = now - streams[at].epoch
-        guard state == .open, elapsed >= span / 2 else { return }
+        guard elapsed >= span / 2 else { return }
         let arrives = Self.share(Int(streams[at].epochBytes), span, of: elapsed)
         streams[at].epoch = now
         streams[at].epochBytes = 0
         growWindow(at, to: min(arrives, 2 * Int(streams[at].windowSize)))
     }
 
-    /// A ping took so long, which left with a grant, while half a window was under way: where that is too long, short windows become shorter.
-    mutating func shortenWindows(_ sample: Duration) {
-        guard let span = shortSpan, let path = pinger.shortest, sample > path + span / 2 else { return }
-        let longest = path + span / 2
-        var isShort = false, isShortest = true
-        for at in 0..<streams.count where streams[at].keepsShort {
-            isShort = true
-            guard streams[at].windowSize > YamuxLimits.shortestWindow else { continue }
-            isShortest = false
-            let size = Int(streams[at].windowSize)
-            let shorter = max(Self.share(size, longest, of: min(sample, longest * 2)), Int(YamuxLimits.shortestWindow))
-            streams[at].windowSize = UInt32(shorter)
-            grownBytes -= size - shorter
-        }
-        // Next to nothing waits on the path, and yet it takes so long: it is not what it seemed, as behind a proxy.
-        if isShort, isShortest { pinger.shortest = sample }
+    /// A ping took so long, which left with a grant, while half a window was under way. Where that is too long on a near path, windows become shorter; where less
+    /// comes for it, they were what set the speed, and the path is longer than it seemed, as one through a proxy.
+    mutating func roundTripMeasured(_ sample: Duration) {
+        let speed = Double(shortBytes) / max((now - shortBytesSince) / .nanoseconds(1), 1)
+        defer { (shortBytes, shortBytesSince) = (0, now) }
+        if let expected = leastSpeed, speed < expected { pinger.shortest = sample }
+        leastSpeed = nil
+        guard let path = pinger.shortest, path <= YamuxLimits.nearPath, sample > shortSpan(path) / 2 else { return }
+        let part = max(shortSpan(path) / 2 / sample, 0.5)
+        guard shortenWindows(to: part) else { return }
+        leastSpeed = speed * (1 + part) / 2
     }
+
+    /// False when all are as short as they may be.
+    private mutating func shortenWindows(to part: Double) -> Bool {
+        var isShorter = false
+        for at in 0..<streams.count where streams[at].keepsShort && streams[at].windowSize > YamuxLimits.shortestWindow {
+            let size = streams[at].windowSize, shorter = max(UInt32(Double(size) * part), YamuxLimits.shortestWindow)
+            streams[at].windowSize = shorter
+            grownBytes -= Int(size - shorter)
+            isShorter = true
+        }
+        return isShorter
+    }
+
+    // MARK: Both
 
     /// So many bytes take `whole`, which is not zero: how many take `part`.
     private static func share(_ bytes: Int, _ part: Duration, of whole: Duration) -> Int {

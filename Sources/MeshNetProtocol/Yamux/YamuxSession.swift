@@ -29,10 +29,16 @@ package struct YamuxSession {
     var queuedPingAnswers = 0
     var pinger = Pinger()
 
+    // Streams that keep short: bytes granted since the last measurement of the round trip, and below which speed (bytes in a nanosecond) the windows
+    // that it made shorter were the limit.
+    var shortBytes = 0
+    var shortBytesSince = Instant.zero
+    var leastSpeed: Double?
+
     /// - Parameter roundTrip: of the path, where it is known.
     package init(role: YamuxRole, limits: YamuxLimits = YamuxLimits(), roundTrip: Duration? = nil) {
         self.role = role
-        pinger.shortest = roundTrip
+        pinger = Pinger(path: roundTrip)
         self.limits = limits
         nextID = role == .client ? 1 : 2
     }
