@@ -44,7 +44,7 @@ let package = Package(
         .target(name: "TestSupport", dependencies: ["MeshNetProtocol"], path: "Tests/TestSupport", swiftSettings: settings),
         .testTarget(name: "MeshNetProtocolTests", dependencies: ["MeshNetProtocol", "TestSupport"], swiftSettings: settings),
         .testTarget(
-            name: "MeshNetSwarmTests", dependencies: ["MeshNetSwarm", "MeshNetSimulator", "TestSupport", "CAllocationCounter"],
+            name: "MeshNetSwarmTests", dependencies: ["MeshNetSwarm", "MeshNetProtocol", "MeshNetSimulator", "TestSupport", "CAllocationCounter"],
             swiftSettings: settings),
         .testTarget(
             name: "MeshNetSystemTests", dependencies: ["MeshNet", "MeshNetSystem", "MeshNetSwarm", "MeshNetProtocol", "CSystem", "TestSupport"],

@@ -38,6 +38,7 @@ extension YamuxSession {
         guard state == .open, let at = streams.find(id) else { return }
         streams[at].unconsumed = streams[at].unconsumed.subtractingClamped(UInt32(clamping: count))
         let stream = streams[at]
+        if stream.keepsShort { shortBytes = min(shortBytes, YamuxLimits.countedBytes) + count }
         guard !stream.remoteEnded, !stream.updateQueued, stream.credit >= stream.windowSize / 2 else { return }
         tuneWindow(at, granting: stream.credit, now: now)
         guard state == .open else { return }

@@ -29,7 +29,6 @@ extension YamuxSession {
     /// What arrives in that time is what the window may hold. While the window sets the speed, that is more than it holds.
     private mutating func fitWindow(_ at: Int, granting credit: UInt32, now: Instant) {
         measureRoundTrip(every: pinger.isNear ? YamuxLimits.nearRoundTripInterval : limits.roundTripInterval, now: now)
-        shortBytes = min(shortBytes, YamuxLimits.countedBytes) + Int(credit)
         let most = UInt32(YamuxLimits.countedBytes), counted = min(credit, most) + streams[at].epochBytes
         streams[at].epochBytes = min(counted, most)
         guard state == .open, let span = pinger.shortest.map(shortSpan) else { return }
@@ -41,8 +40,8 @@ extension YamuxSession {
         growWindow(at, to: min(arrives, 2 * Int(streams[at].windowSize)))
     }
 
-    /// A ping took so long, which left with a grant, while half a window was under way. Where that is too long on a near path, windows become shorter; where less
-    /// comes for it, they were what set the speed, and the path is longer than it seemed, as one through a proxy.
+    /// A ping took so long, which left with a grant, while half a window was under way. Where that is too long on a near path, windows become shorter; where
+    /// less comes for it, they were what set the speed, and the path is longer than it seemed, as one through a proxy.
     mutating func roundTripMeasured(_ sample: Duration) {
         let speed = Double(shortBytes) / max((now - shortBytesSince) / .nanoseconds(1), 1)
         defer { (shortBytes, shortBytesSince) = (0, now) }

@@ -29,7 +29,7 @@ package struct YamuxSession {
     var queuedPingAnswers = 0
     var pinger = Pinger()
 
-    // Streams that keep short: bytes granted since the last measurement of the round trip, and below which speed (bytes in a nanosecond) the windows
+    // Streams that keep short: bytes consumed since the last measurement of the round trip, and below which speed (bytes in a nanosecond) the windows
     // that it made shorter were the limit.
     var shortBytes = 0
     var shortBytesSince = Instant.zero
