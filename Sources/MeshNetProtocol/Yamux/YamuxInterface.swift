@@ -69,6 +69,8 @@ package struct YamuxLimits: Sendable, Equatable {
     static let nearPath: Duration = .microseconds(500)
     /// Between two measurements of a near path while such a stream is busy.
     static let nearRoundTripInterval: Duration = .milliseconds(100)
+    /// How long a path that seemed near counts as a longer one.
+    static let doubtTime: Duration = .seconds(10)
     /// The least window of such a stream: ten packets.
     static let shortestWindow: UInt32 = 16_384
     /// Bytes of such a stream that are counted until its window is looked at.

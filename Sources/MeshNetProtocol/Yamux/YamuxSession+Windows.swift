@@ -40,17 +40,23 @@ extension YamuxSession {
         growWindow(at, to: min(arrives, 2 * Int(streams[at].windowSize)))
     }
 
-    /// A ping took so long, which left with a grant, while half a window was under way. Where that is too long on a near path, windows become shorter; where
-    /// less comes for it, they were what set the speed, and the path is longer than it seemed, as one through a proxy.
+    /// A ping took so long, which left with a grant, while half a window was under way. Where that is too long on a near path, windows become shorter.
     mutating func roundTripMeasured(_ sample: Duration) {
-        let speed = Double(shortBytes) / max((now - shortBytesSince) / .nanoseconds(1), 1)
-        defer { (shortBytes, shortBytesSince) = (0, now) }
-        if let expected = leastSpeed, speed < expected { pinger.shortest = sample }
-        leastSpeed = nil
+        let speed = Double(shortBytes) / max((now - shortBytesSince) / .nanoseconds(1), 1), before = shortening
+        (shortBytes, shortBytesSince, shortening) = (0, now, nil)
+        let drops = judge(sample, speed, before)
         guard let path = pinger.shortest, path <= YamuxLimits.nearPath, sample > shortSpan(path) / 2 else { return }
         let part = max(shortSpan(path) / 2 / sample, 0.5)
-        guard shortenWindows(to: part) else { return }
-        leastSpeed = speed * (1 + part) / 2
+        if shortenWindows(to: part) { shortening = Shortening(speed: speed, part: part, drops: drops) }
+    }
+
+    /// Where less comes for a window that is much shorter, in proportion and twice in a row, the window was what set the speed, and the path is longer than
+    /// it seemed, as one through a proxy. Returns how often in a row it was so.
+    private mutating func judge(_ sample: Duration, _ speed: Double, _ before: Shortening?) -> Int {
+        guard let before, before.part < 0.75, speed < before.speed * (before.part + (1 - before.part) / 5) else { return 0 }
+        guard before.drops == 1 else { return 1 }
+        pinger.doubt(sample, now: now)
+        return 0
     }
 
     /// False when all are as short as they may be.

@@ -29,11 +29,10 @@ package struct YamuxSession {
     var queuedPingAnswers = 0
     var pinger = Pinger()
 
-    // Streams that keep short: bytes consumed since the last measurement of the round trip, and below which speed (bytes in a nanosecond) the windows
-    // that it made shorter were the limit.
+    // Streams that keep short: bytes consumed since the last measurement of the round trip, and what that did to their windows.
     var shortBytes = 0
     var shortBytesSince = Instant.zero
-    var leastSpeed: Double?
+    var shortening: Shortening?
 
     /// - Parameter roundTrip: of the path, where it is known.
     package init(role: YamuxRole, limits: YamuxLimits = YamuxLimits(), roundTrip: Duration? = nil) {
@@ -52,6 +51,13 @@ package struct YamuxSession {
         /// False for streams that are gone: the bytes are passed over.
         var isDelivered = false
         var endsStream = false
+    }
+
+    /// Windows became shorter, to a part of what they were, when so many bytes came in a nanosecond; how often in a row fewer came then.
+    struct Shortening {
+        let speed: Double
+        let part: Double
+        let drops: Int
     }
 
     /// Actions without a view, in order; at most a handful for each frame, and drained before the next one is parsed.
