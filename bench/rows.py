@@ -9,6 +9,8 @@ from table import Row, Target
 LIMIT, ZENOH, ZEROMQ = "limit", "zenoh TLS", "ZeroMQ CURVE"
 #: What a control request may take while bulk runs, by its idle value.
 TWICE_IDLE = "twice that and 1 ms"
+#: 64 bytes between two plain sockets while the pipeline runs: what this machine lets anybody reach.
+PLAIN = "plain sockets beside the pipeline"
 #: Parts of a row's name that stand for more than one row.
 MIB, KIB64 = "1 MiB", "64 KiB"
 AT_LEAST_EQUAL = 1.0

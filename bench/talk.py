@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 
 import programs
 import rows
-from programs import BUILT, messages, node, output, pipeline, python, serving, sink, zeromq
+from programs import BUILT, messages, node, output, pipeline, python, serving, sink, started, zeromq
 from streams import MIB, Settings
 from table import Row, percentile
 
@@ -104,14 +104,16 @@ def gossip(by: Mapping[str, Row], settings: Settings) -> None:
 def control(by: Mapping[str, Row], settings: Settings) -> None:
     with sink(*messages("sink")) as words:
         for _ in range(settings.rounds):
-            control_round(by, "control", settings, words)
+            with started(str(BUILT / "pipeline"), "throughput", "--bytes", str(64 << 30)):
+                plain = pipeline("pingpong", "--rounds", str(settings.share(2_000, 10)))["p99_us"]
+            control_round(by, "control", settings, words, **{rows.PLAIN: plain})
 
 
-def control_round(by: Mapping[str, Row], name: str, settings: Settings, words: tuple[str, ...], place: tuple[str, ...] = ()) -> None:
+def control_round(by: Mapping[str, Row], name: str, settings: Settings, words: tuple[str, ...], place: tuple[str, ...] = (), **beside: float) -> None:
     """The control lane while the bulk lane is full, beside the same without: to be at most twice that, plus 1 ms."""
     command = (*place, *messages("control", *words, str(settings.share(2_000, 10))))
     idle = percentile(microseconds(output(*command, "0")), 99)
     *samples, last = output(*command, "1").splitlines()
-    by[name].add(ours=percentile(microseconds(" ".join(samples)), 99), while_idle=idle, **{rows.TWICE_IDLE: 2 * idle + 1_000})
+    by[name].add(ours=percentile(microseconds(" ".join(samples)), 99), while_idle=idle, **{rows.TWICE_IDLE: 2 * idle + 1_000}, **beside)
     _, size, took = last.split()
     by[f"{name}-bulk"].add(ours=int(size) / MIB / (int(took) / 1e9))

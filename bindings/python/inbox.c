@@ -96,7 +96,8 @@ static size_t total_size(meshnet_message_t *const *sources, size_t count) {
 }
 
 static size_t next_batch(meshnet_message_t *const *sources, size_t count) {
-    size_t wanted = BATCH_BYTES / (total_size(sources, count) / count + 1);
+    size_t each = count == 0 ? 0 : total_size(sources, count) / count;
+    size_t wanted = BATCH_BYTES / (each + 1);
     return wanted < SMALLEST_BATCH ? SMALLEST_BATCH : wanted > LARGEST_BATCH ? LARGEST_BATCH : wanted;
 }
 
