@@ -105,7 +105,7 @@ def control(by: Mapping[str, Row], settings: Settings) -> None:
     with sink(*messages("sink")) as words:
         for _ in range(settings.rounds):
             with started(str(BUILT / "pipeline"), "throughput", "--bytes", str(64 << 30)):
-                plain = pipeline("pingpong", "--rounds", str(settings.share(2_000, 10)))["p99_us"]
+                plain = pipeline("pingpong", "--rounds", str(settings.share(2_000, 100)))["p99_us"]
             control_round(by, "control", settings, words, **{rows.PLAIN: plain})
 
 
