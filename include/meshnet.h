@@ -30,8 +30,8 @@
  *     timeout_ms: 0 does not wait, MESHNET_FOREVER waits without end, other negative values are MESHNET_ERROR_INVALID_ARGUMENT.
  *     meshnet_node_close ends every call that is blocked on the node with MESHNET_ERROR_CLOSED. Signals do not end a call.
  *     After fork() a node exists in the parent only: in the child each call on it returns MESHNET_ERROR_CLOSED and
- *     meshnet_node_free gives up the handle alone. A child can use key pairs, and make nodes of its own; but where the fork came while
- *     a node of the parent was just connecting, a node of the child may hang (known, and not mended yet). Fork before the first node.
+ *     meshnet_node_free gives up the handle alone. A child can use key pairs, and make nodes of its own, unless another thread was in its
+ *     first calls of this library at the fork. fork() waits until no node is in the middle of its work: microseconds, at most a second.
  *
  * OWNERSHIP
  *     Whatever you pass in is copied before the call returns and stays yours; only the buffers of meshnet_stream_read_start and

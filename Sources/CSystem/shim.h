@@ -16,6 +16,7 @@
 
 int accept4(int, struct sockaddr *__restrict, socklen_t *__restrict, int);
 int pthread_setname_np(pthread_t, const char *);
+int pthread_mutex_clocklock(pthread_mutex_t *__restrict, clockid_t, const struct timespec *__restrict);
 
 /* sched_setattr(2), for which the C library has no function before 2.41: the first version of its structure. Of the calling thread. */
 #include <stdint.h>

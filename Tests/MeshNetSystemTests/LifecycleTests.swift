@@ -215,6 +215,45 @@ extension SystemTests {
             #expect(waitpid(child, &status, 0) == child)
             #expect(status == 0, "wait status \(status)")
         }
+
+        /// What a turn holds at a fork stays locked in the child: a node of the child waited for ever for a lock of the Swift runtime.
+        @Test func noTurnIsUnderWayAtAFork() throws {
+            let node = try TestNode(), done = Guarded(false)
+            let callers = (0..<2).map { _ in
+                TestThread { while !done.with({ $0 }) { _ = try? node.engine.call(.peers, timeout: TestNode.patience) } }
+            }
+            defer {
+                done.with { $0 = true }
+                for caller in callers { caller.join() }
+                node.engine.close()
+            }
+            let fork = unsafeBitCast(dlsym(nil, "fork"), to: (@convention(c) () -> pid_t).self)
+            for round in 0..<100 {
+                let child = fork()
+                if child == 0 { _exit(node.engine.helm.isInATurn ? 1 : 0) }
+                var status: Int32 = -1
+                #expect(waitpid(child, &status, 0) == child)
+                #expect(status == 0, "round \(round): wait status \(status)")
+            }
+        }
+
+        @Test func aForkDoesNotWaitForATurnThatWaitsForIt() throws {
+            let node = try TestNode(), isForked = Waiter<Bool>(), isInATurn = Waiter<Bool>(), wasInTime = Waiter<Bool>()
+            node.engine.submit(.peers) { _ in
+                isInATurn.fulfil(.success(true))
+                wasInTime.fulfil(.success(isForked.wait(until: Instant.now() + TestNode.patience) != nil))
+            }
+            #expect(isInATurn.wait(until: Instant.now() + TestNode.patience) == .success(true))
+            let fork = unsafeBitCast(dlsym(nil, "fork"), to: (@convention(c) () -> pid_t).self)
+            let child = fork()
+            if child == 0 { _exit(0) }
+            isForked.fulfil(.success(true))
+            var status: Int32 = -1
+            #expect(waitpid(child, &status, 0) == child)
+            #expect(status == 0)
+            #expect(wasInTime.wait(until: Instant.now() + TestNode.patience) == .success(true))
+            node.engine.close()
+        }
     }
 }
 

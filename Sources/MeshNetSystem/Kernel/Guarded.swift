@@ -39,6 +39,17 @@ package final class Guarded<State>: @unchecked Sendable {
         return try body(&state)
     }
 
+    /// For what must be held across functions. False: not before `deadline`; nil: however long it takes.
+    @discardableResult
+    func hold(until deadline: Instant?) -> Bool {
+        guard let deadline else { return pthread_mutex_lock(mutex) == 0 }
+        var time = timespec(deadline)
+        return pthread_mutex_clocklock(mutex, CLOCK_MONOTONIC, &time) == 0
+    }
+
+    /// Of what the calling thread holds by `hold`; in a child after `fork`, what the forking thread held.
+    func release() { pthread_mutex_unlock(mutex) }
+
     /// nil when the lock is held, also by the calling thread.
     package func tryWith<R, E: Error>(_ body: (inout State) throws(E) -> R) throws(E) -> R? {
         guard pthread_mutex_trylock(mutex) == 0 else { return nil }
@@ -57,14 +68,19 @@ package final class Guarded<State>: @unchecked Sendable {
                 continue
             }
             if Instant.now() >= deadline { return nil }
-            var time = timespec(
-                tv_sec: Int(deadline.nanoseconds / 1_000_000_000), tv_nsec: Int(deadline.nanoseconds % 1_000_000_000))
+            var time = timespec(deadline)
             pthread_cond_timedwait(condition, mutex, &time)
         }
     }
 
     package func wakeOne() { pthread_cond_signal(condition) }
     package func wakeAll() { pthread_cond_broadcast(condition) }
+}
+
+extension timespec {
+    fileprivate init(_ instant: Instant) {
+        self.init(tv_sec: Int(instant.nanoseconds / 1_000_000_000), tv_nsec: Int(instant.nanoseconds % 1_000_000_000))
+    }
 }
 
 extension Instant {

@@ -30,13 +30,26 @@ package final class Helm: Sendable {
         self.system = system
         readiness = try Readiness(system: system)
         gate = try Gate(readiness)
+        ForkPause.add(self)
     }
+
+    deinit { ForkPause.remove(self) }
 
     /// Whether the calling thread is in a turn: then it must not wait for another one.
     var isSteeredHere: Bool { steering.load(ordering: .relaxed) == Self.thread }
 
+    /// For tests.
+    var isInATurn: Bool { steering.load(ordering: .relaxed) != 0 }
+
     /// For tests: the thread that keeps the watch, 0 for none.
     var keeper: UInt { watching.load(ordering: .acquiring) }
+
+    // MARK: A fork
+
+    /// No turn begins until `goOn`. False: one is under way, of this thread, or for longer than that.
+    func pause(until deadline: Instant) -> Bool { !isSteeredHere && loop.hold(until: deadline) }
+
+    func goOn() { loop.release() }
 
     // MARK: The reactor thread
 
@@ -51,6 +64,7 @@ package final class Helm: Sendable {
         var ready: [Ready] = [], isWatching = takeWatch(), hasSlept = true
         Courtesy.takeShortSlices()
         while true {
+            ForkPause.letPass()
             let wake = loop.with { loop in
                 let wake = steer(loop!) { $0.turn(ready) }
                 sleepsUntil.store(wake?.nanoseconds ?? .max, ordering: .relaxed)
@@ -197,7 +211,9 @@ package final class Helm: Sendable {
             if let wake, wake.nanoseconds < sleepsUntil.load(ordering: .relaxed) { gate.ring() }
             return true
         }
-        return waits ? loop.with(body) : loop.tryWith(body) ?? false
+        guard waits else { return loop.tryWith(body) ?? false }
+        ForkPause.letPass()
+        return loop.with(body)
     }
 
     /// Under the lock. Returns when the loop wants to be woken.
