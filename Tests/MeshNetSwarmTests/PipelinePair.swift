@@ -58,8 +58,8 @@ struct PipelineEnd {
         }
     }
 
-    mutating func put(_ bytes: [UInt8], _ stream: PipelineStream, urgent: Bool = false) -> Int {
-        bytes.withUnsafeBytes { pipeline.write(stream, $0, urgent: urgent) }
+    mutating func put(_ bytes: [UInt8], _ stream: PipelineStream, _ urgency: WriteUrgency = .ordinary) -> Int {
+        bytes.withUnsafeBytes { pipeline.write(stream, $0, urgency) }
     }
 
     mutating func write() {

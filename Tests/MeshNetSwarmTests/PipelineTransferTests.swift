@@ -57,9 +57,26 @@ import Testing
         for stream in streams { limits += pair.client.put(data, stream) }
         #expect(limits > 200_000 && pair.client.pipeline.output.queuedBytes <= 262_144 + 4 * 18)
         // Urgent bytes pass the line and the bound, by one frame.
-        #expect(pair.client.put([1, 2], streams[3], urgent: true) == 2)
-        for _ in 0..<100 { _ = pair.client.put(data, streams[3], urgent: true) }
+        #expect(pair.client.put([1, 2], streams[3], .urgent) == 2)
+        for _ in 0..<100 { _ = pair.client.put(data, streams[3], .urgent) }
         #expect(pair.client.pipeline.output.queuedBytes <= 262_144 + 2 * 65_537)
+    }
+
+    /// Else the sealing of what is behind them would delay urgent bytes.
+    @Test func whatIsPatientWaitsUntilAnExpressWriteHasLeft() throws {
+        var pair = PipelinePair()
+        #expect(pair.handshake() == true)
+        let bulk = try pair.open("/sink"), control = try pair.open("/sink"), data = [UInt8](repeating: 1, count: 1_000)
+        #expect(pair.client.put(data, bulk, .patient) == 1_000)
+        #expect(pair.client.put([1, 2, 3], control, .express) == 3)
+        #expect(pair.client.put(data, bulk, .patient) == 0 && pair.client.put(data, control, .urgent) == 1_000)
+        pair.client.pipeline.flush(now: pair.now)
+        let sealed = pair.client.pipeline.output.sealedBytes
+        pair.client.pipeline.didTransmit(sealed - 1, now: pair.now)
+        #expect(pair.client.put(data, bulk, .patient) == 0)
+        pair.client.pipeline.didTransmit(1, now: pair.now)
+        #expect(pair.client.pipeline.needsPoll, "it is told that it may write")
+        #expect(pair.client.put(data, bulk, .patient) == 1_000)
     }
 
     @Test func eightStreamsShareTheWireEvenly() throws {

@@ -215,6 +215,7 @@ package struct ConnectionPipeline {
         self.now = now
         bytesSent += UInt64(count)
         output.didTransmit(count)
+        if output.sealedBytes == 0 { turns.isExpressQueued = false }
         if count > 0 { stalledSince = output.sealedBytes > 0 ? now : nil }
     }
 
@@ -253,19 +254,22 @@ package struct ConnectionPipeline {
     }
 
     /// Copies bytes into the send buffer and says how many: bounded by the peer's window, `Limits.sendBuffer`, and one full frame while other streams wait.
-    /// `streamWritable` follows when it took fewer. `urgent` passes waiting streams and may use a reserve of one frame beyond the send buffer;
-    /// `patient` leaves the send buffer short, so that what is urgent waits for little.
-    package mutating func write(_ stream: PipelineStream, _ bytes: UnsafeRawBufferPointer, urgent: Bool = false, patient: Bool = false) -> Int {
+    /// `streamWritable` follows when it took fewer.
+    package mutating func write(_ stream: PipelineStream, _ bytes: UnsafeRawBufferPointer, _ urgency: WriteUrgency = .ordinary) -> Int {
         guard stage == .open, isEstablished, !bytes.isEmpty, canWrite(stream.rawValue) else { return 0 }
         let free = limits.sendBuffer - output.queuedBytes
-        var allowance = urgent ? free + SendTurns.share : turns.allowance(stream.rawValue, free: free)
-        if patient { allowance = min(allowance, SendTurns.patientCeiling - output.queuedBytes) }
+        let allowance = switch urgency {
+        case .patient: turns.isExpressQueued ? 0 : min(turns.allowance(stream.rawValue, free: free), SendTurns.patientCeiling - output.queuedBytes)
+        case .ordinary: turns.allowance(stream.rawValue, free: free)
+        case .urgent, .express: free + SendTurns.share
+        }
         let taken = copy(bytes, to: stream.rawValue, allowance: allowance)
+        if urgency == .express, taken > 0 { turns.isExpressQueued = true }
         if taken < bytes.count {
             switch session.sendWindow(stream.rawValue) {
             case nil: break
             case 0: session.awaitWindow(stream.rawValue)
-            default: if patient { turns.waitPatiently(stream.rawValue) } else { turns.wait(stream.rawValue) }
+            default: if urgency == .patient { turns.waitPatiently(stream.rawValue) } else { turns.wait(stream.rawValue) }
             }
         }
         return taken

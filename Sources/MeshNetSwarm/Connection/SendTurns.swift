@@ -1,5 +1,16 @@
 import MeshNetProtocol
 
+/// How a write gives way to others.
+package enum WriteUrgency {
+    /// Leaves the send buffer short, so that what is urgent waits for little.
+    case patient
+    case ordinary
+    /// Passes streams that wait, and may use a reserve of one frame beyond the send buffer.
+    case urgent
+    /// As urgent; and what is patient waits until it has left, so that no sealing of bytes behind it delays it.
+    case express
+}
+
 /// Who may write next: streams that found the send buffer full wait in line, and each gets the share of one full frame when it is its turn.
 struct SendTurns {
     /// One share: what fits a full Noise frame behind a yamux header. Bytes.
@@ -7,6 +18,9 @@ struct SendTurns {
 
     /// Bytes in the send buffer beyond which patient streams wait, so that what is urgent waits for little: two full frames.
     static let patientCeiling = 2 * share
+
+    /// Bytes of an express write have not left yet.
+    var isExpressQueued = false
 
     private var waiting = Fifo<UInt32>()
     /// Streams that leave most of the send buffer to others.
@@ -38,7 +52,7 @@ struct SendTurns {
     func hasRoom(free: Int, capacity: Int) -> Bool {
         let room = free - granted.count * Self.share
         if !waiting.isEmpty { return room >= min(Self.share, capacity) }
-        return !patient.isEmpty && room >= min(Self.share, capacity) && capacity - room <= Self.patientCeiling - Self.share
+        return !isExpressQueued && !patient.isEmpty && room >= min(Self.share, capacity) && capacity - room <= Self.patientCeiling - Self.share
     }
 
     /// The next in line if there is room for it.

@@ -432,7 +432,7 @@ extension Swarm {
     private mutating func writeReplies(_ lane: Lane, _ at: Int) {
         guard let place = messages.channels[at].into[lane].place, !messages.channels[at].into[lane].replies.isEmpty else { return }
         let taken = messages.channels[at].into[lane].replies.withUnsafeBytes {
-            connections[place.connection]?.pipeline?.write(place.stream, $0, urgent: true) ?? 0
+            connections[place.connection]?.pipeline?.write(place.stream, $0, .urgent) ?? 0
         }
         messages.channels[at].into[lane].replies.removeFirst(taken)
         touch(place.connection)

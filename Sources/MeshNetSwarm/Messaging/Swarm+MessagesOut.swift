@@ -420,7 +420,7 @@ extension Swarm {
 
     /// Control passes those who wait; the others leave the send buffer short.
     private static func write(_ bytes: UnsafeRawBufferPointer, to place: StreamPlace, _ connections: inout ConnectionTable, _ lane: Lane) -> Int {
-        connections[place.connection]?.pipeline?.write(place.stream, bytes, urgent: lane == .control, patient: lane != .control) ?? 0
+        connections[place.connection]?.pipeline?.write(place.stream, bytes, lane == .control ? .express : .patient) ?? 0
     }
 
     mutating func messagesWritable(_ lane: Lane, on id: ConnectionID) {

@@ -155,7 +155,7 @@ extension Swarm {
             connections[id]?.pipeline?.reset(stream)
             return
         }
-        let taken = connections[id]?.pipeline?.write(stream, bytes, urgent: true) ?? bytes.count
+        let taken = connections[id]?.pipeline?.write(stream, bytes, .urgent) ?? bytes.count
         if taken < bytes.count {
             let rest = bytes[taken...].prefix(PingState.byteCount)
             connections[id]?.unwritten[stream] = UnwrittenBytes(bytes: [UInt8](rest), thenClose: false)

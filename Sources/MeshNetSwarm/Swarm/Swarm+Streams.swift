@@ -288,7 +288,7 @@ extension Swarm {
 
     /// Writes an answer of a service; what the stream does not take at once follows when it can.
     mutating func send(_ bytes: [UInt8], on stream: PipelineStream, of id: ConnectionID, thenClose: Bool) {
-        let taken = bytes.withUnsafeBytes { connections[id]?.pipeline?.write(stream, $0, urgent: true) ?? bytes.count }
+        let taken = bytes.withUnsafeBytes { connections[id]?.pipeline?.write(stream, $0, .urgent) ?? bytes.count }
         if taken < bytes.count {
             connections[id]?.unwritten[stream] = UnwrittenBytes(bytes: Array(bytes[taken...]), thenClose: thenClose)
         } else if thenClose {

@@ -10,6 +10,7 @@ extension Loop {
     }
 
     func send(_ call: SendCall) {
+        if call.message.options.lane == .control { express.passed(now: now) }
         switch call.bodies {
         case .owned(let bytes): bytes.withUnsafeBytes { send(call, 0, .view($0)) }
         case .lent(let views) where call.tracking == .run:
@@ -77,7 +78,23 @@ extension Loop {
         }
     }
 
-    func deliver(_ message: InboundMessage, _ bytes: UnsafeRawBufferPointer) { arrived.append(message, bytes) }
+    func deliver(_ message: InboundMessage, _ bytes: UnsafeRawBufferPointer) {
+        arrived.append(message, bytes)
+        handOver(message.lane)
+    }
+
+    func deliver(_ run: InboundRun) {
+        arrived.append(run)
+        handOver(run.lane)
+    }
+
+    /// A control message does not wait for the end of the turn, unless for a commit.
+    private func handOver(_ lane: Lane) {
+        guard lane == .control else { return }
+        express.passed(now: now)
+        express.isHandedOver = true
+        if !storage.wantsCommit(now: now) { inbox.put(&arrived) }
+    }
 
     func deliver(_ message: InboundMessage, _ spool: SpoolID, _ byteCount: Int) {
         do throws(StorageProblem) {

@@ -163,17 +163,21 @@ extension Loop {
         watch(connection)
     }
 
-    /// Reads until the socket is empty, the swarm wants no more, or the connection had its share of the turn.
+    /// Reads until the socket is empty, the swarm wants no more, the connection had its share of the turn, or somebody waits for what came.
     private func receive(_ connection: Connection) {
-        var share = Self.receivedPerTurn
+        let isShort = express.isUnderWay(now: now)
+        var share = isShort ? Express.bytesPerTurn : Self.receivedPerTurn
+        express.isHandedOver = false
         while share > 0, connection.isOpen, connection.wantedInterest.contains(.readable) {
-            guard let space = swarm.receiveSpace(connection.id), !space.isEmpty else {
+            guard var space = swarm.receiveSpace(connection.id), !space.isEmpty else {
                 // The connection ends, or is full: without a word of the swarm there is nothing to read for.
                 setReading(connection.id, false)
                 break
             }
+            if isShort { space = UnsafeMutableRawBufferPointer(rebasing: space.prefix(Express.bytesPerRead)) }
             var result = system.receive(connection.descriptor, space)
             while result == -Int(EINTR) { result = system.receive(connection.descriptor, space) }
+            express.moved(max(result, 0))
             swarm.received(connection.id, count: max(result, 0), now: now)
             drain()
             if let code = failure(result) {
@@ -185,7 +189,7 @@ extension Loop {
                 break
             }
             share -= result
-            if result < space.count { break }
+            if result < space.count || express.isHandedOver { break }
         }
     }
 
@@ -213,8 +217,9 @@ extension Loop {
 
     /// Writes until nothing waits, the socket is full, or the connection had its share of the turn.
     func transmit(_ connection: Connection) {
+        let share = express.isUnderWay(now: now) ? Express.bytesPerTurn : Self.sentPerTurn
         while connection.isOpen, !connection.isFull {
-            guard connection.sent(inTurn: turnNumber) < Self.sentPerTurn else {
+            guard connection.sent(inTurn: turnNumber) < share else {
                 if swarm.hasOutput(connection.id) { carriedOver.append(connection) }
                 return
             }
@@ -222,6 +227,7 @@ extension Loop {
             guard offered > 0 else { return watch(connection) }
             if let code = failure(result), code != EAGAIN { return end(connection, .failed(errno: code)) }
             connection.count(sent: max(result, 0), inTurn: turnNumber)
+            express.moved(max(result, 0))
             if connection.bulkWriting.sent(max(result, 0), of: offered, now: now) { connection.bulkWriting.apply(to: connection.descriptor) }
             watchProgress(of: connection)
             connection.isFull = result < offered

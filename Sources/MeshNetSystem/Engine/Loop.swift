@@ -55,6 +55,7 @@ final class Loop {
     var deferred = StableFifo<Deferred>()
     /// Connections with bytes to send, and those that had their share of this turn.
     var transmits = StableFifo<Connection>()
+    var express = Express()
     var carriedOver: [Connection] = []
     /// Connections with bytes that the peer does not have yet.
     var underWay: [Connection] = []
@@ -132,6 +133,7 @@ final class Loop {
 
     func turn(_ ready: [Ready], servesTimers: Bool = true) {
         turnNumber &+= 1
+        express.turnBegins()
         now = .now()
         for report in ready { serve(report) }
         completeFilledReads()
@@ -249,7 +251,7 @@ final class Loop {
         case .accepted(let ticket): accepted(ticket)
         case .acceptedRun(let ticket, let count): accepted(ticket, count)
         case .deliver(let message, let bytes): deliver(message, bytes)
-        case .deliverRun(let run): arrived.append(run)
+        case .deliverRun(let run): deliver(run)
         case .deliverSpooled(let message, let spool, let byteCount): deliver(message, spool, byteCount)
         }
     }

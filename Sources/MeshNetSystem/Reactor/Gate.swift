@@ -40,6 +40,11 @@ final class Gate: Sendable {
         }
     }
 
+    /// Whether `wait` returns at once.
+    var isReady: Bool {
+        withUnsafeTemporaryAllocation(of: epoll_event.self, capacity: 1) { epoll_wait(epoll.number, $0.baseAddress, 1, 0) != 0 }
+    }
+
     private func control(_ operation: Int32, _ descriptor: Int32, _ name: Name, _ events: UInt32) throws(SystemError) {
         var event = epoll_event()
         event.events = events

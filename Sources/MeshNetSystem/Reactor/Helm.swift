@@ -24,6 +24,8 @@ package final class Helm: Sendable {
     private let lastCaller = Atomic<UInt>(0)
     /// How long the reactor thread sleeps unless it is rung for, in nanoseconds of `Instant`.
     private let sleepsUntil = Atomic<Int64>(.min)
+    /// Until then the next bytes are looked for, in nanoseconds of `Instant`.
+    private let looksUntil = Atomic<Int64>(.min)
 
     init(mailbox: Mailbox, system: SystemCalls) throws(SystemError) {
         self.mailbox = mailbox
@@ -74,6 +76,7 @@ package final class Helm: Sendable {
             if isWatching { watching.store(0, ordering: .releasing) }
             if !hasSlept { system.yield() }
             let start = Instant.now()
+            look(from: start, until: earlier(looksUntilNow, wake))
             isWatching = sleep(until: wake)
             hasSlept = Instant.now() - start > Courtesy.shortestSleep
             if isWatching { readiness.wait(until: .zero, into: &ready) } else { ready.removeAll(keepingCapacity: true) }
@@ -84,6 +87,14 @@ package final class Helm: Sendable {
             loop = nil
         }
     }
+
+    /// At the gate, leaving the processor to whoever else wants it.
+    private func look(from start: Instant, until end: Instant?) {
+        guard let end, start < end else { return }
+        repeat { system.yield() } while !gate.isReady && Instant.now() < end
+    }
+
+    private var looksUntilNow: Instant { Instant(nanoseconds: looksUntil.load(ordering: .relaxed)) }
 
     /// At the gate, until there is something to do. True: the watch is ours.
     private func sleep(until wake: Instant?) -> Bool {
@@ -165,7 +176,7 @@ package final class Helm: Sendable {
 
     private func waitForReports(until deadline: Instant?) {
         let start = Instant.now()
-        if looking.isWorthwhile { look(from: start) } else { reports.removeAll(keepingCapacity: true) }
+        if looking.isWorthwhile || start < looksUntilNow { look(from: start) } else { reports.removeAll(keepingCapacity: true) }
         if reports.isEmpty { readiness.wait(until: deadline, into: &reports) }
         looking.waited(Instant.now() - start)
     }
@@ -221,6 +232,7 @@ package final class Helm: Sendable {
         steering.store(Self.thread, ordering: .relaxed)
         defer { steering.store(0, ordering: .relaxed) }
         work(loop)
+        if loop.express.isBesideBulk(now: loop.now) { looksUntil.store((Instant.now() + Express.longestLook).nanoseconds, ordering: .relaxed) }
         return loop.wakeTime
     }
 

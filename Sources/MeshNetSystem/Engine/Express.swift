@@ -1,0 +1,31 @@
+import MeshNetProtocol
+
+/// Whether messages of the control lane come and go. Then turns are short, so that one waits for little of what else its node is doing; and while much
+/// else flows, who served it looks a little while for more before it sleeps, since waking a processor takes longer (decision 016).
+struct Express {
+    /// From the last of them on.
+    static let span: Duration = .milliseconds(100)
+    /// Bytes after which a socket is read no further in one turn, and bytes given to it.
+    static let bytesPerTurn = 131_072
+    static let bytesPerRead = 65_536
+    /// Bytes in a turn that are more than control messages.
+    static let bulk = 16_384
+    /// The longest look behind such a turn.
+    static let longestLook: Duration = .microseconds(100)
+
+    private var until: Instant?
+    /// A message came, and was handed over without waiting for the end of the turn.
+    var isHandedOver = false
+
+    private var bytesInTurn = 0
+
+    mutating func passed(now: Instant) { until = now + Self.span }
+
+    mutating func turnBegins() { bytesInTurn = 0 }
+    mutating func moved(_ count: Int) { bytesInTurn += count }
+
+    /// Whether bulk flows beside control messages, and a look for more is worth it.
+    func isBesideBulk(now: Instant) -> Bool { bytesInTurn >= Self.bulk && isUnderWay(now: now) }
+
+    func isUnderWay(now: Instant) -> Bool { until.map { now < $0 } ?? false }
+}
