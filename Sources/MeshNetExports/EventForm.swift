@@ -3,15 +3,20 @@ import MeshNetProtocol
 import MeshNetSwarm
 import MeshNetSystem
 
-/// Gives an item of the engine's queue the form of `meshnet_event_t`; nil when there is no memory. Released by `free`.
-func makeEvent(_ item: QueueItem, _ names: PeerNames) -> UnsafeMutablePointer<meshnet_event_t>? {
+/// Gives an item of the engine's queue the form of `meshnet_event_t`, messages that travel together one by one; false when there is no memory.
+/// Released by `meshnet_event_free`.
+func makeEvents(_ item: QueueItem, _ names: PeerNames, _ give: (UnsafeMutablePointer<meshnet_event_t>) -> Void) -> Bool {
+    let made: UnsafeMutablePointer<meshnet_event_t>?
     switch item {
-    case .event(let event): return makeEvent(event, names)
-    case .completion(let ticket, .success(let outcome)): return makeCompletion(ticket, outcome)
-    case .completion(let ticket, .failure(let error)): return makeFailure(ticket, error.account)
-    case .reply(let ticket, let peer, let body): return makeReply(ticket, names.text(of: peer), body)
-    case .accepted(let ticket): return makeAccepted(ticket)
+    case .messages(let run): return EventSlab.make(run, names, give)
+    case .event(let event): made = makeEvent(event, names)
+    case .completion(let ticket, .success(let outcome)): made = makeCompletion(ticket, outcome)
+    case .completion(let ticket, .failure(let error)): made = makeFailure(ticket, error.account)
+    case .reply(let ticket, let peer, let body): made = makeReply(ticket, names.text(of: peer), body)
+    case .accepted(let ticket): made = makeAccepted(ticket)
     }
+    if let made { give(made) }
+    return made != nil
 }
 
 func makeClosedEvent() -> UnsafeMutablePointer<meshnet_event_t>? {
@@ -80,17 +85,10 @@ private func makeDisconnected(_ peer: PeerRow, _ form: DisconnectForm) -> Unsafe
 }
 
 private func makeMessage(_ message: Message, _ names: PeerNames) -> UnsafeMutablePointer<meshnet_event_t>? {
-    let origin = message.origin.map(names.text(of:))
-    let neighbour = origin != nil && message.receivedFrom == message.origin ? nil : names.text(of: message.receivedFrom)
-    let texts = message.topic.utf8.count + 1 + (origin?.utf8.count ?? 0) + 1 + (neighbour?.utf8.count ?? 0) + 1
-    return Block.make(meshnet_event_t(MESHNET_EVENT_MESSAGE), byteCount: texts + message.payload.count + 1) { event, block in
-        event.fill(topic: message.topic, &block)
-        event.data = block.bytes(message.payload)
-        event.data_length = message.payload.count
-        event.origin = block.text(origin)
-        event.peer_id = neighbour == nil ? event.origin : block.text(neighbour)
-        event.retained = message.isRetained
-    }
+    var run = TopicRun(topic: message.topic, origin: message.origin, receivedFrom: message.receivedFrom)
+    run.append(message.payload)
+    var event: UnsafeMutablePointer<meshnet_event_t>?
+    return EventSlab.make(run, isRetained: message.isRetained, names) { event = $0 } ? event : nil
 }
 
 private func makeSubscription(_ peer: String, _ topic: String, _ subscribed: Bool) -> UnsafeMutablePointer<meshnet_event_t>? {

@@ -48,8 +48,7 @@ extension NodeBox {
         }
         for item in items {
             note(item)
-            guard let event = makeEvent(item, names) else { throw .noMemory }
-            give(event)
+            guard makeEvents(item, names, give) else { throw .noMemory }
         }
     }
 
@@ -57,7 +56,7 @@ extension NodeBox {
     private func note(_ item: QueueItem) {
         switch item {
         case .event(.streamOpened(let stream, _, _)): handOut(stream)
-        case .event: break
+        case .event, .messages: break
         case .completion(_, .success(.stream(let stream, _))):
             handOut(stream)
             completionFetched()
@@ -80,7 +79,9 @@ extension NodeBox {
 }
 
 @c @implementation public func meshnet_event_free(_ event: UnsafeMutablePointer<meshnet_event_t>?) {
+    guard let event else { return }
+    if event.pointee.type == Int32(MESHNET_EVENT_MESSAGE.rawValue) { return MessageEvent.free(event) }
     // The one thing in an event that is not in its block.
-    if let reply = event?.pointee.reply { MessageBlock.free(reply) }
+    if let reply = event.pointee.reply { MessageBlock.free(reply) }
     free(event)
 }

@@ -199,7 +199,7 @@ package final class Simulation {
         case .event(let event):
             trace.add(now, index, event)
             nodes[index].events.append((now, event))
-        case .messages(let messages): for message in messages { perform(.event(.message(message)), of: index) }
+        case .messages(let messages): for place in 0..<messages.count { perform(.event(.message(messages.message(place))), of: index) }
         case .complete(let ticket, let result):
             if nodes[index].completions.updateValue(result, forKey: ticket) != nil { nodes[index].repeatedTickets.append(ticket) }
             onCompletion?(index, ticket, result)

@@ -35,7 +35,7 @@ private func gossip(_ bytes: UnsafeRawBufferPointer, policy: GossipsubSignatureP
         router.addPeer(peer, protocolID: versions[index], direction: index % 2 == 0 ? .inbound : .outbound, address: [127, 0, 0, 1], now: now)
     }
     _ = try? router.subscribe("t", now: now)
-    drain(&router)
+    drain(&router, holdingForwards: false)
 
     var reader = ByteReader(bytes)
     while let step = try? reader.readByte() {
@@ -49,22 +49,30 @@ private func gossip(_ bytes: UnsafeRawBufferPointer, policy: GossipsubSignatureP
         case 3:
             router.removePeer(peer, now: now)
             router.addPeer(peer, protocolID: versions[Int(step >> 5) % versions.count], direction: .inbound, address: [127, 0, 0, 1], now: now)
+        case 4:
+            // Several together, as a read brings them.
+            let length = Int((try? reader.readByte()) ?? 0)
+            var rest = (try? reader.readView(length)) ?? reader.readRest()
+            router.receive(LengthPrefixedFrames(limit: 16_384), &rest, from: peer, now: now)
         default:
             let length = Int((try? reader.readByte()) ?? 0)
             router.receive((try? reader.readView(length)) ?? reader.readRest(), from: peer, now: now)
         }
-        drain(&router)
+        drain(&router, holdingForwards: step & 0x10 != 0)
     }
 }
 
-private func drain(_ router: inout Gossipsub) {
-    while let action = router.poll() {
-        guard case .send(_, let frame, _) = action else { continue }
-        // What we send must be what a peer can read: one length-prefixed RPC within the limit.
-        frame.withBytes { bytes in
-            var reader = ByteReader(bytes)
-            let length = try? reader.readLength(limit: 16_384)
-            precondition(length == reader.remaining, "a frame with a wrong length")
+private func drain(_ router: inout Gossipsub, holdingForwards: Bool) {
+    while let action = router.poll(holdingForwards: holdingForwards) {
+        guard case .send(_, let frames, _) = action else { continue }
+        precondition(frames.each.count == frames.count, "frames are counted right")
+        // What we send must be what a peer can read: length-prefixed RPCs within the limit.
+        for frame in frames.each {
+            frame.withBytes { bytes in
+                var reader = ByteReader(bytes)
+                let length = try? reader.readLength(limit: 16_384)
+                precondition(length == reader.remaining, "a frame with a wrong length")
+            }
         }
     }
 }

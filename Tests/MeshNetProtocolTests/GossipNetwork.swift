@@ -157,11 +157,12 @@ struct GossipNetwork {
     private mutating func drain(_ node: Int) {
         while let action = machines[node].poll() {
             switch action {
-            case .send(let peer, let frame, let priority): send(frame.array, priority, from: node, to: indices[peer]!)
-            case .sendRun(let peer, let frames): for frame in frames { send(frame.array, .own, from: node, to: indices[peer]!) }
-            case .deliver(let message):
-                deliveries[node][message.data, default: 0] += 1
-                if firstDelivery[node][message.data] == nil { firstDelivery[node][message.data] = now }
+            case .send(let peer, let frames, let priority): for frame in frames.each { send(frame.array, priority, from: node, to: indices[peer]!) }
+            case .deliver(let run):
+                for data in (0..<run.count).map({ run[$0].array }) {
+                    deliveries[node][data, default: 0] += 1
+                    if firstDelivery[node][data] == nil { firstDelivery[node][data] = now }
+                }
             case .peerSubscribed, .peerUnsubscribed, .peerExchange, .dropped: break
             }
         }

@@ -122,6 +122,77 @@ import TestSupport
 
     // MARK: Messages
 
+    /// Whoever brings a message while it waits to be forwarded needs none from us; the others do, and what came first keeps its order.
+    @Test func whoBringsAMessageMeanwhileIsSparedIt() throws {
+        var bench = try bench(peers: 2...4)
+        let first = GossipBench.peer(2), second = GossipBench.peer(3), third = GossipBench.peer(4)
+        func bring(_ messages: [OwnedRPC.Message], _ peer: PeerID) {
+            for message in messages {
+                var rpc = OwnedRPC()
+                rpc.messages = [message]
+                rpc.encoded.withUnsafeBytes { bench.machine.receive($0, from: peer, now: bench.now) }
+            }
+            while let action = bench.machine.poll(holdingForwards: true) { if case .send = action { Issue.record("it was not held") } }
+        }
+        let messages = (1...5).map { message(UInt64($0)) }
+        bring(messages, first)
+        // In order, then out of order.
+        bring(Array(messages[..<2]) + [messages[4]], second)
+        #expect(bench.machine.hasForwards && bench.machine.counters[.duplicate] == 3)
+        bench.drain()
+        func heard(_ peer: PeerID) -> [[UInt8]?] { bench.sent.filter { $0.peer == peer }.flatMap(\.rpc.messages).map(\.sequence) }
+        #expect(heard(first).isEmpty && heard(second) == messages[2..<4].map(\.sequence) && heard(third) == messages.map(\.sequence))
+        #expect(bench.machine.counters.messagesSent == 7 && !bench.machine.hasForwards)
+    }
+
+    /// What one read brought is looked at together, with the same outcome as one by one.
+    @Test(arguments: 1...20 as ClosedRange<UInt64>) func readTogetherIsAsReadOneByOne(seed: UInt64) throws {
+        var random = RandomSource(testSeed: seed)
+        var together = try bench(peers: 2...4), alone = try bench(peers: 2...4)
+        let messages = (1...60).map { message(UInt64($0), topic: $0 % 9 == 0 ? "other" : "t") }
+        for _ in 0..<20 {
+            let peer = GossipBench.peer(2 + UInt8(random.next() % 3))
+            var stream: [UInt8] = []
+            for _ in 0..<random.next() % 80 {
+                var rpc = OwnedRPC()
+                for _ in 0..<(random.next() % 8 == 0 ? 3 : 1) { rpc.messages.append(messages[Int(random.next() % 60)]) }
+                if random.next() % 60 == 0 { rpc.messages[0].signature = [1] }
+                if random.next() % 16 == 0 { rpc.want = [[messages[Int(random.next() % 60)].id]] }
+                let bytes = random.next() % 200 == 0 ? [0xff] : rpc.encoded
+                stream += Varint.encoded(UInt64(bytes.count)) + bytes
+                bytes.withUnsafeBytes { alone.machine.receive($0, from: peer, now: alone.now) }
+            }
+            stream.withUnsafeBytes { view in
+                var rest = view
+                together.machine.receive(LengthPrefixedFrames(limit: 1 << 20), &rest, from: peer, now: together.now)
+                #expect(rest.isEmpty)
+            }
+            together.drain()
+            alone.drain()
+        }
+        #expect(together.machine.counters == alone.machine.counters && together.delivered == alone.delivered && together.drops == alone.drops)
+        #expect(together.machine.counters.delivered > 30 && together.machine.counters[.duplicate] > 30)
+        for number in 2...4 as ClosedRange<UInt8> {
+            let peer = GossipBench.peer(number)
+            #expect(together.sent.filter { $0.peer == peer }.map(\.frame) == alone.sent.filter { $0.peer == peer }.map(\.frame))
+        }
+    }
+
+    /// A duplicate is known by its bytes, when it comes in order, or by its id; one that is forgotten is a message again.
+    @Test func duplicatesAreKnownInAnyOrderUntilTheyAreForgotten() throws {
+        var bench = try bench(peers: 2...3) { $0.seenTTL = .seconds(2) }
+        let messages = (1...20).map { message(UInt64($0)) }
+        func bring(_ messages: [OwnedRPC.Message], _ number: UInt8) {
+            for message in messages { bench.receive(from: GossipBench.peer(number)) { $0.messages = [message] } }
+        }
+        bring(messages, 2)
+        for order in [messages, messages.reversed(), messages] { bring(order, 3) }
+        #expect(bench.delivered.count == 20 && bench.machine.counters[.duplicate] == 60)
+        bench.run(.seconds(3))
+        bring(messages, 3)
+        #expect(bench.delivered.count == 40 && bench.machine.counters[.duplicate] == 60)
+    }
+
     @Test func forwardedFrameIsSharedByReference() throws {
         var bench = try bench(peers: 2...6)
         bench.receive(from: GossipBench.peer(2)) { $0.messages = [message(1, size: 2_000)] }

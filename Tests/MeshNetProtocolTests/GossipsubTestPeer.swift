@@ -122,12 +122,20 @@ extension OwnedRPC.Message {
     }
 }
 
+/// A message that came to the application.
+struct Delivered: Equatable {
+    let topic: String
+    let origin: PeerID?
+    let receivedFrom: PeerID
+    let data: [UInt8]
+}
+
 /// One machine under test, with peers that say what the test wants and remember what they are told.
 struct GossipBench {
     var machine: Gossipsub
     var now = Instant.zero
     private(set) var sent: [(peer: PeerID, rpc: OwnedRPC, frame: SharedBytes, priority: GossipsubPriority)] = []
-    private(set) var delivered: [GossipsubMessage] = []
+    private(set) var delivered: [Delivered] = []
     private(set) var offered: [PeerID] = []
     private(set) var drops: [GossipsubDropReason] = []
 
@@ -142,9 +150,10 @@ struct GossipBench {
     mutating func drain() {
         while let action = machine.poll() {
             switch action {
-            case .send(let peer, let frame, let priority): sent.append((peer, Self.rpc(in: frame.array), frame, priority))
-            case .sendRun(let peer, let frames): for frame in frames { sent.append((peer, Self.rpc(in: frame.array), frame, .own)) }
-            case .deliver(let message): delivered.append(message)
+            case .send(let peer, let frames, let priority):
+                for frame in frames.each { sent.append((peer, Self.rpc(in: frame.array), frame, priority)) }
+            case .deliver(let run):
+                delivered += (0..<run.count).map { Delivered(topic: run.topic, origin: run.origin, receivedFrom: run.receivedFrom, data: run[$0].array) }
             case .peerExchange(let peer, _): offered.append(peer)
             case .dropped(let reason, _): drops.append(reason)
             case .peerSubscribed, .peerUnsubscribed: break

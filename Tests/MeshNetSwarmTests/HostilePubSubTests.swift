@@ -105,7 +105,7 @@ import Testing
         #expect(heard > sent * 900_000, "\(heard)")
         let link = try #require(siege.swarm.peers[bad.peer]?.pubsub)
         #expect(link.queuedBytes <= PubSubLink.maximumQueuedBytes)
-        #expect(link.own.count + link.forward.count <= PubSubLink.maximumQueuedMessages)
+        #expect(link.queuedMessages <= PubSubLink.maximumQueuedMessages)
         #expect(siege.swarm.pool.outstanding < 32)
         siege.pass(.seconds(60))
         #expect(bad.isCutOff)
@@ -113,19 +113,19 @@ import Testing
 
     @Test func queuesAreBoundedInFramesAndBytes() {
         var link = PubSubLink()
-        let large = SharedBytes([UInt8](repeating: 0, count: 1 << 20))
+        let large = GossipsubFrames(SharedBytes([UInt8](repeating: 0, count: 1 << 20)))
         var frames = 0
-        while link.enqueue(large, .forward) { frames += 1 }
+        while link.enqueue(large, .forward) == 1 { frames += 1 }
         #expect(frames == 32)
         var control = PubSubLink()
-        let ids = SharedBytes([UInt8](repeating: 0, count: 60_000))
+        let ids = GossipsubFrames(SharedBytes([UInt8](repeating: 0, count: 60_000)))
         var taken = 0
-        while control.enqueue(ids, .control) { taken += 1 }
+        while control.enqueue(ids, .control) == 1 { taken += 1 }
         #expect(taken * 60_000 <= PubSubLink.maximumQueuedControlBytes)
         #expect(taken > 10)
         // Control does not take the room of messages, nor the other way round.
-        let ownFits = control.enqueue(large, .own), controlFits = link.enqueue(SharedBytes([1]), .control)
-        #expect(ownFits && controlFits)
+        let ownFits = control.enqueue(large, .own), controlFits = link.enqueue(GossipsubFrames(SharedBytes([1])), .control)
+        #expect(ownFits == 1 && controlFits == 1)
         while control.hasMore { control.written = control.current?.count ?? 0 }
         #expect(control.queuedBytes == 0 && control.queuedControlBytes == 0)
     }

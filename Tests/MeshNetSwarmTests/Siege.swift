@@ -103,7 +103,7 @@ final class Siege {
         case .close(let id): if keepsHistory { closedSockets.insert(id) }
         case .resolve(let query, let host, _): queries.append((query, host))
         case .event(let event): if keepsHistory { events.append(event) }
-        case .messages(let messages): if keepsHistory { events += messages.map { .message($0) } }
+        case .messages(let messages): if keepsHistory { events += (0..<messages.count).map { .message(messages.message($0)) } }
         case .complete(let ticket, let result): completions[ticket, default: []].append(result)
         case .streamData(let stream, let bytes): unread.append((stream, bytes.count))
         case .configureSources(let configuration): configurations.append(configuration)

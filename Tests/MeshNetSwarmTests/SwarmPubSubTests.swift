@@ -171,7 +171,7 @@ import Testing
     @Test func framesThatWereCutGoOnTheNextStream() {
         var link = PubSubLink()
         let frames = [1, 2, 200, 3].map { SharedBytes(Varint.encoded(UInt64($0)) + [UInt8](repeating: UInt8($0), count: $0)) }
-        let taken = link.enqueue(run: frames), hasAll = link.hasMore
+        let taken = frames.reduce(0) { $0 + link.enqueue(GossipsubFrames($1), .own) }, hasAll = link.hasMore
         #expect(taken == 4 && hasAll && link.current == SharedBytes(joining: frames))
         // Two whole ones and a part of the third.
         link.written = 2 + 3 + 50
@@ -182,6 +182,33 @@ import Testing
         link.detach()
         let hasMore = link.hasMore
         #expect(!hasMore && link.queuedBytes == 0)
+    }
+
+    /// Joined frames are taken apart where there is no room for all of them.
+    @Test func ofJoinedFramesThoseAreTakenThatFindRoom() throws {
+        var random = RandomSource(testSeed: 1)
+        let identity = KeyPair(random: &random), peer = KeyPair(random: &random).peerID
+        var router = Gossipsub(configuration: GossipsubConfiguration(), identity: identity, random: random, now: .zero)
+        router.addPeer(peer, protocolID: Gossipsub.protocols[0], direction: .inbound, address: [], now: .zero)
+        // It follows "t".
+        Array<UInt8>([10, 5, 8, 1, 18, 1, 0x74]).withUnsafeBytes { router.receive($0, from: peer, now: .zero) }
+        let payloads = (0..<100).map { [UInt8($0)] }
+        for _ in 0..<60 {
+            let all = payloads.flatMap { $0 }
+            all.withUnsafeBytes { view in
+                _ = router.publish(topic: "t", run: payloads.indices.map { UnsafeRawBufferPointer(rebasing: view[$0..<$0 + 1]) }, now: .zero)
+            }
+        }
+        var link = PubSubLink(), taken: [Int] = []
+        for _ in 0..<30 { _ = link.enqueue(GossipsubFrames(SharedBytes([0])), .forward) }
+        while let action = router.poll() {
+            guard case .send(_, let frames, .own) = action else { continue }
+            try #require(frames.count == 100 && frames.each.count == 100)
+            taken.append(link.enqueue(frames, .own))
+        }
+        #expect(taken == [Int](repeating: 100, count: 49) + [70] + [Int](repeating: 0, count: 10) && link.room == 0)
+        while link.hasMore { link.written = link.current?.count ?? 0 }
+        #expect(link.room == PubSubLink.maximumQueuedMessages && link.queuedBytes == 0)
     }
 
     @Test func theDuplicateConnectionCarriesGossipOn() {

@@ -35,6 +35,7 @@ extension SystemTests {
         func next(_ queue: EventQueue) throws -> String? {
             switch try queue.next(timeout: .zero) {
             case .event(.message): "message"
+            case .messages(let run): "messages \(run.count)"
             case .event(.messagesDropped(let count)): "dropped \(count)"
             case .event(.connected): "connected"
             case .event(.disconnected): "disconnected"
@@ -55,6 +56,55 @@ extension SystemTests {
             for _ in 0..<3 { #expect(try next(queue) == "message") }
             #expect(try next(queue) == "dropped 3")
             #expect(try next(queue) == nil)
+        }
+
+        private func run(_ range: Range<UInt8>) -> TopicRun {
+            var run = TopicRun(topic: "t", origin: peer, receivedFrom: peer)
+            for number in range { run.append(SharedBytes([number])) }
+            return run
+        }
+
+        /// Payloads of what can be taken at once, and what else.
+        private func take(_ queue: EventQueue, upTo count: Int) throws -> [String] {
+            try queue.next(upTo: count, timeout: .zero).flatMap { item -> [String] in
+                switch item {
+                case .messages(let run): (0..<run.count).map { "\(run[$0].array[0])" }
+                case .event(.message(let message)): ["\(message.data[0])"]
+                case .event(.messagesDropped(let count)): ["dropped \(count)"]
+                default: ["other"]
+                }
+            }
+        }
+
+        /// Messages that travel together count and come one by one.
+        @Test func aRunIsTakenInPartsAndOneByOne() throws {
+            let queue = try queue(count: 100)
+            queue.put(run(0..<5))
+            queue.put(message())
+            queue.put(run(10..<20))
+            #expect(queue.count == 16)
+            #expect(try take(queue, upTo: 3) == ["0", "1", "2"])
+            guard case .event(.message(let third))? = try queue.next(timeout: .zero) else {
+                Issue.record("no message")
+                return
+            }
+            #expect(third.data == [3] && third.topic == "t" && third.receivedFrom == peer && queue.count == 12)
+            #expect(try take(queue, upTo: 100) == ["4", "0"] + (10..<20).map { "\($0)" })
+            #expect(queue.count == 0)
+        }
+
+        @Test func ofARunBeyondTheBoundsTheRestIsDroppedAndCounted() throws {
+            let queue = try queue(count: 4)
+            queue.put(run(0..<3))
+            queue.put(run(10..<15))
+            #expect(queue.count == 4)
+            #expect(try take(queue, upTo: 10) == ["0", "1", "2", "10", "dropped 4"])
+            let narrow = try self.queue(count: 100, bytes: 3 * (QueueState.messageOverhead + 2))
+            narrow.put(run(0..<2))
+            narrow.put(run(2..<5))
+            #expect(try take(narrow, upTo: 2) == ["0", "1"])
+            narrow.put(run(5..<9))
+            #expect(try take(narrow, upTo: 10) == ["2", "dropped 2", "5", "6", "dropped 2"])
         }
 
         @Test func foundPeersBeyondTheOfferQueueAreTurnedAwayUntilTheApplicationReads() throws {

@@ -15,6 +15,7 @@ extension Gossipsub {
     /// Leaves a topic. False when it is not followed.
     package mutating func unsubscribe(_ topic: String, now: Instant) -> Bool {
         guard let state = topics[topic], state.isSubscribed else { return false }
+        releaseForwards()
         ownTopics.removeAll { $0 == topic }
         for slot in peers.indices { tell(slot) { $0.subscription(topic, subscribes: false) } }
         for slot in state.mesh { prune(slot, topic, backoff: configuration.unsubscribeBackoff, now: now) }

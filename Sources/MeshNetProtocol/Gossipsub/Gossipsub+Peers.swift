@@ -46,6 +46,7 @@ extension Gossipsub {
 
     /// The peer is gone: what it announced is forgotten at once, without a `peerUnsubscribed` for each topic; a bad score is kept for a while.
     package mutating func removePeer(_ peer: PeerID, now: Instant) {
+        releaseForwards()
         guard let slot = slots.removeValue(forKey: peer) else { return }
         for topic in peers[slot]!.topics { forget(slot, follows: topic) }
         forgetColocation(slot)

@@ -32,9 +32,8 @@ extension Gossipsub {
         if topics[topic]?.isSubscribed != true { noteFanout(topic, now: now) }
         counters.published += UInt64(frames.count)
         counters.messagesSent += UInt64(recipients.count * frames.count)
-        for slot in recipients {
-            if frames.count == 1 { send(frames[0], to: slot, .own) } else { act(.sendRun(peers[slot]!.id, frames: frames)) }
-        }
+        let pieces = GossipsubFrames.pieces(frames)
+        for slot in recipients { for piece in pieces { send(piece, to: slot, .own) } }
         return (frames.count, failure)
     }
 

@@ -2,18 +2,47 @@ extension Gossipsub {
     /// One RPC without its length prefix. The bytes are not kept.
     package mutating func receive(_ bytes: UnsafeRawBufferPointer, from peer: PeerID, now: Instant) {
         guard let slot = slot(of: peer) else { return counters.count(.unknownPeer) }
+        receive(bytes, from: slot, now: now)
+        settleArrivals(from: slot, now: now)
+        flush()
+    }
+
+    /// The RPCs that lie whole at the front of `bytes`, with their length prefixes; then `bytes` begins behind them.
+    package mutating func receive(_ frames: LengthPrefixedFrames, _ bytes: inout UnsafeRawBufferPointer, from peer: PeerID, now: Instant) {
+        guard let slot = slot(of: peer) else {
+            while frames.nextInPlace(&bytes) != nil { counters.count(.unknownPeer) }
+            return
+        }
+        while let rpc = frames.nextInPlace(&bytes) { receive(rpc, from: slot, now: now) }
+        settleArrivals(from: slot, now: now)
+        flush()
+    }
+
+    private mutating func receive(_ bytes: UnsafeRawBufferPointer, from slot: Int, now: Instant) {
         counters.rpcsReceived += 1
-        guard score(slot) >= configuration.score.graylistThreshold else { return drop(.graylisted, from: slot) }
+        guard isWelcome(slot) else { return drop(.graylisted, from: slot) }
         guard bytes.count <= configuration.maximumMessageSize else { return refuse(.tooLargeRPC, from: slot) }
-        if configuration.limits.messagesPerRPC > 0, let message = GossipsubWireMessage(alone: bytes) {
+        let takesMessages = configuration.limits.messagesPerRPC > 0
+        if takesMessages, isExpectedDuplicate(bytes, from: slot, now: now) { return counters.count(.duplicate) }
+        if takesMessages, let message = GossipsubWireMessage(alone: bytes) {
             receiveMessage(message, from: slot, now: now)
         } else {
             receiveAll(bytes, from: slot, now: now)
         }
-        flush()
+    }
+
+    private func isWelcome(_ slot: Int) -> Bool {
+        guard let peer = peers[slot] else { return false }
+        let revision = peer.score.revision
+        if peer.colocation.isEmpty, peer.welcomedAt == revision { return true }
+        guard score(slot) >= configuration.score.graylistThreshold else { return false }
+        peer.welcomedAt = revision
+        return true
     }
 
     private mutating func receiveAll(_ bytes: UnsafeRawBufferPointer, from slot: Int, now: Instant) {
+        settleArrivals(from: slot, now: now)
+        guard isWelcome(slot) else { return drop(.graylisted, from: slot) }
         var rpc = GossipsubRPC()
         swap(&rpc, &rpcScratch)
         defer {
@@ -60,6 +89,7 @@ extension Gossipsub {
         counters.count(.excessControl, rpc.ignoredControl)
         for subscription in rpc.subscriptions { receiveSubscription(subscription, from: slot, now: now) }
         for message in rpc.messages { receiveMessage(message, from: slot, now: now) }
+        settleArrivals(from: slot, now: now)
         receiveControl(rpc, from: slot, now: now)
     }
 
@@ -71,7 +101,36 @@ extension Gossipsub {
             return reject(reason, message, from: slot)
         }
         let key = makeID(of: message)
-        if let first = seen.firstSeen(key), !seen.isOver(first, now) {
+        arrivals.append(message, key, id: byteScratch)
+        if arrivals.isFull { settleArrivals(from: slot, now: now) }
+    }
+
+    /// Looks at those that were read, in order.
+    private mutating func settleArrivals(from slot: Int, now: Instant) {
+        if arrivals.messages.isEmpty { return }
+        var settled = GossipsubArrivals()
+        swap(&settled, &arrivals)
+        if settled.messages.count > 1 { seen.lookAhead(settled.messages.lazy.map(\.key)) }
+        settled.ids.withUnsafeBytes { ids in
+            for arrival in settled.messages {
+                // One of them may have cost the peer its welcome.
+                guard isWelcome(slot) else {
+                    drop(.graylisted, from: slot)
+                    continue
+                }
+                settle(arrival.message, arrival.key, id: UnsafeRawBufferPointer(rebasing: ids[arrival.id]), from: slot, now: now)
+            }
+        }
+        settled.removeAll()
+        swap(&settled, &arrivals)
+    }
+
+    private mutating func settle(
+        _ message: GossipsubWireMessage, _ key: GossipsubMessageKey, id: UnsafeRawBufferPointer, from slot: Int, now: Instant
+    ) {
+        guard let topicBytes = message.topic else { return }
+        if let number = seen.number(key), let first = seen.firstSeen(number), !seen.isOver(first, now) {
+            noteHolder(slot, of: number)
             return receiveDuplicate(topicBytes, first, from: slot, now: now)
         }
         guard let topic = followedTopic(topicBytes) else { return drop(.notSubscribed, from: slot) }
@@ -85,10 +144,8 @@ extension Gossipsub {
             case .success(let author): origin = author
             case .failure(let failure): return reject(failure.reason, message, from: slot)
             }
-            accept(message, key, topic, origin, from: slot, now: now)
-        } else {
-            accept(message, key, topic, nil, from: slot, now: now)
         }
+        accept(message, key, id, topic, origin, from: slot, now: now)
     }
 
     /// Bytes of scratch memory that are kept between messages.
@@ -107,36 +164,25 @@ extension Gossipsub {
     }
 
     private mutating func accept(
-        _ message: GossipsubWireMessage, _ key: GossipsubMessageKey, _ topic: GossipsubTopic, _ origin: PeerID?, from slot: Int, now: Instant
+        _ message: GossipsubWireMessage, _ key: GossipsubMessageKey, _ id: UnsafeRawBufferPointer, _ topic: GossipsubTopic, _ origin: PeerID?,
+        from slot: Int, now: Instant
     ) {
-        guard let number = seen.insert(key, now: now), let peer = peers[slot] else { return }
+        guard let peer = peers[slot] else { return }
+        let number = seen.insert(unseen: key, now: now)
         promises.fulfil(key)
         peer.score.firstDelivery(topic.name, configuration.score)
-        let (kept, payload) = byteScratch.withUnsafeBytes { message.kept(id: $0, in: &blocks) }
+        let (kept, payload) = message.kept(id: id, in: &blocks)
         let frame = kept.frame
         cache.insert(number, topic: topic.name, kept)
         let author = origin.flatMap { slots[$0] }
         if let data = message.data, data.count >= configuration.idontwantThreshold {
-            announceUnwanted(byteScratch, topic, except: slot, author)
+            announceUnwanted([UInt8](id), topic, except: slot, author)
         }
-        if !topic.mesh.isEmpty || !topic.flooded.isEmpty { forward(frame, key, topic, except: slot, author) }
+        if !topic.mesh.isEmpty || !topic.flooded.isEmpty {
+            forward(GossipsubForward(number: number, key: key, frame: frame, sender: slot, author: author), topic)
+        }
         counters.delivered += 1
-        act(.deliver(GossipsubMessage(topic: topic.name, origin: origin, receivedFrom: peer.id, payload: frame[payload])))
-    }
-
-    private mutating func forward(_ frame: SharedBytes, _ key: GossipsubMessageKey, _ topic: GossipsubTopic, except sender: Int, _ author: Int?) {
-        for slot in topic.mesh where slot != sender && slot != author {
-            if peers[slot]!.unwanted[key] != nil {
-                counters.idontwantSpared += 1
-                continue
-            }
-            counters.messagesSent += 1
-            send(frame, to: slot, .forward)
-        }
-        for slot in topic.flooded where slot != sender && slot != author && score(slot) >= configuration.score.publishThreshold {
-            counters.messagesSent += 1
-            send(frame, to: slot, .forward)
-        }
+        deliver(frame[payload], topic, by: origin, from: peer)
     }
 
     /// Tells the mesh that we have a large message. Never its sender (go-libp2p-pubsub #609), nor its author.
@@ -151,10 +197,26 @@ extension Gossipsub {
         }
     }
 
+    /// Whether this is the next of the messages that the peer brings and that we have: byte for byte, so that none of it needs to be read. The most
+    /// frequent RPC of all in a mesh.
+    private mutating func isExpectedDuplicate(_ bytes: UnsafeRawBufferPointer, from slot: Int, now: Instant) -> Bool {
+        guard !configuration.score.countsDuplicates, let number = peers[slot]?.nextDuplicate, cache.holds(number, as: bytes),
+            let first = seen.firstSeen(number), !seen.isOver(first, now)
+        else { return false }
+        noteHolder(slot, of: number)
+        return true
+    }
+
+    /// The peer brought a message that we have: it needs none from us.
+    private mutating func noteHolder(_ slot: Int, of number: UInt64) {
+        peers[slot]!.nextDuplicate = number + 1
+        forwards.noteHolder(slot, of: number)
+    }
+
     private mutating func receiveDuplicate(_ topicBytes: UnsafeRawBufferPointer, _ first: Instant, from slot: Int, now: Instant) {
         counters.count(.duplicate)
-        // The usual case, and the most frequent RPC of all: nothing to note, so no text is made of the topic.
-        if configuration.score.topics.isEmpty, configuration.score.defaultTopic.meshDeliveriesWeight == 0 { return }
+        // The usual case: nothing to note, so no text is made of the topic.
+        if !configuration.score.countsDuplicates { return }
         guard let topic = followedTopic(topicBytes), topic.mesh.contains(slot) else { return }
         let parameters = configuration.score.parameters(topic.name)
         guard parameters.meshDeliveriesWeight != 0, now - first <= parameters.meshDeliveriesWindow else { return }

@@ -35,12 +35,15 @@ package struct Gossipsub {
     var cache: GossipsubMessageCache
     var backoffs: GossipsubBackoffs
     var promises: GossipsubPromises
+    var forwards = GossipsubForwards()
 
     var heartbeats: UInt64 = 0
     var nextHeartbeat: Instant
     var nextDecay: Instant
 
     private var actions = Fifo<GossipsubAction>()
+    /// What was heard last, from whom: the next may belong to it. It comes behind `actions`.
+    private var heard: (topic: GossipsubTopic, neighbour: GossipsubPeer, run: TopicRun)?
     /// Slots with something in `outgoing`.
     private var touched: [Int] = []
 
@@ -51,6 +54,7 @@ package struct Gossipsub {
 
     /// Reused from call to call.
     var rpcScratch = GossipsubRPC()
+    var arrivals = GossipsubArrivals()
     var byteScratch: [UInt8] = []
     var signedScratch: [UInt8] = []
 
@@ -88,7 +92,14 @@ package struct Gossipsub {
         flush()
     }
 
-    package mutating func poll() -> GossipsubAction? { actions.popFirst() }
+    /// With `holdingForwards` messages to forward wait for a `poll` without it, soon: a peer that brings one meanwhile is spared it.
+    package mutating func poll(holdingForwards: Bool = false) -> GossipsubAction? {
+        if actions.isEmpty {
+            if !holdingForwards { releaseForwards() }
+            endRun()
+        }
+        return actions.popFirst()
+    }
 
     // MARK: What it knows
 
@@ -129,7 +140,24 @@ package struct Gossipsub {
 
     // MARK: Output
 
-    mutating func act(_ action: consuming GossipsubAction) { actions.append(action) }
+    mutating func act(_ action: consuming GossipsubAction) {
+        endRun()
+        actions.append(action)
+    }
+
+    mutating func deliver(_ payload: SharedBytes, _ topic: GossipsubTopic, by origin: PeerID?, from neighbour: GossipsubPeer) {
+        if heard == nil || heard!.topic !== topic || heard!.neighbour !== neighbour || heard!.run.origin != origin {
+            endRun()
+            heard = (topic, neighbour, TopicRun(topic: topic.name, origin: origin, receivedFrom: neighbour.id))
+        }
+        heard!.run.append(payload)
+    }
+
+    private mutating func endRun() {
+        guard let run = heard?.run else { return }
+        heard = nil
+        actions.append(.deliver(run))
+    }
 
     /// Gathers control for a peer; it leaves at the end of the call, in as few RPCs as it fits.
     mutating func tell(_ slot: Int, _ write: (inout GossipsubOutgoing) -> Void) {
@@ -141,10 +169,12 @@ package struct Gossipsub {
         }
     }
 
-    mutating func send(_ frame: SharedBytes, to slot: Int, _ priority: GossipsubPriority) {
+    mutating func send(_ frames: GossipsubFrames, to slot: Int, _ priority: GossipsubPriority) {
         guard let peer = peers[slot]?.id else { return }
-        act(.send(peer, frame: frame, priority: priority))
+        act(.send(peer, frames: frames, priority: priority))
     }
+
+    mutating func send(_ frame: SharedBytes, to slot: Int, _ priority: GossipsubPriority) { send(GossipsubFrames(frame), to: slot, priority) }
 
     mutating func flush() {
         guard !touched.isEmpty else { return }

@@ -1,11 +1,9 @@
 /// What the driver of `Gossipsub` must do, in this order.
 package enum GossipsubAction: Sendable, Equatable {
-    /// Queue one RPC with its length prefix for the peer; call `queueFull` when there is no room.
-    case send(PeerID, frame: SharedBytes, priority: GossipsubPriority)
-    /// The same for messages of our own, which were published together: in order, as far as there is room.
-    case sendRun(PeerID, frames: [SharedBytes])
-    /// A message for the application; once for each message id.
-    case deliver(GossipsubMessage)
+    /// Queue RPCs with their length prefixes for the peer, in order as far as there is room; call `queueFull` for each that finds none.
+    case send(PeerID, frames: GossipsubFrames, priority: GossipsubPriority)
+    /// Messages for the application; once for each message id.
+    case deliver(TopicRun)
     case peerSubscribed(PeerID, topic: String)
     case peerUnsubscribed(PeerID, topic: String)
     /// A peer offered with a PRUNE (only with `acceptsPeerExchange`), with the record that it signed itself; nil when none was given.
@@ -20,17 +18,6 @@ package enum GossipsubPriority: UInt8, Sendable, Comparable {
     case control, own, forward
 
     package static func < (a: GossipsubPriority, b: GossipsubPriority) -> Bool { a.rawValue < b.rawValue }
-}
-
-package struct GossipsubMessage: Sendable, Equatable {
-    package let topic: String
-    /// The author; nil under StrictNoSign.
-    package let origin: PeerID?
-    /// The neighbour that brought it first.
-    package let receivedFrom: PeerID
-    package let payload: SharedBytes
-
-    package var data: [UInt8] { payload.array }
 }
 
 /// Why something that a peer sent had no effect. Each is counted in `GossipsubCounters`; those that a correct peer does not cause are also actions.

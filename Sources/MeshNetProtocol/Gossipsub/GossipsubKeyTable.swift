@@ -13,6 +13,8 @@ struct GossipsubKeyTable: Sendable {
     /// A power of two of them, at least twice the count; 0: empty.
     private var places: [UInt64] = []
     private(set) var count = 0
+    /// Nobody's: without it nothing would be read ahead.
+    private var ahead: UInt64 = 0
 
     init() {}
 
@@ -33,6 +35,14 @@ struct GossipsubKeyTable: Sendable {
             index = (index + 1) & mask
         }
         return nil
+    }
+
+    /// Reads what keys that come next are compared with first: one after the other would each wait for memory alone.
+    mutating func lookAhead(_ keys: some Sequence<GossipsubMessageKey>) {
+        guard count > 0 else { return }
+        var sum: UInt64 = 0
+        for key in keys { sum &+= places[home(Self.place(key, 0))] }
+        ahead = sum
     }
 
     /// Precondition: the key is not there.

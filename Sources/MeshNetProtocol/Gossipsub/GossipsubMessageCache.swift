@@ -112,8 +112,13 @@ struct GossipsubMessageCache: Sendable {
         if let window = windows.lastIndex(where: { $0 > 0 }) { windows[window] -= 1 }
     }
 
-    /// By halving: only who asks for a message looks here.
+    /// Whether this is the RPC that was kept as this message.
+    func holds(_ number: UInt64, as rpc: UnsafeRawBufferPointer) -> Bool { place(number).map { entries[$0].message.isFrame(of: rpc) } ?? false }
+
+    /// By halving, where a number was left out.
     private func place(_ number: UInt64) -> Int? {
+        guard let first = entries.first?.number, number >= first else { return nil }
+        if let place = Int(exactly: number - first), place < entries.count, entries[place].number == number { return place }
         var low = 0, high = entries.count
         while low < high {
             let middle = (low + high) / 2
@@ -134,6 +139,25 @@ struct GossipsubKeptMessage: Sendable {
         self.frameByteCount = frameByteCount
     }
 
+    /// Whether the frame is of this RPC, byte for byte.
+    func isFrame(of rpc: UnsafeRawBufferPointer) -> Bool {
+        let prefix = Varint.byteCount(UInt64(rpc.count))
+        return prefix + rpc.count == frameByteCount && bytes.withBytes { UnsafeRawBufferPointer(rebasing: $0[prefix..<frameByteCount]).isEqual(to: rpc) }
+    }
+
     var frame: SharedBytes { bytes[0..<frameByteCount] }
     var id: SharedBytes { bytes[frameByteCount..<bytes.count] }
+}
+
+extension UnsafeRawBufferPointer {
+    /// By words; `elementsEqual` goes byte by byte.
+    fileprivate func isEqual(to other: UnsafeRawBufferPointer) -> Bool {
+        guard count == other.count else { return false }
+        var offset = 0
+        while offset + 8 <= count {
+            if loadUnaligned(fromByteOffset: offset, as: UInt64.self) != other.loadUnaligned(fromByteOffset: offset, as: UInt64.self) { return false }
+            offset += 8
+        }
+        return self[offset...].elementsEqual(other[offset...])
+    }
 }

@@ -68,6 +68,8 @@ final class GossipsubPeer {
     var topicBytes = 0
 
     var score: GossipsubPeerScore
+    /// The revision of the score that was found good enough to read what the peer sends.
+    var welcomedAt: UInt64?
     /// Gathered in one call, sent at its end.
     var outgoing = GossipsubOutgoing()
     var isTouched = false
@@ -78,6 +80,8 @@ final class GossipsubPeer {
     var idontwantRPCs = 0
     /// Messages that it does not want, with the heartbeat after which that is forgotten.
     var unwanted: [GossipsubMessageKey: UInt64] = [:]
+    /// The message behind the one that it brought last of those that we had: it brings them in the order in which we got them, mostly.
+    var nextDuplicate: UInt64?
     /// Until this heartbeat it gets gossip even in the mesh, because a message for it was dropped.
     var lossyUntil: UInt64 = 0
     /// A control frame for it was dropped: subscriptions and grafts are sent again at the next heartbeat.

@@ -10,9 +10,24 @@ struct GossipsubPeerScore: Sendable {
         var meshDeliveries = 0.0
         var meshFailures = 0.0
         var invalidMessages = 0.0
+        /// Of its parameters what each message needs, which have hundreds of bytes.
+        var caps: Caps?
 
         var isBlank: Bool {
             inMeshSince == nil && firstDeliveries == 0 && meshDeliveries == 0 && meshFailures == 0 && invalidMessages == 0
+        }
+    }
+
+    struct Caps: Sendable {
+        let firstDeliveries: Double
+        let meshDeliveries: Double
+        /// Nobody should want this.
+        let deliveriesLower: Bool
+
+        init(_ parameters: GossipsubTopicScoreParameters) {
+            firstDeliveries = parameters.firstDeliveriesCap
+            meshDeliveries = parameters.meshDeliveriesCap
+            deliveriesLower = parameters.weight < 0 || parameters.firstDeliveriesWeight < 0 || parameters.meshDeliveriesWeight > 0
         }
     }
 
@@ -23,9 +38,11 @@ struct GossipsubPeerScore: Sendable {
     /// Sorted by name, since the sum of floating point numbers depends on the order. Only topics that we follow or followed of late.
     private(set) var topics: [Topic] = []
     /// P5, from the application.
-    var application = 0.0
+    var application = 0.0 { didSet { revision += 1 } }
     private(set) var behaviour = 0.0
     private(set) var slow = 0.0
+    /// Another one when the value may have fallen.
+    private(set) var revision: UInt64 = 0
 
     init() {}
 
@@ -61,6 +78,7 @@ struct GossipsubPeerScore: Sendable {
     }
 
     mutating func graft(_ topic: String, now: Instant) {
+        revision += 1
         let index = index(topic)
         topics[index].inMeshSince = now
         topics[index].timeInMesh = .zero
@@ -68,35 +86,55 @@ struct GossipsubPeerScore: Sendable {
 
     /// Left the mesh, by whatever cause: a deficit at this time sticks (P3b).
     mutating func leaveMesh(_ topic: String, _ parameters: GossipsubScoreParameters) {
+        revision += 1
         guard let index = topics.firstIndex(where: { $0.name == topic }) else { return }
         let deficit = Self.meshDeficit(topics[index], parameters.parameters(topic))
         topics[index].meshFailures += deficit * deficit
         topics[index].inMeshSince = nil
     }
 
-    mutating func firstDelivery(_ topic: String, _ parameters: GossipsubScoreParameters) {
-        let own = parameters.parameters(topic), index = index(topic)
-        topics[index].firstDeliveries = min(own.firstDeliveriesCap, topics[index].firstDeliveries + 1)
-        countMeshDelivery(index, own)
+    mutating func firstDelivery(_ topic: String, _ parameters: @autoclosure () -> GossipsubScoreParameters) {
+        let index = index(topic), caps = caps(index, parameters())
+        topics[index].firstDeliveries = min(caps.firstDeliveries, topics[index].firstDeliveries + 1)
+        countMeshDelivery(index, caps)
     }
 
     /// A duplicate that came so soon after the first that the peer cannot have had it from us.
     mutating func nearFirstDelivery(_ topic: String, _ parameters: GossipsubScoreParameters) {
-        countMeshDelivery(index(topic), parameters.parameters(topic))
+        let index = index(topic)
+        countMeshDelivery(index, caps(index, parameters))
     }
 
-    private mutating func countMeshDelivery(_ index: Int, _ parameters: GossipsubTopicScoreParameters) {
+    private mutating func countMeshDelivery(_ index: Int, _ caps: Caps) {
+        if caps.deliveriesLower { revision += 1 }
         guard topics[index].inMeshSince != nil else { return }
-        topics[index].meshDeliveries = min(parameters.meshDeliveriesCap, topics[index].meshDeliveries + 1)
+        topics[index].meshDeliveries = min(caps.meshDeliveries, topics[index].meshDeliveries + 1)
     }
 
-    mutating func invalidMessage(_ topic: String) { topics[index(topic)].invalidMessages += 1 }
+    private mutating func caps(_ index: Int, _ parameters: @autoclosure () -> GossipsubScoreParameters) -> Caps {
+        if let caps = topics[index].caps { return caps }
+        let caps = Caps(parameters().parameters(topics[index].name))
+        topics[index].caps = caps
+        return caps
+    }
 
-    mutating func penalise(_ count: Double) { behaviour += count }
+    mutating func invalidMessage(_ topic: String) {
+        revision += 1
+        topics[index(topic)].invalidMessages += 1
+    }
 
-    mutating func frameNotQueued() { slow = min(slow + 1, Self.slowPeerCap) }
+    mutating func penalise(_ count: Double) {
+        revision += 1
+        behaviour += count
+    }
+
+    mutating func frameNotQueued() {
+        revision += 1
+        slow = min(slow + 1, Self.slowPeerCap)
+    }
 
     mutating func decay(_ parameters: GossipsubScoreParameters, now: Instant) {
+        revision += 1
         let floor = parameters.decayToZero
         func decayed(_ value: Double, _ factor: Double) -> Double {
             let result = value * factor
@@ -117,6 +155,7 @@ struct GossipsubPeerScore: Sendable {
 
     /// The connection ended: what was earned goes, what was broken stays.
     mutating func disconnect(_ parameters: GossipsubScoreParameters) {
+        revision += 1
         for index in topics.indices {
             leaveMesh(topics[index].name, parameters)
             topics[index].firstDeliveries = 0

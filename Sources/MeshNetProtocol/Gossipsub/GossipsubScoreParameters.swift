@@ -50,6 +50,9 @@ public struct GossipsubScoreParameters: Sendable, Equatable {
     public var slowPeerDecay = 0.2
 
     public init() {}
+
+    /// Whether a duplicate may count for who brings it (P3).
+    var countsDuplicates: Bool { !topics.isEmpty || defaultTopic.meshDeliveriesWeight != 0 }
 }
 
 /// Weights of one topic. Decays are per `decayInterval`.

@@ -30,12 +30,30 @@ struct GossipsubSeenCache: Sendable {
     /// When the message was first seen, as long as it is remembered.
     func firstSeen(_ key: GossipsubMessageKey) -> Instant? { offset(key).map { records[$0].time } }
 
+    /// When the message with this number was first seen, as long as it is remembered.
+    func firstSeen(_ number: UInt64) -> Instant? {
+        guard number >= firstNumber, let offset = Int(exactly: number - firstNumber), offset < records.count else { return nil }
+        return records[offset].time
+    }
+
+    /// Before several of these are looked for.
+    mutating func lookAhead(_ keys: some Sequence<GossipsubMessageKey>) { table.lookAhead(keys) }
+
     func contains(_ key: GossipsubMessageKey) -> Bool { offset(key) != nil }
 
     /// Its number; nil when it is there already: then its time stays, so that repeating a message does not keep it alive.
     mutating func insert(_ key: GossipsubMessageKey, now: Instant) -> UInt64? {
         expire(now)
-        guard !contains(key) else { return nil }
+        return contains(key) ? nil : append(key, now: now)
+    }
+
+    /// The number of a message that is not there, or is over.
+    mutating func insert(unseen key: GossipsubMessageKey, now: Instant) -> UInt64 {
+        expire(now)
+        return append(key, now: now)
+    }
+
+    private mutating func append(_ key: GossipsubMessageKey, now: Instant) -> UInt64 {
         if records.count >= limit { removeOldest() }
         let number = firstNumber + UInt64(records.count)
         records.append(Record(key: key, time: now))

@@ -1,7 +1,7 @@
 /// Bytes that many hold and nobody changes. Small ones lie together in blocks, so that one of them costs no allocation.
 package struct SharedBytes: Sendable {
-    private let block: SharedBlock
-    private let offset: Int
+    fileprivate let block: SharedBlock
+    fileprivate let offset: Int
     package let count: Int
 
     fileprivate init(_ block: SharedBlock, _ offset: Int, _ count: Int) {
@@ -15,8 +15,9 @@ package struct SharedBytes: Sendable {
     }
 
     /// Joins them, in a block of their own.
-    package init(joining parts: [SharedBytes]) {
-        self = SharedBlock(capacity: parts.reduce(0) { $0 + $1.count }).write(parts.reduce(0) { $0 + $1.count }) { output in
+    package init(joining parts: some Collection<SharedBytes>) {
+        let byteCount = parts.reduce(0) { $0 + $1.count }
+        self = SharedBlock(capacity: byteCount).write(byteCount) { output in
             var start = 0
             for part in parts {
                 part.withBytes { UnsafeMutableRawBufferPointer(rebasing: output[start...]).copyMemory(from: $0) }
@@ -42,6 +43,41 @@ package struct SharedBytes: Sendable {
 
 extension SharedBytes: Equatable {
     package static func == (a: SharedBytes, b: SharedBytes) -> Bool { a.withBytes { a in b.withBytes { a.elementsEqual($0) } } }
+}
+
+/// Some of them in order. Those that lie together hold their block once.
+package struct SharedRun: Sendable {
+    private struct Place {
+        let block: Int
+        let offset: Int
+        let count: Int
+    }
+
+    private var blocks: [SharedBlock] = []
+    private var places: [Place] = []
+
+    package init() {}
+
+    package var count: Int { places.count }
+
+    package mutating func append(_ bytes: SharedBytes) {
+        if blocks.last !== bytes.block { blocks.append(bytes.block) }
+        places.append(Place(block: blocks.count - 1, offset: bytes.offset, count: bytes.count))
+    }
+
+    package subscript(index: Int) -> SharedBytes {
+        let place = places[index]
+        return SharedBytes(blocks[place.block], place.offset, place.count)
+    }
+
+    /// The view is valid until the closure returns.
+    package func withBytes<R>(_ index: Int, _ body: (UnsafeRawBufferPointer) -> R) -> R {
+        let place = places[index]
+        return withExtendedLifetime(self) { body(blocks[place.block].bytes(place.offset, place.count)) }
+    }
+
+    package func byteCount(_ index: Int) -> Int { places[index].count }
+    package func byteCount(_ range: Range<Int>) -> Int { places[range].reduce(0) { $0 + $1.count } }
 }
 
 /// Writes them, one behind the other. By one thread at a time.

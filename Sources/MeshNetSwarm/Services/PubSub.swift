@@ -10,8 +10,8 @@ struct PubSubLink {
     static let maximumQueuedControl = 20_000
     /// Bytes of these. Every heartbeat announces ids anew, so that little is lost with what does not fit.
     static let maximumQueuedControlBytes = 4 << 20
-    /// Bytes of small frames that are written together: a full Noise frame, nearly.
-    static let writtenAtOnce = 65_000
+    /// Bytes of small frames that are written together.
+    static let writtenAtOnce = GossipsubFrames.joinedBytes
     /// A peer that ends our stream again and again is left alone after this.
     static let maximumReopenings = 5
 
@@ -24,41 +24,44 @@ struct PubSubLink {
 
     /// Control overtakes own messages, these overtake forwarded ones; never within a frame.
     var control = Fifo<SharedBytes>()
-    var own = Fifo<SharedBytes>()
-    var forward = Fifo<SharedBytes>()
+    var own = Fifo<GossipsubFrames>()
+    var forward = Fifo<GossipsubFrames>()
     var current: SharedBytes?
     var written = 0
+    /// Messages that wait.
+    var queuedMessages = 0
     /// Bytes of messages, and of control.
     var queuedBytes = 0
     var queuedControlBytes = 0
     /// Waits to be written at the end of a pump.
     var isTouched = false
 
-    /// False when there is no room.
-    mutating func enqueue(_ frame: SharedBytes, _ priority: GossipsubPriority) -> Bool {
+    /// Takes frames as far as there is room, and says how many.
+    mutating func enqueue(_ frames: GossipsubFrames, _ priority: GossipsubPriority) -> Int {
+        if enqueueAll(frames, priority) { return frames.count }
+        guard frames.count > 1 else { return 0 }
+        let parts = frames.each.map { GossipsubFrames($0) }
+        return parts.firstIndex { !enqueueAll($0, priority) } ?? parts.count
+    }
+
+    private mutating func enqueueAll(_ frames: GossipsubFrames, _ priority: GossipsubPriority) -> Bool {
+        let byteCount = frames.bytes.count
         switch priority {
         case .control:
-            guard control.count < Self.maximumQueuedControl, queuedControlBytes + frame.count <= Self.maximumQueuedControlBytes else { return false }
-            control.append(frame)
-            queuedControlBytes += frame.count
+            guard control.count < Self.maximumQueuedControl, queuedControlBytes + byteCount <= Self.maximumQueuedControlBytes else { return false }
+            control.append(frames.bytes)
+            queuedControlBytes += byteCount
         case .own, .forward:
-            guard own.count + forward.count < Self.maximumQueuedMessages, queuedBytes + frame.count <= Self.maximumQueuedBytes else { return false }
-            if priority == .own { own.append(frame) } else { forward.append(frame) }
-            queuedBytes += frame.count
+            guard frames.count <= room, queuedBytes + byteCount <= Self.maximumQueuedBytes else { return false }
+            if priority == .own { own.append(frames) } else { forward.append(frames) }
+            queuedMessages += frames.count
+            queuedBytes += byteCount
         }
         return true
     }
 
     /// Messages that it takes, as long as they are not large.
-    var room: Int { Self.maximumQueuedMessages - own.count - forward.count }
-
-    /// Takes own messages as far as there is room, and says how many.
-    mutating func enqueue(run: [SharedBytes]) -> Int {
-        for (index, frame) in run.enumerated() {
-            guard enqueue(frame, .own) else { return index }
-        }
-        return run.count
-    }
+    var room: Int { Self.maximumQueuedMessages - queuedMessages }
 
     /// Something is in hand, or was put there now.
     var hasMore: Bool {
@@ -80,7 +83,7 @@ struct PubSubLink {
     }
 
     /// Bytes of the frame that `next` gives.
-    private var nextCount: Int? { (control.first ?? own.first ?? forward.first)?.count }
+    private var nextCount: Int? { control.first?.count ?? (own.first ?? forward.first)?.bytes.count }
 
     private mutating func next() -> SharedBytes? {
         if let next = control.popFirst() {
@@ -88,8 +91,9 @@ struct PubSubLink {
             return next
         }
         guard let next = own.popFirst() ?? forward.popFirst() else { return nil }
-        queuedBytes -= next.count
-        return next
+        queuedMessages -= next.count
+        queuedBytes -= next.bytes.count
+        return next.bytes
     }
 
     /// The stream is gone: a frame that was not written whole is sent again from its start on the next one.
@@ -107,6 +111,32 @@ struct PubSubLink {
         var rest = UnsafeRawBufferPointer(rebasing: bytes[..<limit])
         while frames.nextInPlace(&rest) != nil {}
         return limit - rest.count
+    }
+}
+
+/// What became of own messages in one pump. Those for one peer come together.
+private struct OwnTally {
+    /// In the queue of one peer at most, and how often a queue had no room for one.
+    private(set) var queued = 0, refused = 0
+    private var peer: PeerID?
+    private var taken = 0
+    private var isFull = false
+
+    /// What follows one that found no room is not taken either: those taken are the first ones.
+    mutating func isShut(to name: PeerID) -> Bool {
+        if name != peer {
+            peer = name
+            taken = 0
+            isFull = false
+        }
+        return isFull
+    }
+
+    mutating func note(_ count: Int, of all: Int) {
+        taken += count
+        queued = max(queued, taken)
+        refused += all - count
+        isFull = isFull || count < all
     }
 }
 
@@ -173,58 +203,38 @@ extension Swarm {
 
     /// Does what gossip wants done. Says how many own messages are in the queue of a peer, and how often a queue had no room for one.
     @discardableResult
-    mutating func pumpGossip() -> (queued: Int, refused: Int) {
-        var queued = 0, refused = 0
-        var touched: [Peer] = [], heard: [Message] = []
-        func touch(_ peer: Peer) {
-            guard !peer.pubsub.isTouched else { return }
-            peer.pubsub.isTouched = true
-            touched.append(peer)
-        }
-        while let action = gossip.poll() {
+    mutating func pumpGossip(holdingForwards: Bool = false) -> (queued: Int, refused: Int) {
+        var tally = OwnTally()
+        var touched: [Peer] = []
+        while let action = gossip.poll(holdingForwards: holdingForwards) {
             switch consume action {
-            case .send(let name, let frame, let priority):
-                if let peer = peers[name], peer.pubsub.enqueue(frame, priority) {
-                    touch(peer)
-                    if priority == .own { queued = max(queued, 1) }
-                } else {
-                    gossip.queueFull(name, priority: priority)
-                    if priority == .own { refused += 1 }
+            case .send(let name, let frames, let priority):
+                let peer = peers[name], isShut = priority == .own && tally.isShut(to: name)
+                let taken = isShut ? 0 : peer?.pubsub.enqueue(frames, priority) ?? 0
+                if let peer, taken > 0, !peer.pubsub.isTouched {
+                    peer.pubsub.isTouched = true
+                    touched.append(peer)
                 }
-            case .sendRun(let name, let frames):
-                let peer = peers[name], taken = peer?.pubsub.enqueue(run: frames) ?? 0
-                if let peer, taken > 0 { touch(peer) }
-                queued = max(queued, taken)
-                for _ in taken..<frames.count { gossip.queueFull(name, priority: .own) }
-                refused += frames.count - taken
-            case .deliver(let message):
-                heard.append(Message(topic: message.topic, origin: message.origin, receivedFrom: message.receivedFrom, payload: message.payload))
+                for _ in taken..<frames.count { gossip.queueFull(name, priority: priority) }
+                if priority == .own { tally.note(taken, of: frames.count) }
+            case .deliver(let run): actions.append(.messages(run))
             case .peerSubscribed(let peer, let topic):
-                tellHeard(&heard)
                 emit(.subscription(peer: peer, topic: topic, subscribed: true))
                 answerTopicWaits(topic)
                 retainedFollowed(topic, by: peer)
             case .peerUnsubscribed(let peer, let topic):
-                tellHeard(&heard)
                 emit(.subscription(peer: peer, topic: topic, subscribed: false))
                 retained.unfollowed(topic, by: peer)
             case .dropped(.malformedRPC, let peer): resetPubSubInput(of: peer)
             case .peerExchange, .dropped: break
             }
         }
-        tellHeard(&heard)
         for peer in touched {
             peer.pubsub.isTouched = false
             if let id = peer.pubsub.connection { writePubSub(on: id) }
         }
         gossipTimer = gossip.deadline
-        return (queued, refused)
-    }
-
-    private mutating func tellHeard(_ heard: inout [Message]) {
-        if heard.isEmpty { return }
-        actions.append(heard.count == 1 ? .event(.message(heard[0])) : .messages(heard))
-        heard.removeAll()
+        return (tally.queued, tally.refused)
     }
 
     // MARK: - The outbound stream
@@ -317,9 +327,8 @@ extension Swarm {
         var rest = bytes
         do throws(WireError) {
             while true {
-                if let frame = connection.pubsubInput?.frames.nextInPlace(&rest) {
-                    gossip.receive(frame, from: peer, now: now)
-                } else if let frame = try connection.pubsubInput?.frames.next(&rest) {
+                if let frames = connection.pubsubInput?.frames, frames.isBetweenFrames { gossip.receive(frames, &rest, from: peer, now: now) }
+                if let frame = try connection.pubsubInput?.frames.next(&rest) {
                     frame.withUnsafeBytes { gossip.receive($0, from: peer, now: now) }
                 } else {
                     break
@@ -330,7 +339,7 @@ extension Swarm {
             connections[id]?.streams[stream] = nil
             connections[id]?.pipeline?.reset(stream)
         }
-        pumpGossip()
+        pumpGossip(holdingForwards: true)
     }
 
     /// Nothing that follows a malformed RPC can be trusted to be where it seems.

@@ -73,6 +73,11 @@ public struct Message: Sendable, Equatable {
     }
 }
 
+extension TopicRun {
+    /// The message at an index below `count`.
+    package func message(_ index: Int) -> Message { Message(topic: topic, origin: origin, receivedFrom: receivedFrom, payload: self[index]) }
+}
+
 public struct PeerIdentity: Sendable, Equatable {
     public let peer: PeerID
     public let agentVersion: String

@@ -115,7 +115,7 @@ package enum SwarmAction {
     indirect case configureSources(DiscoveryConfiguration)
     case event(Event)
     /// As `.event(.message)`, for each of them in order.
-    case messages([Message])
+    case messages(TopicRun)
     case complete(Ticket, Result<Outcome, CallError>)
     /// Bytes for the application: keep what is not read at once, and report what was read with `consumed`.
     case streamData(StreamID, UnsafeRawBufferPointer)

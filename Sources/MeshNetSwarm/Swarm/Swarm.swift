@@ -201,6 +201,7 @@ package struct Swarm {
     /// Seals the bytes that small writes left open, so that those of one loop turn share a frame and a system call.
     package mutating func flush(now: Instant) {
         self.now = now
+        if gossip.hasForwards { pumpGossip() }
         pumpMessages()
         let ids = unflushed
         unflushed.removeAll(keepingCapacity: true)

@@ -37,12 +37,15 @@ package final class EventQueue: TaskQueue {
         }
     }
 
-    /// Up to `count` (at least 1) items that wait; waits for the first of them. None when the time is up.
+    /// Up to `count` (at least 1) items that wait, those of a `.messages` counted; waits for the first of them. None when the time is up.
     package func next(upTo count: Int, timeout: Duration?) throws(CallError) -> [QueueItem] {
         guard !state.ownerProcessIsGone else { throw .closed }
         return try state.wait(until: .deadline(after: timeout)) { (queue: inout QueueState) throws(CallError) -> [QueueItem]? in
-            var items: [QueueItem] = []
-            while items.count < count, let item = queue.take() { items.append(item) }
+            var items: [QueueItem] = [], room = count
+            while room > 0, let item = queue.take(upTo: room) {
+                items.append(item)
+                room -= item.count
+            }
             if !items.isEmpty { return items }
             if queue.isClosed { throw .closed }
             return nil
@@ -100,12 +103,14 @@ package final class EventQueue: TaskQueue {
     }
 
     /// The same for messages that came together, under one lock.
-    package func put(_ messages: [Message]) {
+    package func put(_ messages: TopicRun) {
         var resumed: [(QueueState.Waiter, QueueItem)] = [], taken = 0
         state.with { queue in
-            for message in messages {
-                let (acceptance, waiter) = queue.put(.event(.message(message)))
-                if let waiter { resumed.append((waiter, .event(.message(message)))) } else if acceptance == .taken { taken += 1 }
+            if queue.putWhole(messages) { return taken = messages.count }
+            for index in 0..<messages.count {
+                let item = QueueItem.event(.message(messages.message(index)))
+                let (acceptance, waiter) = queue.put(item)
+                if let waiter { resumed.append((waiter, item)) } else if acceptance == .taken { taken += 1 }
             }
         }
         for (waiter, item) in resumed { waiter(.success(item)) }

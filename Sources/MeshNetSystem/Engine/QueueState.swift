@@ -14,6 +14,8 @@ struct QueueState {
 
     private let limits: Limits
     private var items = StableFifo<QueueItem>()
+    /// Messages that travel together counted.
+    private(set) var count = 0
     private var messageBytes = 0
     private var streamsWaiting = 0
     private var offersWaiting = 0
@@ -32,8 +34,6 @@ struct QueueState {
         signal = QueueSignal(event: event)
     }
 
-    var count: Int { items.count }
-
     // MARK: In
 
     /// The waiter must be resumed with the item by the caller, outside the lock.
@@ -51,23 +51,35 @@ struct QueueState {
         return (.taken, nil)
     }
 
+    /// Puts messages as one item, when there is room for all of them and nobody waits; else they must be put one by one.
+    mutating func putWhole(_ run: TopicRun) -> Bool {
+        let fits = count + run.count <= limits.eventQueueCount && messageBytes + Self.bytes(run) <= limits.eventQueueBytes
+        guard fits, !isClosed, waiters.isEmpty else { return false }
+        items.append(.messages(run))
+        count(.messages(run), 1)
+        updateReadiness()
+        return true
+    }
+
     private mutating func admit(_ item: QueueItem) -> Bool {
         switch item {
-        case .completion, .reply, .accepted, .event(.messagesDropped), .event(.connected):
+        case .completion, .reply, .accepted, .messages, .event(.messagesDropped), .event(.connected):
             return true
         case .event(.disconnected(let connection, _)):
-            guard items.count >= limits.eventQueueCount, let position = waitingConnected.removeValue(forKey: connection.peer) else { return true }
-            return items.remove(at: position) == nil
+            guard count >= limits.eventQueueCount, let position = waitingConnected.removeValue(forKey: connection.peer) else { return true }
+            guard let connected = items.remove(at: position) else { return true }
+            count(connected, -1)
+            return false
         case .event(.streamOpened):
             return streamsWaiting < limits.pendingAccepts
         case .event(.discovered):
             return offersWaiting < offerLimit
         case .event(.message):
-            let fits = items.count < limits.eventQueueCount && messageBytes + Self.bytes(item) <= limits.eventQueueBytes
+            let fits = count < limits.eventQueueCount && messageBytes + Self.bytes(item) <= limits.eventQueueBytes
             if !fits { dropped += 1 }
             return fits
         case .event:
-            let fits = items.count < limits.eventQueueCount
+            let fits = count < limits.eventQueueCount
             if !fits { dropped += 1 }
             return fits
         }
@@ -78,9 +90,13 @@ struct QueueState {
         return message.payload.count + message.topic.utf8.count + messageOverhead
     }
 
+    private static func bytes(_ run: TopicRun) -> Int { run.byteCount + run.count * (run.topic.utf8.count + messageOverhead) }
+
     private mutating func count(_ item: QueueItem, _ sign: Int) {
+        count += sign * item.count
         switch item {
         case .event(.message): messageBytes += sign * Self.bytes(item)
+        case .messages(let run): messageBytes += sign * Self.bytes(run)
         case .event(.streamOpened): streamsWaiting += sign
         case .event(.discovered): offersWaiting += sign
         default: break
@@ -90,15 +106,30 @@ struct QueueState {
     // MARK: Out
 
     mutating func take() -> QueueItem? {
-        guard let item = items.popFirst() else { return nil }
+        let item = take(upTo: 1)
+        if case .messages(let run)? = item { return .event(.message(run.message(0))) }
+        return item
+    }
+
+    /// The next item; of messages that travel together as many as that.
+    mutating func take(upTo limit: Int) -> QueueItem? {
+        guard let item = popFirst(limit) else { return nil }
         count(item, -1)
         if case .event(.connected(let connection)) = item { forgetConnected(connection.peer) }
-        if dropped > 0, items.count < limits.eventQueueCount, !isClosed {
+        if dropped > 0, count < limits.eventQueueCount, !isClosed {
             items.append(.event(.messagesDropped(count: dropped)))
+            count += 1
             dropped = 0
         }
         updateReadiness()
         return item
+    }
+
+    private mutating func popFirst(_ limit: Int) -> QueueItem? {
+        guard case .messages(var run)? = items.first, run.count > limit else { return items.popFirst() }
+        let part = run.removeFirst(limit)
+        items.first = .messages(run)
+        return .messages(part)
     }
 
     /// Unless a later connected event of the same peer waits.
@@ -111,6 +142,7 @@ struct QueueState {
         guard !isClosed else { return [] }
         if dropped > 0 {
             items.append(.event(.messagesDropped(count: dropped)))
+            count += 1
             dropped = 0
         }
         isClosed = true
