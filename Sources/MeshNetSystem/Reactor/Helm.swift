@@ -75,8 +75,8 @@ package final class Helm: Sendable {
             if isWatching, mailbox.isClosing { break }
             if isWatching { watching.store(0, ordering: .releasing) }
             if !hasSlept { system.yield() }
+            lookBriefly(before: wake)
             let start = Instant.now()
-            look(from: start, until: earlier(looksUntilNow, wake))
             isWatching = sleep(until: wake)
             hasSlept = Instant.now() - start > Courtesy.shortestSleep
             if isWatching { readiness.wait(until: .zero, into: &ready) } else { ready.removeAll(keepingCapacity: true) }
@@ -89,9 +89,9 @@ package final class Helm: Sendable {
     }
 
     /// At the gate, leaving the processor to whoever else wants it.
-    private func look(from start: Instant, until end: Instant?) {
-        guard let end, start < end else { return }
-        repeat { system.yield() } while !gate.isReady && Instant.now() < end
+    private func lookBriefly(before wake: Instant?) {
+        let end = min(looksUntilNow, wake ?? looksUntilNow)
+        while Instant.now() < end, !gate.isReady { system.yield() }
     }
 
     private var looksUntilNow: Instant { Instant(nanoseconds: looksUntil.load(ordering: .relaxed)) }
