@@ -34,6 +34,15 @@ extension SystemTests {
             if let failure = report.failure { throw failure }
         }
 
+        private func comesTrue(_ condition: () -> Bool) -> Bool {
+            let limit = Instant.now() + TestNode.patience
+            while !condition() {
+                if Instant.now() >= limit { return false }
+                sched_yield()
+            }
+            return true
+        }
+
         /// What the sockets of a node are asked while both have something to read, and whether a message waited for the application by then.
         private struct Reads {
             var isHeld = false
@@ -84,14 +93,11 @@ extension SystemTests {
                 reads.with { ($0.isHeld, $0.held) = (round > 0, []) }
                 for node in near { try send([1], message, node) }
                 // The first round opens the streams.
-                while round > 0, reads.with({ $0.held.count }) < 2 { sched_yield() }
+                if round > 0 { #expect(comesTrue { reads.with { $0.held.count } == near.count }) }
                 reads.with { $0.isReleased = $0.isHeld }
-                var taken = 0
-                while taken < near.count {
-                    let delivery = try #require(try inbox.next(timeout: TestNode.patience))
-                    inbox.settlements.settle(delivery)
-                    taken += 1
-                }
+                // Nobody takes the first before the second is read.
+                #expect(comesTrue { inbox.count == near.count })
+                for _ in near { inbox.settlements.settle(try #require(try inbox.next(timeout: .zero))) }
                 if round == 0 { reads.with { ($0.found, $0.asked) = ([], []) } }
             }
             let (found, asked) = reads.with { ($0.found, $0.asked) }
@@ -116,7 +122,7 @@ extension SystemTests {
                         let body = [UInt8](repeating: 1, count: lane == .control ? 8 : 4 * Express.bulk)
                         try send(body, message, near)
                         // Whoever waited in a call would serve the node in place of the reactor.
-                        while far.engine.inbox.count == 0 { sched_yield() }
+                        #expect(comesTrue { far.engine.inbox.count > 0 })
                         let delivery = try #require(try far.engine.inbox.next(timeout: .zero))
                         far.engine.inbox.settlements.settle(delivery)
                     }
