@@ -50,6 +50,35 @@ extension SystemTests {
             #expect(listener.accept(now: .now()) == .none)
         }
 
+        static func congestionControl(_ descriptor: Int32) -> String {
+            var name = [UInt8](repeating: 0, count: 16), length = socklen_t(16)
+            getsockopt(descriptor, Int32(IPPROTO_TCP), TCP_CONGESTION, &name, &length)
+            return String(decoding: name.prefix { $0 != 0 }, as: UTF8.self)
+        }
+
+        static var isRenoUsual: Bool {
+            let descriptor = socket(AF_INET, Int32(SOCK_STREAM.rawValue), 0)
+            defer { close(descriptor) }
+            return congestionControl(descriptor) == "reno"
+        }
+
+        /// BBR would set a timer for each segment of a connection that never leaves the host.
+        @Test(.disabled(if: isRenoUsual, "reno is this machine's own choice for every connection"))
+        func connectionsWithinTheHostAreNotPaced() throws {
+            let own = Interfaces.addresses().map(\.ip).filter { $0.count == 4 }
+            #expect(own.contains([127, 0, 0, 1]))
+            for ip in own {
+                let listener = try Listener.open(SocketAddress(ip: ip, port: 0), system: .kernel).get()
+                guard case .underWay(let out) = Socket.connect(to: listener.address, system: .kernel) else { return #expect(Bool(false)) }
+                defer { Socket.close(out) }
+                var entry = pollfd(fd: listener.descriptor, events: Int16(POLLIN), revents: 0)
+                #expect(poll(&entry, 1, 5_000) == 1)
+                guard case .connection(let inbound, _) = listener.accept(now: .now()) else { return #expect(Bool(false)) }
+                defer { Socket.close(inbound) }
+                for descriptor in [out, inbound] { #expect(Self.congestionControl(descriptor) == "reno", "\(ip)") }
+            }
+        }
+
         @Test func wildcardsShareOnePort() throws {
             let listeners = try Listeners.open(Configuration(identity: .generate(), bootstrapPeers: [], listenPort: 0), system: .kernel)
             #expect(listeners.count == (Self.hasIPv6 ? 2 : 1))

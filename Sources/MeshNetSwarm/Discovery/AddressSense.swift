@@ -27,7 +27,7 @@ struct AddressSense {
     static let maximumInterfaces = 256
 
     func tier(_ address: SocketAddress) -> Tier {
-        if InboundGate.isLoopback(address) { return .loopback }
+        if address.isLoopback { return .loopback }
         if let zone = address.zone {
             return interfaces.first { $0.name == zone }?.isVirtual == true ? .virtualSubnet : .subnet
         }
@@ -106,7 +106,7 @@ extension Multiaddr {
 
     var isLoopback: Bool {
         guard let ip = leadingIP else { return false }
-        return InboundGate.isLoopback(SocketAddress(ip: ip, port: 0))
+        return SocketAddress(ip: ip, port: 0).isLoopback
     }
 
     var isRelayed: Bool {

@@ -72,13 +72,13 @@ struct DiagnosisFacts {
     /// One of this machine's own addresses: another host that tells it (a bridge of containers, often) means its own.
     func isOurs(_ address: Multiaddr) -> Bool {
         guard case .socket(let socket) = DialTarget(address) else { return false }
-        return InboundGate.isLoopback(socket) || interfaces.contains { $0.addresses.contains { $0.ip == socket.ip } }
+        return socket.isLoopback || interfaces.contains { $0.addresses.contains { $0.ip == socket.ip } }
     }
 
     /// Where the node could be reached by others of a subnet: "10.1.0.1/24 on eth0", without the loopback.
     var ownSubnets: [String] {
         interfaces.flatMap { interface in
-            interface.addresses.filter { !InboundGate.isLoopback(SocketAddress(ip: $0.ip, port: 0)) && !$0.isLinkLocal }
+            interface.addresses.filter { !SocketAddress(ip: $0.ip, port: 0).isLoopback && !$0.isLinkLocal }
                 .map { "\(DiagnosisWords.prefix($0)) on \(interface.name)" }
         }
     }

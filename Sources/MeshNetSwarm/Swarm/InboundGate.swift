@@ -38,7 +38,7 @@ struct InboundGate {
     /// The rate last: what is refused for another reason does not use it up.
     private mutating func judge(_ address: SocketAddress, _ source: [UInt8], _ now: Instant) -> InboundRefusal? {
         guard pending < limits.pendingInboundConnections else { return .handshakes }
-        if Self.isLoopback(address) { return nil }
+        if address.isLoopback { return nil }
         guard bySource[source, default: 0] < limits.inboundConnectionsPerAddress else { return .connectionsPerAddress }
         var sources = [(source: source, perSecond: limits.inboundRatePerAddress, burst: limits.inboundBurstPerAddress)]
         if source.count > 4 { sources.append((Array(source.prefix(6)), limits.inboundRatePerNetwork, limits.inboundBurstPerNetwork)) }
@@ -53,19 +53,21 @@ struct InboundGate {
         bySource[source] = count > 1 ? count - 1 : nil
     }
 
-    static func isLoopback(_ address: SocketAddress) -> Bool {
-        if let ip4 = ip4(of: address) { return ip4[0] == 127 }
-        return address.ip.dropLast().allSatisfy { $0 == 0 } && address.ip.last == 1
-    }
-
     private static func source(of address: SocketAddress) -> [UInt8] {
-        ip4(of: address) ?? Array(address.ip.prefix(7))
+        address.ip4 ?? Array(address.ip.prefix(7))
+    }
+}
+
+extension SocketAddress {
+    package var isLoopback: Bool {
+        if let ip4 { return ip4[0] == 127 }
+        return ip.dropLast().allSatisfy { $0 == 0 } && ip.last == 1
     }
 
     /// The IPv4 address, also when it comes mapped into IPv6.
-    private static func ip4(of address: SocketAddress) -> [UInt8]? {
-        if address.ip.count == 4 { return address.ip }
+    fileprivate var ip4: [UInt8]? {
+        if ip.count == 4 { return ip }
         let mapped: [UInt8] = [0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff]
-        return address.ip.count == 16 && Array(address.ip.prefix(12)) == mapped ? Array(address.ip.suffix(4)) : nil
+        return ip.count == 16 && Array(ip.prefix(12)) == mapped ? Array(ip.suffix(4)) : nil
     }
 }

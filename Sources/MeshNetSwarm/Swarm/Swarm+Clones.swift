@@ -95,7 +95,7 @@ extension Swarm {
         if listenAddresses.isEmpty, configuration.listens { return clones.postpone(addresses) }
         let own = listenAddresses.compactMap { if case .socket(let socket) = DialTarget($0) { socket } else { nil } }
         for address in addresses {
-            guard case .socket(let socket) = DialTarget(address), !InboundGate.isLoopback(socket),
+            guard case .socket(let socket) = DialTarget(address), !socket.isLoopback,
                 !own.contains(where: { $0.ip == socket.ip && $0.port == socket.port }), clones.probe(socket, now: now)
             else { continue }
             probe(socket.multiaddr, expecting: localPeer, for: .clone)

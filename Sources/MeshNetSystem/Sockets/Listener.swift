@@ -66,7 +66,10 @@ package final class Listener {
             let (result, from) = NativeAddress.filled { system.accept(descriptor, $0) }
             switch failure(result) {
             case nil:
-                if let from { return .connection(Int32(result), from: from) }
+                if let from {
+                    Socket.leaveUnpacedWithinHost(Int32(result), to: from)
+                    return .connection(Int32(result), from: from)
+                }
                 _ = Glibc.close(Int32(result))
             case EAGAIN:
                 return .none

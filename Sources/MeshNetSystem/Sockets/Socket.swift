@@ -22,12 +22,15 @@ package enum Socket {
         if let code = failure(made) { return .failed(errno: code) }
         let descriptor = Int32(made)
         configure(descriptor)
+        if address.isLoopback { leaveUnpaced(descriptor) }
         let result = native.withPointer { system.connect(descriptor, $0, $1) }
         switch failure(result) {
         case nil:
+            leaveUnpacedWithinHost(descriptor, to: address)
             return .connected(descriptor)
         // An interrupted connect goes on by itself (POSIX); calling again would give EALREADY.
         case EINPROGRESS, EINTR:
+            leaveUnpacedWithinHost(descriptor, to: address)
             return .underWay(descriptor)
         case let code?:
             _ = Glibc.close(descriptor)
@@ -60,6 +63,17 @@ package enum Socket {
     package static func configure(_ descriptor: Int32) {
         set(descriptor, Int32(IPPROTO_TCP), TCP_NODELAY, 1)
         set(descriptor, Int32(IPPROTO_TCP), TCP_NOTSENT_LOWAT, unsentLimit)
+    }
+
+    /// A connection that ends on this host has no link to spare: pacing, which BBR does, only costs a timer for each segment (decision 009). Later than
+    /// before connecting it stays on, at a rate that hardly shows.
+    static func leaveUnpacedWithinHost(_ descriptor: Int32, to peer: SocketAddress) {
+        if peer.isLoopback || localAddress(descriptor)?.ip == peer.ip { leaveUnpaced(descriptor) }
+    }
+
+    /// Reno is in every kernel, and allowed to everyone.
+    private static func leaveUnpaced(_ descriptor: Int32) {
+        _ = "reno".withCString { setsockopt(descriptor, Int32(IPPROTO_TCP), TCP_CONGESTION, $0, socklen_t(strlen($0))) }
     }
 
     @discardableResult
