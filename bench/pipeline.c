@@ -26,6 +26,7 @@ enum {
     plain_bytes = 65519,
     frame_bytes = length_bytes + plain_bytes + tag_bytes,
     block_bytes = 64,
+    piece_bytes = 8192,
     ping_bytes = 64,
     frames_per_write_max = 64,
 };
@@ -83,6 +84,8 @@ static void tune(int fd, const struct options *options)
 {
     int on = 1;
     check(setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on) == 0, "TCP_NODELAY");
+    /* Where the system's congestion control paces, as BBR does, it would set a timer for each segment. */
+    check(setsockopt(fd, IPPROTO_TCP, TCP_CONGESTION, "reno", strlen("reno")) == 0, "TCP_CONGESTION");
     if (options->socket_buffer > 0) {
         int size = options->socket_buffer;
         check(setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &size, sizeof size) == 0, "SO_SNDBUF");
@@ -165,6 +168,16 @@ static void next_nonce(struct channel *channel)
     check(EVP_CipherInit_ex(channel->context, NULL, NULL, NULL, nonce, -1) == 1, "nonce");
 }
 
+/* In pieces that are still in the first cache when their tag is computed. */
+static void transform(struct channel *channel, const uint8_t *in, uint8_t *out, size_t count)
+{
+    for (size_t done = 0; done < count;) {
+        int length = (int)(count - done < piece_bytes ? count - done : piece_bytes), written;
+        check(EVP_CipherUpdate(channel->context, out + done, &written, in + done, length) == 1 && written == length, "cipher");
+        done += (size_t)length;
+    }
+}
+
 static void seal(struct channel *channel, const uint8_t *plain, uint8_t *frame)
 {
     const size_t count = plain_bytes + tag_bytes;
@@ -173,7 +186,7 @@ static void seal(struct channel *channel, const uint8_t *plain, uint8_t *frame)
     frame[0] = (uint8_t)(count >> 8);
     frame[1] = (uint8_t)count;
     next_nonce(channel);
-    check(EVP_EncryptUpdate(channel->context, body, &written, plain, plain_bytes) == 1, "encrypt");
+    transform(channel, plain, body, plain_bytes);
     check(EVP_EncryptFinal_ex(channel->context, body + plain_bytes, &written) == 1, "encrypt");
     check(EVP_CIPHER_CTX_ctrl(channel->context, EVP_CTRL_AEAD_GET_TAG, tag_bytes, body + plain_bytes) == 1, "tag");
 }
@@ -184,7 +197,7 @@ static void unseal(struct channel *channel, uint8_t *body, size_t count)
     int written;
     next_nonce(channel);
     check(EVP_CIPHER_CTX_ctrl(channel->context, EVP_CTRL_AEAD_SET_TAG, tag_bytes, body + plain) == 1, "tag");
-    check(EVP_DecryptUpdate(channel->context, body, &written, body, (int)plain) == 1, "decrypt");
+    transform(channel, body, body, plain);
     check(EVP_DecryptFinal_ex(channel->context, body + plain, &written) == 1, "frame is not authentic");
 }
 

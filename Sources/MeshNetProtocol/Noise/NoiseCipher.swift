@@ -49,6 +49,9 @@ package struct NoiseCipher {
 private final class CipherChannel {
     /// Of ChaCha20, in bytes.
     private static let block = 64
+    /// Bytes that the cipher is given at a time: libcrypto enciphers all of them and then computes their tag, and this many are still in the first cache then
+    /// (decision 009).
+    private static let piece = 8_192
 
     private let context: OpaquePointer
     private let seals: Bool
@@ -119,10 +122,14 @@ private final class CipherChannel {
     private var nonceError: NoiseError { nonce == .max ? .nonceExhausted : .cryptographyUnavailable }
 
     private func transform(_ bytes: UnsafeRawPointer, to output: UnsafeMutableRawPointer, count: Int) -> Bool {
-        guard count > 0 else { return true }
-        let input = bytes.assumingMemoryBound(to: UInt8.self)
-        var written: Int32 = 0
-        return EVP_CipherUpdate(context, output.assumingMemoryBound(to: UInt8.self), &written, input, Int32(count)) == 1 && Int(written) == count
+        let input = bytes.assumingMemoryBound(to: UInt8.self), output = output.assumingMemoryBound(to: UInt8.self)
+        var done = 0, written: Int32 = 0
+        while done < count {
+            let length = Int32(min(Self.piece, count - done))
+            guard EVP_CipherUpdate(context, output + done, &written, input + done, length) == 1, written == length else { return false }
+            done += Int(length)
+        }
+        return true
     }
 
     /// ChaCha20 is a stream cipher: nothing is written here, but the tag is computed or compared.
