@@ -60,7 +60,8 @@ extension Swarm {
         touch(id)
     }
 
-    package func hasOutput(_ id: ConnectionID) -> Bool { connections[id]?.pipeline?.hasOutput ?? false }
+    /// `mutating`, to be read in place: otherwise a caller in another module copied the swarm.
+    package mutating func hasOutput(_ id: ConnectionID) -> Bool { connections[id]?.pipeline?.hasOutput ?? false }
 
     /// Lends the bytes to send, for one `writev`; `body` returns how many the socket took.
     package mutating func withTransmitBuffers(

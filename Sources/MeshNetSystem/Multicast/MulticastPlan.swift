@@ -178,12 +178,15 @@ struct MulticastPlan {
 
     // MARK: Time
 
+    /// `mutating`, to be read in place: otherwise each turn of the loop copied the plan.
     var deadline: Instant? {
-        var time = reportAt
-        for link in links {
-            for socket in link.sockets { time = earlier(time, socket.retryAt) }
+        mutating get {
+            var time = reportAt
+            for link in links {
+                for socket in link.sockets { time = earlier(time, socket.retryAt) }
+            }
+            return time
         }
-        return time
     }
 
     mutating func handleTimeout(now: Instant) {
