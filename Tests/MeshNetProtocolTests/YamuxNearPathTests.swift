@@ -115,7 +115,7 @@ import Testing
         link.run(.seconds(1))
         let before = link.received
         link.run(.milliseconds(300))
-        #expect(link.window <= max(speed * (2 * path + 500) * 5 / 4, Int(YamuxLimits.shortestWindow)), "\(link.window) bytes")
+        #expect(link.window <= max(speed * (2 * path + 250) * 5 / 4, Int(YamuxLimits.shortestWindow)), "\(link.window) bytes")
         #expect(link.received - before >= speed * 300_000 * 9 / 10, "\(link.received - before) of \(speed * 300_000) bytes")
     }
 

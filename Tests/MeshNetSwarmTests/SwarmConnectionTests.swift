@@ -1,8 +1,8 @@
-import MeshNetProtocol
 import MeshNetSimulator
 import TestSupport
 import Testing
 
+@testable import MeshNetProtocol
 @testable import MeshNetSwarm
 
 @Suite struct SwarmConnectionTests {
@@ -212,6 +212,24 @@ import Testing
         let from = SocketAddress(ip: [10, 9, 9, 9], port: 1)
         let ids = (0..<5).map { _ in copy.accepted(from: from, to: network.nodes[a].address, now: network.now) }
         #expect(ids.compactMap { $0 }.count == 2)
+    }
+
+    /// Two processes of one machine come to what has arrived later than two machines do, so more of it may be under way.
+    @Test func connectionsThatDoNotLeaveTheHostAreKnown() throws {
+        let network = Simulation(seed: 12)
+        let a = network.addNode()
+        var swarm = try #require(network.nodes[a].swarm)
+        func slack(from remote: [UInt8], to local: [UInt8]) -> Duration? {
+            let id = swarm.accepted(from: SocketAddress(ip: remote, port: 7), to: SocketAddress(ip: local, port: 8), now: network.now)
+            return id.flatMap { swarm.connections[$0]?.pipeline?.session.limits.shortSlack }
+        }
+        let within = YamuxLimits.shortSlackWithinHost, between = YamuxLimits().shortSlack
+        #expect(between < within)
+        #expect(slack(from: [127, 0, 0, 2], to: [127, 0, 0, 1]) == within)
+        #expect(slack(from: [UInt8](repeating: 0, count: 15) + [1], to: [UInt8](repeating: 0, count: 15) + [1]) == within)
+        #expect(slack(from: [10, 0, 0, 1], to: [10, 0, 0, 1]) == within)
+        #expect(slack(from: [10, 0, 0, 2], to: [10, 0, 0, 1]) == between)
+        #expect(slack(from: [1, 2, 3, 127], to: [10, 0, 0, 1]) == between)
     }
 
     @Test func disconnectEndsTheConnectionAndIsNotUndoneByBootstrap() {

@@ -63,8 +63,6 @@ package struct YamuxLimits: Sendable, Equatable {
     package static let protocolWindow: UInt32 = 262_144
     /// A window whose half lasts so long is never too small for the path.
     static let shortestEpoch: Duration = .milliseconds(2)
-    /// What comes in this time may be under way on a stream whose bytes delay others, beside what the path holds.
-    static let shortSlack: Duration = .microseconds(500)
     /// A round trip up to which a path is near: this host, and the next switches. A radio takes longer, and never twice the same.
     static let nearPath: Duration = .microseconds(500)
     /// Between two measurements of a near path while such a stream is busy.
@@ -90,6 +88,10 @@ package struct YamuxLimits: Sendable, Equatable {
     package var pingAnswers = 32
     /// Control frames (12 bytes each) waiting to be sent. A peer that makes more of them without reading them is cut off.
     package var controlFrames = 4_096
+    /// What comes in this time may be under way on a stream whose bytes delay others, beside what the path holds.
+    package var shortSlack: Duration = .microseconds(250)
+    /// The same where both ends share the processors of one host, and come to it later (decision 016).
+    package static let shortSlackWithinHost: Duration = .microseconds(500)
     /// Between two measurements of the round trip during heavy use.
     package var roundTripInterval: Duration = .seconds(10)
 

@@ -24,7 +24,7 @@ extension YamuxSession {
 
     /// How long what is under way may last: twice a near path, since grants come by halves, and a moment in which two busy processes come to it. A farther
     /// path, which takes now longer and now shorter, three times.
-    private func shortSpan(_ path: Duration) -> Duration { path * (path <= YamuxLimits.nearPath ? 2 : 3) + YamuxLimits.shortSlack }
+    private func shortSpan(_ path: Duration) -> Duration { path * (path <= YamuxLimits.nearPath ? 2 : 3) + limits.shortSlack }
 
     /// What arrives in that time is what the window may hold. While the window sets the speed, that is more than it holds.
     private mutating func fitWindow(_ at: Int, granting credit: UInt32, now: Instant) {

@@ -80,9 +80,10 @@ package struct ConnectionPipeline {
     ///   - protocols: what inbound streams may ask for.
     ///   - random: a source of this connection's own; keys are drawn from it.
     ///   - roundTrip: of the path, as the transport measured it when it connected; nil if it did not.
+    ///   - isWithinHost: the other side runs on the same machine.
     package init(
         role: Direction, configuration: PipelineConfiguration, expectedPeer: PeerID?, protocols: [String],
-        pool: BufferPool, random: RandomSource, roundTrip: Duration? = nil, now: Instant
+        pool: BufferPool, random: RandomSource, roundTrip: Duration? = nil, isWithinHost: Bool = false, now: Instant
     ) {
         self.role = role
         self.protocols = protocols
@@ -91,7 +92,9 @@ package struct ConnectionPipeline {
         preSharedKey = configuration.preSharedKey
         input = PipelineInput(pool: pool)
         output = PipelineOutput(pool: pool)
-        session = YamuxSession(role: role == .outbound ? .client : .server, limits: YamuxLimits(configuration.limits), roundTrip: roundTrip)
+        var yamux = YamuxLimits(configuration.limits)
+        if isWithinHost { yamux.shortSlack = YamuxLimits.shortSlackWithinHost }
+        session = YamuxSession(role: role == .outbound ? .client : .server, limits: yamux, roundTrip: roundTrip)
         handshakeDeadline = now + configuration.limits.handshakeTimeout
         startHandshake(identity: configuration.identity, noiseKey: configuration.noiseKey, expectedPeer: expectedPeer, random: random)
     }

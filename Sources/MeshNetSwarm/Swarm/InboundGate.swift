@@ -64,6 +64,9 @@ extension SocketAddress {
         return ip.dropLast().allSatisfy { $0 == 0 } && ip.last == 1
     }
 
+    /// A connection between the two does not leave the machine.
+    package func isOnHost(of other: SocketAddress) -> Bool { other.isLoopback || other.ip == ip }
+
     /// The IPv4 address, also when it comes mapped into IPv6.
     fileprivate var ip4: [UInt8]? {
         if ip.count == 4 { return ip }

@@ -14,7 +14,7 @@ extension Swarm {
         let id = connections.insert { id in
             Connection(id: id, direction: .inbound, remoteSocket: remote, remote: remote.multiaddr, dial: nil, phase: .handshaking)
         }
-        startPipeline(id, role: .inbound, expectedPeer: nil, roundTrip: roundTrip)
+        startPipeline(id, role: .inbound, expectedPeer: nil, roundTrip: roundTrip, local: local)
         return id
     }
 
@@ -31,7 +31,7 @@ extension Swarm {
         self.now = now
         guard connections[id]?.phase == .connecting, let dialID = connections[id]?.dial else { return }
         connections[id]?.phase = .handshaking
-        startPipeline(id, role: .outbound, expectedPeer: dials[dialID]?.peer, roundTrip: roundTrip)
+        startPipeline(id, role: .outbound, expectedPeer: dials[dialID]?.peer, roundTrip: roundTrip, local: local)
     }
 
     package mutating func connectFailed(_ id: ConnectionID, errno: Int32, now: Instant) {
@@ -73,11 +73,12 @@ extension Swarm {
         touch(id)
     }
 
-    private mutating func startPipeline(_ id: ConnectionID, role: Direction, expectedPeer: PeerID?, roundTrip: Duration?) {
+    private mutating func startPipeline(_ id: ConnectionID, role: Direction, expectedPeer: PeerID?, roundTrip: Duration?, local: SocketAddress) {
         var own = random.fork()
+        let isWithinHost = connections[id].map { local.isOnHost(of: $0.remoteSocket) } ?? false
         connections[id]?.pipeline = ConnectionPipeline(
             role: role, configuration: PipelineConfiguration(configuration, noiseKey: noiseKey(random: &own)), expectedPeer: expectedPeer,
-            protocols: protocols, pool: pool, random: own, roundTrip: roundTrip, now: now)
+            protocols: protocols, pool: pool, random: own, roundTrip: roundTrip, isWithinHost: isWithinHost, now: now)
         touch(id)
     }
 

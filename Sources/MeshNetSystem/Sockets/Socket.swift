@@ -68,7 +68,7 @@ package enum Socket {
     /// A connection that ends on this host has no link to spare: pacing, which BBR does, only costs a timer for each segment (decision 009). Later than
     /// before connecting it stays on, at a rate that hardly shows.
     static func leaveUnpacedWithinHost(_ descriptor: Int32, to peer: SocketAddress) {
-        if peer.isLoopback || localAddress(descriptor)?.ip == peer.ip { leaveUnpaced(descriptor) }
+        if localAddress(descriptor)?.isOnHost(of: peer) == true { leaveUnpaced(descriptor) }
     }
 
     /// Reno is in every kernel, and allowed to everyone.
