@@ -58,6 +58,9 @@ public struct PeerID: Hashable, Comparable, Sendable {
         return multihash.withView { try? PublicKey(protobuf: UnsafeRawBufferPointer(rebasing: $0[2...])) }
     }
 
+    /// All bytes at once: an array would be hashed byte by byte.
+    public func hash(into hasher: inout Hasher) { multihash.withUnsafeBytes { hasher.combine(bytes: $0) } }
+
     /// The order of the bytes: both ends of a connection compute it alike.
     public static func < (a: PeerID, b: PeerID) -> Bool { a.multihash.lexicographicallyPrecedes(b.multihash) }
 
