@@ -125,7 +125,7 @@ package final class Simulation {
 
     private func step(limit: Instant) -> Bool {
         var next = arrivals.deadline
-        for node in nodes where !node.isAsleep { next = earlier(next, node.swarm?.deadline) }
+        for index in nodes.indices where !nodes[index].isAsleep { next = earlier(next, nodes[index].swarm?.deadline) }
         guard let next, next <= limit else { return false }
         now = max(now, next)
         while let arrival = arrivals.popExpired(now: now) { deliver(arrival) }

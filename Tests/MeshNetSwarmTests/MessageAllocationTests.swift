@@ -107,7 +107,7 @@ import Testing
         let ended = sender.ended, before = allocation_count()
         for _ in 0..<rounds { round() }
         let allocations = allocation_count() - before
-        let at = try #require(receiver.swarm.channel(of: peers[0]))
+        let place = receiver.swarm.channel(of: peers[0]), at = try #require(place)
         #expect(receiver.swarm.messages.channels[at].received == 2 * UInt64(rounds * messagesOfATurn), "messages did not flow")
         if way == .together { #expect(sender.accepted == 2 * rounds * messagesOfATurn) }
         if way == .withTicket { #expect(sender.ended - ended >= (rounds - 1) * messagesOfATurn) }

@@ -406,7 +406,7 @@ final class MessageScenario {
         }
         network.run(for: .seconds(700))
         for node in 0..<count {
-            guard let swarm = network.nodes[node].swarm else { continue }
+            guard var swarm = network.nodes[node].swarm else { continue }
             // The heart of gossipsub beats as long as the value lives.
             if swarm.deadline != swarm.gossipTimer { checker.fail("node \(node) still has a timer 700 s after its end") }
         }

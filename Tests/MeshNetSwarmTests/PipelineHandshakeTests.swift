@@ -16,7 +16,9 @@ import Testing
         #expect(pair.client.log == ["established"] && pair.server.log == ["established"])
         pair.run()
         #expect(pair.pool.outstanding == 0)
-        #expect(pair.client.pipeline.deadline == nil && pair.server.pipeline.deadline == nil)
+        let clientDeadline = pair.client.pipeline.deadline
+        let serverDeadline = pair.server.pipeline.deadline
+        #expect(clientDeadline == nil && serverDeadline == nil)
     }
 
     /// TCP connect is one round trip; then nonce, proposal and message A / answer and message B; then message C, stream and data / the answer: three in all.
@@ -99,7 +101,8 @@ import Testing
     @Test func silenceTimesOutWhereItFellSilent() {
         for (key, stage) in [(nil, HandshakeStage.security), (Self.key, .privateNetwork)] {
             var pair = PipelinePair(clientKey: key, serverKey: key)
-            #expect(pair.server.pipeline.deadline == pair.now + .seconds(15))
+            let serverDeadline = pair.server.pipeline.deadline
+            #expect(serverDeadline == pair.now + .seconds(15))
             pair.server.pipeline.handleTimeout(now: pair.now + .milliseconds(14_999))
             pair.server.drain(now: pair.now)
             #expect(pair.server.failure == nil)

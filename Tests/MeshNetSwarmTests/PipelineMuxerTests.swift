@@ -31,7 +31,8 @@ import Testing
         exchange(&us, &peer)
         #expect(peer.plaintext == Self.header + Self.yamux)
         #expect(us.log == ["established"])
-        #expect(us.pipeline.deadline == .zero + .seconds(15), "not confirmed yet")
+        let deadline = us.pipeline.deadline
+        #expect(deadline == .zero + .seconds(15), "not confirmed yet")
         _ = try us.pipeline.openStream(["/echo"], now: .zero)
         peer.send(Self.header + Self.yamux + Self.ping)
         exchange(&us, &peer)

@@ -52,7 +52,7 @@ struct GossipsubForwards {
 }
 
 extension Gossipsub {
-    package var hasForwards: Bool { !forwards.isEmpty }
+    package var hasForwards: Bool { mutating get { !forwards.isEmpty } }
 
     mutating func forward(_ message: GossipsubForward, _ topic: GossipsubTopic) {
         if !forwards.isEmpty, forwards.topic !== topic { releaseForwards() }

@@ -162,13 +162,13 @@ package struct MDNSService {
     // MARK: - Time
 
     package var deadline: Instant? {
-        var time = isClosed ? nil : table.nextSweep
-        for link in links {
-            time = earlier(time, link.nextQuery)
-            time = earlier(time, link.answerAt)
-            time = earlier(time, link.serviceListAt)
+        mutating get {
+            var time = isClosed ? nil : table.nextSweep
+            for index in links.indices {
+                time = earlier(earlier(time, links[index].nextQuery), earlier(links[index].answerAt, links[index].serviceListAt))
+            }
+            return time
         }
-        return time
     }
 
     package mutating func handleTimeout(now: Instant) {

@@ -93,7 +93,7 @@ package struct LaneSender {
     package var placeCount: Int { entries.count }
 
     /// Bytes of memory that the queue holds.
-    package var memory: Int { log.byteCount }
+    package var memory: Int { mutating get { log.byteCount } }
 
     // MARK: - The queue
 

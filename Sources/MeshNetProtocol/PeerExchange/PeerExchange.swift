@@ -91,7 +91,7 @@ package struct PeerExchange: Sendable {
 
     // MARK: - Time
 
-    package var deadline: Instant? { earlier(flushAt, sweepAt) }
+    package var deadline: Instant? { mutating get { earlier(flushAt, sweepAt) } }
 
     package mutating func handleTimeout(now: Instant) {
         self.now = now

@@ -38,7 +38,7 @@ package struct Retained: Sendable {
 
     package mutating func poll() -> RetainedAction? { actions.popFirst() }
 
-    package var deadline: Instant? { dueAt }
+    package var deadline: Instant? { mutating get { dueAt } }
 
     /// Topics with a value that can be given, sorted.
     package var heldTopics: [String] { topics.keys.filter { topics[$0]?.data != nil }.sorted() }

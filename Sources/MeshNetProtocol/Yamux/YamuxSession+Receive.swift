@@ -7,7 +7,7 @@ extension YamuxSession {
     }
 
     /// Some of the lent bytes are not parsed yet.
-    package var hasInput: Bool { !input.isEmpty || !notices.isEmpty }
+    package var hasInput: Bool { mutating get { !input.isEmpty || !notices.isEmpty } }
 
     /// The next thing to know, or nil when all bytes are used up. Bytes of partial frames are remembered.
     package mutating func poll() -> YamuxAction? {

@@ -46,7 +46,7 @@ extension YamuxSession {
         _ = enqueue(ControlFrame(kind: .windowUpdate, stream: id))
     }
 
-    package var hasControl: Bool { !control.isEmpty }
+    package var hasControl: Bool { mutating get { !control.isEmpty } }
 
     /// Fills the region with waiting control frames and returns the bytes used; a multiple of 12.
     package mutating func writeControl(into region: UnsafeMutableRawBufferPointer, now: Instant) -> Int {

@@ -40,7 +40,7 @@ extension ConnectionPipeline {
     // MARK: Writing
 
     /// A stream whose protocol is still open takes nothing yet.
-    func canWrite(_ id: UInt32) -> Bool {
+    mutating func canWrite(_ id: UInt32) -> Bool {
         guard let at = negotiations.find(id) else { return true }
         return negotiations[at].lazyProtocol != nil
     }

@@ -145,16 +145,16 @@ package struct ConnectionPipeline {
     }
 
     /// When `handleTimeout` wants to be called: handshake, stream negotiations, a peer that does not read, a close that does not drain.
-    @inline(__always)
     package var deadline: Instant? {
-        if stage == .over { return nil }
-        return earlier(earlier(closeDeadline, stallDeadline), earlier(handshakeDeadline, negotiations.deadline))
+        mutating get {
+            if stage == .over { return nil }
+            return earlier(earlier(closeDeadline, stallDeadline), earlier(handshakeDeadline, negotiations.deadline))
+        }
     }
 
-    /// The same, read in place: the property would copy the pipeline out of its connection.
-    mutating func deadlineInPlace() -> Instant? { deadline }
-
-    private var stallDeadline: Instant? { isEstablished ? stalledSince.map { $0 + Self.stallTime } : nil }
+    private var stallDeadline: Instant? {
+        mutating get { isEstablished ? stalledSince.map { $0 + Self.stallTime } : nil }
+    }
 
     /// `flush` left something for `poll`, or a deadline before the one that the owner knows.
     private mutating func needsPoll(before known: Instant?) -> Bool {
@@ -194,8 +194,10 @@ package struct ConnectionPipeline {
 
     /// `poll` has something to say although nothing came in. After `flush`: a stream whose turn it was to write did not, and others wait.
     package var needsPoll: Bool {
-        if !actions.isEmpty || session.hasInput || output.failure != nil { return stage != .over || !actions.isEmpty }
-        return stage == .open && turns.hasRoom(free: limits.sendBuffer - output.queuedBytes, capacity: limits.sendBuffer)
+        mutating get {
+            if !actions.isEmpty || session.hasInput || output.failure != nil { return stage != .over || !actions.isEmpty }
+            return stage == .open && turns.hasRoom(free: limits.sendBuffer - output.queuedBytes, capacity: limits.sendBuffer)
+        }
     }
 
     // MARK: Output
@@ -205,9 +207,11 @@ package struct ConnectionPipeline {
 
     /// Something waits to be sealed by `flush`.
     package var needsFlush: Bool {
-        if output.hasOpenFrame { return true }
-        guard stage == .open else { return false }
-        return negotiations.owesGreetings || (session.hasControl && output.queuedBytes < limits.sendBuffer + Self.sendReserve)
+        mutating get {
+            if output.hasOpenFrame { return true }
+            guard stage == .open else { return false }
+            return negotiations.owesGreetings || (session.hasControl && output.queuedBytes < limits.sendBuffer + Self.sendReserve)
+        }
     }
 
     /// Lends the waiting bytes, in order, at most 16 pieces.

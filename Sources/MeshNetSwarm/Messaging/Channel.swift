@@ -253,10 +253,10 @@ struct Channel {
     }
 
     /// All of it at one look.
-    var queued: (messages: Int, bytes: Int, memory: Int) { (queuedMessages, queuedBytes, memory) }
+    var queued: (messages: Int, bytes: Int, memory: Int) { mutating get { (queuedMessages, queuedBytes, memory) } }
     var queuedMessages: Int { out[0].sender.messageCount + out[1].sender.messageCount + out[2].sender.messageCount }
     var queuedBytes: Int { out[0].sender.byteCount + out[1].sender.byteCount + out[2].sender.byteCount }
-    var memory: Int { out[0].sender.memory + out[1].sender.memory + out[2].sender.memory }
+    var memory: Int { mutating get { out[0].sender.memory + out[1].sender.memory + out[2].sender.memory } }
 
     /// Something of ours waits, or is awaited.
     var isBusy: Bool { queuedMessages > 0 || waitingMessages > 0 || !requests.isEmpty }
@@ -265,12 +265,14 @@ struct Channel {
     var isIdle: Bool { !isBusy && uncommitted == 0 && into.allSatisfy { $0.unsettledMessages == 0 && $0.place == nil } }
 
     var deadline: Instant? {
-        var next = earlier(earlier(deadlines.deadline, sendPace.opensAt), receivePace.opensAt)
-        for lane in 0..<3 {
-            next = earlier(next, into[lane].acknowledgesAt)
-            if out[lane].hasOutput { next = earlier(next, out[lane].opensAt) }
+        mutating get {
+            var next = earlier(earlier(deadlines.deadline, sendPace.opensAt), receivePace.opensAt)
+            for lane in 0..<3 {
+                next = earlier(next, into[lane].acknowledgesAt)
+                if out[lane].hasOutput { next = earlier(next, out[lane].opensAt) }
+            }
+            return next
         }
-        return next
     }
 }
 

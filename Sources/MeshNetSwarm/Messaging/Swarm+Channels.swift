@@ -2,12 +2,12 @@ import MeshNetProtocol
 
 // Channels: found, made, forgotten, and worked on at the end of a turn.
 extension Swarm {
-    func channel(of peer: PeerID) -> Int? {
+    mutating func channel(of peer: PeerID) -> Int? {
         if let last = messages.last, last.peer == peer { return last.at }
         return messages.index[peer]
     }
 
-    func channel(on id: ConnectionID) -> Int? {
+    mutating func channel(on id: ConnectionID) -> Int? {
         if let at = connections[id]?.channel { return at }
         return connections[id]?.peer.flatMap { channel(of: $0) }
     }

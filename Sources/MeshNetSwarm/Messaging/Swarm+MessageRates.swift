@@ -33,7 +33,7 @@ extension Swarm {
     }
 
     /// Nothing more of the lane may be read now.
-    func isHeldByRate(_ lane: Lane, _ at: Int) -> Bool {
+    mutating func isHeldByRate(_ lane: Lane, _ at: Int) -> Bool {
         guard messages.channels[at].receivePace.isLimited else { return false }
         if messages.channels[at].receivePace.gate.nextAt(now: now) != nil { return true }
         return Lane.allCases.contains { $0.rawValue < lane.rawValue && messages.channels[at].into[$0].waitsForRate }

@@ -154,7 +154,7 @@ extension Swarm {
     }
 
     /// Its ticket has not ended in the meantime.
-    private func isAwaited(_ ticket: Ticket, _ sequence: UInt64, _ lane: Lane, _ at: Int) -> Bool {
+    private mutating func isAwaited(_ ticket: Ticket, _ sequence: UInt64, _ lane: Lane, _ at: Int) -> Bool {
         guard let offset = ticketOffset(sequence, lane, at) else { return false }
         let each = messages.channels[at].out[lane].tickets[offset]
         if let request = each.request { return messages.channels[at].requests[request]?.ticket == ticket }

@@ -43,7 +43,7 @@ extension Swarm {
     }
 
     /// The largest body that a queue takes; in a file also more.
-    func sizeLimit(isSpooled: Bool) -> Int {
+    mutating func sizeLimit(isSpooled: Bool) -> Int {
         min(configuration.messages.maximumMessageSize, isSpooled ? .max : configuration.messages.queueBytes - LaneSender.messageOverhead)
     }
 

@@ -162,7 +162,7 @@ extension Swarm {
         touchChannel(at)
     }
 
-    func isFull(_ lane: Lane, _ at: Int) -> Bool {
+    mutating func isFull(_ lane: Lane, _ at: Int) -> Bool {
         messages.channels[at].into[lane].unsettledBytes >= configuration.messages.receiveBytes || messages.channels[at].into[lane].waitsForSpool != nil
     }
 

@@ -71,7 +71,7 @@ extension Swarm {
     private static func cost(of body: MessageBody) -> Int { LaneSender.messageOverhead + (body.isSpooled ? 0 : body.byteCount) }
 
     /// The bound that one message more would pass; nil: there is room. What fills the queue is mostly bulk: an eighth of it is control's own.
-    private func fullBound(_ cost: Int, _ lane: Lane, _ at: Int) -> String? {
+    private mutating func fullBound(_ cost: Int, _ lane: Lane, _ at: Int) -> String? {
         let options = configuration.messages
         if messages.queuedBytes + cost > options.totalQueueBytes { return "totalQueueBytes: \(options.totalQueueBytes)" }
         // The sender is asked in place: a copy of it costs a dozen references.
@@ -123,7 +123,7 @@ extension Swarm {
         touchChannel(at)
     }
 
-    private func checkWaiting(_ message: OutboundMessage, _ count: Int, _ cost: Int, _ at: Int) throws(CallError) {
+    private mutating func checkWaiting(_ message: OutboundMessage, _ count: Int, _ cost: Int, _ at: Int) throws(CallError) {
         let options = configuration.messages, channel = messages.channels[at]
         guard channel.waitingMessages + count > options.queueMessages || channel.waitingBytes + cost > options.queueBytes
             || messages.waitingBytes + cost > options.totalQueueBytes else { return }
@@ -301,7 +301,7 @@ extension Swarm {
         }
     }
 
-    func ticketOffset(_ sequence: UInt64, _ lane: Lane, _ at: Int) -> Int? {
+    mutating func ticketOffset(_ sequence: UInt64, _ lane: Lane, _ at: Int) -> Int? {
         var low = 0, high = messages.channels[at].out[lane].tickets.count
         while low < high {
             let middle = (low + high) / 2

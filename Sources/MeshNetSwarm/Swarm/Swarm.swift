@@ -154,11 +154,9 @@ package struct Swarm {
     package var connectionCount: Int { connections.count }
 
     /// The earliest time at which `handleTimeout` has work.
-    @inline(__always)
-    package var deadline: Instant? { earlier(earlier(timers.deadline, gossipTimer), earlier(mdns?.deadline, earlier(exchange?.deadline, retained.deadline))) }
-
-    /// The same, read in place: the property would copy the swarm for a caller in another module.
-    package mutating func deadlineInPlace() -> Instant? { deadline }
+    package var deadline: Instant? {
+        mutating get { earlier(earlier(timers.deadline, gossipTimer), earlier(mdns?.deadline, earlier(exchange?.deadline, retained.deadline))) }
+    }
 
     package mutating func handleTimeout(now: Instant) {
         self.now = now
@@ -256,7 +254,7 @@ package struct Swarm {
     /// A drained pipeline: its deadline goes into the timer queue if it came nearer.
     private mutating func settlePipeline(_ id: ConnectionID) {
         connections[id]?.isDirty = false
-        guard let deadline = connections[id]?.pipeline?.deadlineInPlace() else { return }
+        guard let deadline = connections[id]?.pipeline?.deadline else { return }
         if let set = connections[id]?.timerSetFor, set <= deadline { return }
         connections[id]?.timerSetFor = deadline
         timers.set(.pipeline(id), at: deadline)

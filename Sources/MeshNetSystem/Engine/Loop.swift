@@ -147,7 +147,7 @@ final class Loop {
     /// Zero while work is left over from the last turn, nil when nothing is due.
     var wakeTime: Instant? {
         if !carriedOver.isEmpty || nextRequest < requests.count || isInboxUnseen || hasSettlements { return .zero }
-        var time = earlier(swarm.deadlineInPlace(), resolver.deadline(now: now))
+        var time = earlier(swarm.deadline, resolver.deadline(now: now))
         time = earlier(time, refreshAddressesAt)
         time = earlier(time, sourceDeadline)
         time = earlier(time, multicast?.deadline)
@@ -173,7 +173,7 @@ final class Loop {
     }
 
     private func serveTimers() {
-        if let deadline = swarm.deadlineInPlace(), deadline <= now {
+        if let deadline = swarm.deadline, deadline <= now {
             swarm.handleTimeout(now: now)
             drain()
         }
