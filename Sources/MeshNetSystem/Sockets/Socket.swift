@@ -24,13 +24,12 @@ package enum Socket {
         configure(descriptor)
         if address.isLoopback { leaveUnpaced(descriptor) }
         let result = native.withPointer { system.connect(descriptor, $0, $1) }
+        if !address.isLoopback { leaveUnpacedWithinHost(descriptor, to: address) }
         switch failure(result) {
         case nil:
-            leaveUnpacedWithinHost(descriptor, to: address)
             return .connected(descriptor)
         // An interrupted connect goes on by itself (POSIX); calling again would give EALREADY.
         case EINPROGRESS, EINTR:
-            leaveUnpacedWithinHost(descriptor, to: address)
             return .underWay(descriptor)
         case let code?:
             _ = Glibc.close(descriptor)
