@@ -138,15 +138,47 @@ extension SystemTests {
             putRun(1, [[1], [2, 2], [3]])
             let source = try inbox.take(3)[0].source
             var settled: [Settlements.Item] = []
-            #expect(!inbox.settlements.setAwaited(true))
+            #expect(!inbox.settlements.setAwaited(0))
             inbox.settlements.settle(source, .normal, count: 1, byteCount: 1)
             inbox.settlements.settle(source, .normal, count: 1, byteCount: 2)
             var count: eventfd_t = 0
             #expect(eventfd_read(wakeup.descriptor, &count) == 0 && count == 1)
             inbox.settlements.take(into: &settled)
-            #expect(!inbox.settlements.setAwaited(false))
+            #expect(!inbox.settlements.setAwaited(nil))
             inbox.settlements.settle(source, .normal, count: 1, byteCount: 1)
-            #expect(!isReadable(wakeup.descriptor) && inbox.settlements.setAwaited(true))
+            #expect(!isReadable(wakeup.descriptor) && inbox.settlements.setAwaited(0))
+        }
+
+        /// A consumer that is slower than its peer does not wake the reactor for each message, but one that has nothing more to take does.
+        @Test func settlementsWakeForTheRoomThatIsAwaitedOrWhenNothingWaits() throws {
+            func serve() {
+                var settled: [Settlements.Item] = []
+                wakeup.clear()
+                inbox.settlements.take(into: &settled)
+                #expect(!settled.isEmpty)
+            }
+            putRun(1, [[1], [2], [3]])
+            let source = try inbox.take(2)[0].source, each = 1 + LaneSender.messageOverhead
+            #expect(!inbox.settlements.setAwaited(3 * each))
+            inbox.settlements.settle(source, .normal, count: 2, byteCount: 2)
+            #expect(!isReadable(wakeup.descriptor), "one message waits, and less than is awaited was settled")
+            inbox.settlements.settle(source, .normal, count: 1, byteCount: 1)
+            #expect(isReadable(wakeup.descriptor))
+            serve()
+
+            inbox.settlements.settle(source, .normal, count: 1, byteCount: 1)
+            #expect(!isReadable(wakeup.descriptor) && !inbox.settlements.setAwaited(3 * each))
+            _ = try inbox.take(1)
+            #expect(isReadable(wakeup.descriptor), "nothing waits any more")
+            serve()
+
+            inbox.settlements.settle(source, .normal, count: 1, byteCount: 1)
+            #expect(isReadable(wakeup.descriptor))
+            serve()
+
+            putRun(4, [[1]])
+            inbox.settlements.settle(source, .normal, count: 1, byteCount: 1)
+            #expect(!isReadable(wakeup.descriptor), "something waits again")
         }
 
         @Test func theDescriptorFollowsTheState() throws {
@@ -202,7 +234,7 @@ extension SystemTests {
             put((1...100).map { (message($0, request: $0), [1, 2, 3]) })
             let taken = try inbox.take(100)
             var settled: [Settlements.Item] = []
-            #expect(!inbox.settlements.setAwaited(true) && !isReadable(wakeup.descriptor))
+            #expect(!inbox.settlements.setAwaited(0) && !isReadable(wakeup.descriptor))
             for delivery in taken { inbox.settlements.settle(delivery) }
             var count: eventfd_t = 0
             #expect(eventfd_read(wakeup.descriptor, &count) == 0 && count == 1)
@@ -223,11 +255,11 @@ extension SystemTests {
             inbox.settlements.settle(taken[0])
             #expect(!isReadable(wakeup.descriptor))
             // A peer is held back now.
-            #expect(inbox.settlements.setAwaited(true))
+            #expect(inbox.settlements.setAwaited(0))
             inbox.settlements.take(into: &settled)
             #expect(settled.count == 1)
             // However quiet, they do not pile up.
-            #expect(!inbox.settlements.setAwaited(false))
+            #expect(!inbox.settlements.setAwaited(nil))
             var count: eventfd_t = 0
             for delivery in taken[1...] { inbox.settlements.settle(delivery) }
             #expect(eventfd_read(wakeup.descriptor, &count) == 0 && count == 1)

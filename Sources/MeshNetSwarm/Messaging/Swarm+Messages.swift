@@ -66,8 +66,14 @@ extension Swarm {
         }
     }
 
-    /// Whether anything depends on `settled`: the store, the room for files, or a peer that is held back. Otherwise it may come with the next turn.
-    package var awaitsSettlements: Bool { mutating get { messages.isStored || !messages.spools.isEmpty || messages.heldBuffers > 0 } }
+    /// How much has to be `settled` to be worth a turn, in bytes with `LaneSender.messageOverhead` for each message: nothing where the store or the room for
+    /// files depends on it; a quarter of what a peer may have unsettled where one is held back. nil: nothing depends on it, and it may come with the next turn.
+    package var awaitedSettlements: Int? {
+        mutating get {
+            if messages.isStored || !messages.spools.isEmpty { return 0 }
+            return messages.heldBuffers > 0 ? configuration.messages.receiveBytes / 4 : nil
+        }
+    }
 
     /// The application is done with a message that was delivered to it, `byteCount` being that of its body.
     package mutating func settled(_ message: InboundMessage, byteCount: Int, now: Instant) {

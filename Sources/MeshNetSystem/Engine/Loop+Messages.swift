@@ -107,11 +107,11 @@ extension Loop {
 
     /// From now on whoever settles a message wakes us, as long as something depends on it.
     func awaitSettlements() {
-        let isAwaited = swarm.awaitsSettlements
+        let awaited = swarm.awaitedSettlements
         hasSettlements = false
-        guard isAwaited || areSettlementsAwaited else { return }
-        areSettlementsAwaited = isAwaited
-        hasSettlements = inbox.settlements.setAwaited(isAwaited) && isAwaited
+        guard awaited != nil || areSettlementsAwaited else { return }
+        areSettlementsAwaited = awaited != nil
+        hasSettlements = inbox.settlements.setAwaited(awaited)
     }
 
     /// Tells the swarm what the application is done with.

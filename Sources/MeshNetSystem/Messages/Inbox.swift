@@ -28,22 +28,26 @@ package final class Inbox: TaskQueue {
     /// Throws `.closed` after the engine closed and everything was drained.
     package func next(timeout: Duration?) throws(CallError) -> Delivery? {
         guard !state.ownerProcessIsGone else { throw .closed }
-        return try state.wait(until: .deadline(after: timeout)) { (inbox: inout InboxState) throws(CallError) -> Delivery? in
-            if let delivery = inbox.take() { return delivery }
+        let taken = try state.wait(until: .deadline(after: timeout)) { (inbox: inout InboxState) throws(CallError) -> (Delivery, isLast: Bool)? in
+            if let delivery = inbox.take() { return (delivery, inbox.count == 0) }
             if inbox.isClosed { throw .closed }
             return nil
         }
+        if taken?.isLast == true { settlements.drained() }
+        return taken?.0
     }
 
     /// Up to `count` (at least 1) messages that wait; waits for the first of them. None when the time is up.
     package func next(upTo count: Int, timeout: Duration?) throws(CallError) -> [InboxItem] {
         guard !state.ownerProcessIsGone else { throw .closed }
-        return try state.wait(until: .deadline(after: timeout)) { (inbox: inout InboxState) throws(CallError) -> [InboxItem]? in
+        let taken = try state.wait(until: .deadline(after: timeout)) { (inbox: inout InboxState) throws(CallError) -> ([InboxItem], isLast: Bool)? in
             let taken = inbox.take(upTo: count)
-            if !taken.isEmpty { return taken }
+            if !taken.isEmpty { return (taken, inbox.count == 0) }
             if inbox.isClosed { throw .closed }
             return nil
-        } ?? []
+        }
+        if taken?.isLast == true { settlements.drained() }
+        return taken?.0 ?? []
     }
 
     package func announce() throws(CallError) -> UInt64 {
@@ -52,7 +56,9 @@ package final class Inbox: TaskQueue {
     }
 
     package func wait(_ waiter: UInt64, _ resume: @escaping @Sendable (Result<Delivery, CallError>) -> Void) {
-        if let ready = state.with({ $0.park(waiter, resume) }) { resume(ready) }
+        let (ready, isDrained) = state.with { ($0.park(waiter, resume), $0.count == 0) }
+        if isDrained { settlements.drained() }
+        if let ready { resume(ready) }
     }
 
     package func cancel(_ waiter: UInt64) { state.with { $0.waiters.cancel(waiter) }?(.failure(.cancelled)) }
@@ -60,7 +66,9 @@ package final class Inbox: TaskQueue {
     /// Moves a turn's messages in. Never blocks, never drops. Reactor thread.
     func put(_ batch: inout DeliveryBatch) {
         guard !batch.isEmpty else { return }
+        settlements.filled()
         let (served, left) = state.with { $0.put(batch.lanes) }
+        if left == 0 { settlements.drained() }
         batch.removeAll()
         for (resume, delivery) in served { resume(.success(delivery)) }
         // One message, one consumer; more may be too many for one.

@@ -1,8 +1,10 @@
 package import MeshNetProtocol
 import MeshNetSwarm
+import Synchronization
 
 /// What the application is done with, gathered for the reactor, which looks in each turn: however many messages are settled before it does, they wake it once,
-/// and not even that as long as nothing depends on them.
+/// and not even that as long as nothing depends on them. Where a peer is held back it is woken for a good piece of room: a consumer that is slower than the
+/// peer would otherwise wake it for each message. But for any room when nothing waits for the application, which may keep what it has and wait for more.
 /// Bound: the messages that were delivered, which the swarm's budgets hold. After the close, and in a child after `fork`, nothing is kept.
 package final class Settlements: Sendable {
     enum Item {
@@ -13,19 +15,31 @@ package final class Settlements: Sendable {
 
     private struct State {
         var waiting: [Item] = []
+        /// Of what waits, by `LaneSender.messageOverhead`.
+        var cost = 0
         var isClosed = false
-        /// Something depends on what is settled: `Swarm.awaitsSettlements`.
-        var isAwaited = false
+        /// The cost that is worth a turn: `Swarm.awaitedSettlements`.
+        var awaited: Int?
         /// The reactor was woken, and did not look yet.
         var isTold = false
 
         /// True when the reactor is to be woken.
-        mutating func add(_ item: Item) -> Bool {
+        mutating func add(_ item: Item, isDrained: Bool) -> Bool {
             guard !isClosed else { return false }
             append(item)
-            guard isAwaited || waiting.count >= Settlements.quietCount else { return false }
+            cost += item.cost
+            return tells(isDrained: isDrained)
+        }
+
+        mutating func tells(isDrained: Bool) -> Bool {
+            guard isWanted(isDrained: isDrained) || waiting.count >= Settlements.quietCount else { return false }
             defer { isTold = true }
             return !isTold
+        }
+
+        func isWanted(isDrained: Bool) -> Bool {
+            guard let awaited, !waiting.isEmpty else { return false }
+            return isDrained || cost >= awaited
         }
 
         private mutating func append(_ item: Item) {
@@ -42,6 +56,8 @@ package final class Settlements: Sendable {
 
     private let state = Guarded(State())
     private let wakeup: Wakeup
+    /// Nothing waits for the application. Whoever drains sets this, and then looks under the lock for what was settled before.
+    private let isDrained = Atomic(true)
 
     init(wakeup: Wakeup) { self.wakeup = wakeup }
 
@@ -55,7 +71,16 @@ package final class Settlements: Sendable {
 
     private func add(_ item: Item) {
         guard !state.ownerProcessIsGone else { return }
-        if state.with({ $0.add(item) }) { wakeup.signal() }
+        if state.with({ $0.add(item, isDrained: isDrained.load(ordering: .relaxed)) }) { wakeup.signal() }
+    }
+
+    /// Messages come to wait for the application. Before they can be taken.
+    func filled() { isDrained.store(false, ordering: .relaxed) }
+
+    /// The last message that waited was taken.
+    func drained() {
+        isDrained.store(true, ordering: .relaxed)
+        if state.with({ $0.tells(isDrained: true) }) { wakeup.signal() }
     }
 
     /// Swaps what waits for an empty array. Reactor thread.
@@ -63,15 +88,16 @@ package final class Settlements: Sendable {
         settled.removeAll(keepingCapacity: settled.capacity <= 4_096)
         state.with { state in
             swap(&state.waiting, &settled)
+            state.cost = 0
             state.isTold = false
         }
     }
 
-    /// Whether something depends on what is settled from now on: `Swarm.awaitsSettlements`. True when there is something to take. Reactor thread.
-    func setAwaited(_ isAwaited: Bool) -> Bool {
+    /// What is worth a turn from now on: `Swarm.awaitedSettlements`. True when there is as much to take. Reactor thread.
+    func setAwaited(_ cost: Int?) -> Bool {
         state.with { state in
-            state.isAwaited = isAwaited
-            return !state.waiting.isEmpty
+            state.awaited = cost
+            return state.isWanted(isDrained: isDrained.load(ordering: .relaxed))
         }
     }
 
@@ -82,6 +108,15 @@ package final class Settlements: Sendable {
             state.isClosed = true
             defer { state.waiting = [] }
             return state.waiting
+        }
+    }
+}
+
+extension Settlements.Item {
+    fileprivate var cost: Int {
+        switch self {
+        case .one(let delivery): delivery.byteCount + LaneSender.messageOverhead
+        case .several(_, _, let count, let byteCount): byteCount + count * LaneSender.messageOverhead
         }
     }
 }
