@@ -1,4 +1,5 @@
 import TestSupport
+import COpenSSL
 import Testing
 @testable import MeshNetProtocol
 
@@ -13,6 +14,22 @@ import Testing
             #expect(frame.count == count + 16)
             #expect(try opening.opened(frame) == plaintext)
         }
+    }
+
+    /// Decision 017: what is left in use slows all other work of the thread on some processors.
+    @Test(.enabled(if: meshnet_upper_halves_in_use() >= 0, "the processor tells what is in use"), arguments: [0, 16, 64, 1_000, 10_000, 65_519])
+    func noUpperHalvesOfVectorRegistersStayInUse(count: Int) throws {
+        var sealing = try NoiseCipher(sealingWith: key), opening = try NoiseCipher(openingWith: key)
+        var frame = [UInt8](repeating: 7, count: count + NoiseFrame.tag)
+        let afterSealing = try frame.withUnsafeMutableBytes { buffer in
+            try sealing.seal(buffer, count: count)
+            return meshnet_upper_halves_in_use()
+        }
+        let afterOpening = try frame.withUnsafeMutableBytes { buffer in
+            _ = try opening.open(buffer)
+            return meshnet_upper_halves_in_use()
+        }
+        #expect(afterSealing == 0 && afterOpening == 0)
     }
 
     /// Wherever a message is cut into what lies in the frame and what is sealed from elsewhere, the frame is the same.
