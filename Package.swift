@@ -25,7 +25,8 @@ let package = Package(
         .systemLibrary(name: "CSQLite", pkgConfig: "sqlite3", providers: [.apt(["libsqlite3-dev"])]),
         .systemLibrary(name: "CMeshNet"),
 
-        .target(name: "MeshNetProtocol", dependencies: ["CSodium", "COpenSSL"], swiftSettings: settings),
+        .target(name: "CSalsa20"),
+        .target(name: "MeshNetProtocol", dependencies: ["CSodium", "COpenSSL", "CSalsa20"], swiftSettings: settings),
         .target(name: "MeshNetSwarm", dependencies: ["MeshNetProtocol"], swiftSettings: settings),
         .target(
             name: "MeshNetSystem",
@@ -42,7 +43,7 @@ let package = Package(
 
         .target(name: "CAllocationCounter", path: "Tests/CAllocationCounter"),
         .target(name: "TestSupport", dependencies: ["MeshNetProtocol"], path: "Tests/TestSupport", swiftSettings: settings),
-        .testTarget(name: "MeshNetProtocolTests", dependencies: ["MeshNetProtocol", "TestSupport"], swiftSettings: settings),
+        .testTarget(name: "MeshNetProtocolTests", dependencies: ["MeshNetProtocol", "CSalsa20", "TestSupport"], swiftSettings: settings),
         .testTarget(
             name: "MeshNetSwarmTests", dependencies: ["MeshNetSwarm", "MeshNetProtocol", "MeshNetSimulator", "TestSupport", "CAllocationCounter"],
             swiftSettings: settings),

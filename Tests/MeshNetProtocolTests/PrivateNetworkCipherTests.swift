@@ -1,3 +1,4 @@
+import CSalsa20
 import CSodium
 import TestSupport
 import Testing
@@ -32,6 +33,23 @@ import Testing
         var cipher = PrivateNetworkCipher(key: Self.key, nonce: Self.nonce)
         cipher.apply(UnsafeMutableRawBufferPointer(start: nil, count: 0))
         #expect(cipher.applied(Array("Hello world!".utf8)).hex == "002d4513843fc240c401e541")
+    }
+}
+
+@Suite(.enabled(if: wide_salsa20_is_available(), "the processor has AVX-512")) struct WideSalsa20Tests {
+    /// At the ends of the low and the high half of the counter, and anywhere; what is no whole stride stays as it is.
+    @Test(arguments: [0, 1, 0xffff_fff0, 0xffff_fffa, 0x1_0000_0000, 0x7fff_ffff_ffff, .max - 5, .max] as [UInt64])
+    func theKeyStreamIsThatOfLibsodium(counter: UInt64) {
+        var random = RandomSource(testSeed: counter & 0xffff)
+        let key = random.bytes(32), nonce = random.bytes(8), stride = Int(WIDE_SALSA20_STRIDE)
+        for count in [0, 1, stride - 1, stride, stride + 1, 2 * stride, 5 * stride + 64, 64 * stride] {
+            var ours = random.bytes(count), theirs = ours
+            let whole = count / stride * stride
+            #expect(wide_salsa20_xor(&ours, count, nonce, counter, key) == whole)
+            let before = theirs
+            _ = crypto_stream_salsa20_xor_ic(&theirs, before, UInt64(whole), nonce, counter, key)
+            #expect(ours == theirs, "\(count) bytes from block \(counter)")
+        }
     }
 }
 
