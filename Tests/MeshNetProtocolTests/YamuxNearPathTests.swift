@@ -22,13 +22,14 @@ import Testing
         private var pings = 0
         private enum What { case data, pong(UInt32), toSender([YamuxHeader]) }
 
-        init(speed: Int, path: Duration, known: Duration?, initialWindow: Int = 262_144) {
+        init(speed: Int, path: Duration, known: Duration?, initialWindow: Int = 262_144, calmSlack: Duration? = nil) {
             self.speed = speed
             self.path = path
             piece = speed < 1_000 ? 2_048 : 16_384
             body = YamuxHeader(.data, [], stream: 1, length: UInt32(piece)).bytes + [UInt8](repeating: 0, count: piece)
             var limits = YamuxLimits()
             limits.initialWindow = initialWindow
+            if let calmSlack { limits.calmSlack = calmSlack }
             session = YamuxSession(role: .server, limits: limits, roundTrip: known)
             feed(YamuxHeader(.data, .syn, stream: 1, length: 0).bytes)
             session.keepShort(1)
@@ -36,6 +37,8 @@ import Testing
         }
 
         var window: Int { Int(session.streams[0].windowSize) }
+
+        mutating func hurry() { session.hurry(now: now) }
 
         private mutating func feed(_ bytes: [UInt8]) {
             bytes.withUnsafeBytes { view in
@@ -117,6 +120,25 @@ import Testing
         link.run(.milliseconds(300))
         #expect(link.window <= max(speed * (2 * path + 250) * 5 / 4, Int(YamuxLimits.shortestWindow)), "\(link.window) bytes")
         #expect(link.received - before >= speed * 300_000 * 9 / 10, "\(link.received - before) of \(speed * 300_000) bytes")
+    }
+
+    /// Within a host: as long as nothing urgent passes more may be under way; the first that does finds windows short at once, and so do all that follow it
+    /// within ten seconds.
+    @Test func windowsAreShortWhileSomethingUrgentPasses() {
+        let speed = 1_000, path = 30
+        var link = Link(speed: speed, path: .microseconds(path), known: .microseconds(path), calmSlack: .milliseconds(2))
+        let short = speed * (2 * path + 250) * 5 / 4, calm = speed * (2 * path + 2_000) * 5 / 4
+        link.run(.seconds(1))
+        #expect(link.window > 3 * short && link.window <= calm, "\(link.window) bytes")
+        for _ in 0..<3 {
+            link.hurry()
+            #expect(link.window <= short, "\(link.window) bytes")
+            link.run(.seconds(9))
+        }
+        #expect(link.window <= short, "\(link.window) bytes")
+        link.run(.seconds(3))
+        #expect(link.window > 3 * short && link.window <= calm, "\(link.window) bytes")
+        #expect(link.session.grownBytes == link.window - 262_144)
     }
 
     /// The transport measured nothing: pings do.

@@ -219,12 +219,14 @@ import Testing
         let network = Simulation(seed: 12)
         let a = network.addNode()
         var swarm = try #require(network.nodes[a].swarm)
-        func slack(from remote: [UInt8], to local: [UInt8]) -> Duration? {
+        func slack(from remote: [UInt8], to local: [UInt8]) -> [Duration] {
             let id = swarm.accepted(from: SocketAddress(ip: remote, port: 7), to: SocketAddress(ip: local, port: 8), now: network.now)
-            return id.flatMap { swarm.connections[$0]?.pipeline?.session.limits.shortSlack }
+            let limits = id.flatMap { swarm.connections[$0]?.pipeline?.session.limits }
+            return limits.map { [$0.shortSlack, $0.calmSlack] } ?? []
         }
-        let within = YamuxLimits.shortSlackWithinHost, between = YamuxLimits().shortSlack
-        #expect(between < within)
+        let within = [YamuxLimits.shortSlackWithinHost, YamuxLimits.calmSlackWithinHost]
+        let between = [YamuxLimits().shortSlack, YamuxLimits().shortSlack]
+        #expect(between[0] < within[0] && within[0] < within[1])
         #expect(slack(from: [127, 0, 0, 2], to: [127, 0, 0, 1]) == within)
         #expect(slack(from: [UInt8](repeating: 0, count: 15) + [1], to: [UInt8](repeating: 0, count: 15) + [1]) == within)
         #expect(slack(from: [10, 0, 0, 1], to: [10, 0, 0, 1]) == within)

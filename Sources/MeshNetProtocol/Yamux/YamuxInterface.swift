@@ -92,6 +92,11 @@ package struct YamuxLimits: Sendable, Equatable {
     package var shortSlack: Duration = .microseconds(250)
     /// The same where both ends share the processors of one host, and come to it later (decision 016).
     package static let shortSlackWithinHost: Duration = .microseconds(500)
+    /// The same while nothing urgent passes; at least `shortSlack`.
+    package var calmSlack: Duration = .microseconds(250)
+    package static let calmSlackWithinHost: Duration = .milliseconds(2)
+    /// How long after something urgent the short one counts.
+    static let hurryTime: Duration = .seconds(10)
     /// Between two measurements of the round trip during heavy use.
     package var roundTripInterval: Duration = .seconds(10)
 

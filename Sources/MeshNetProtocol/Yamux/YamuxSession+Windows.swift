@@ -8,6 +8,17 @@ extension YamuxSession {
         if pinger.shortest == nil { measureRoundTrip(every: limits.roundTripInterval, now: now) }
     }
 
+    /// Something urgent passes, in either direction: streams that keep short keep shorter now, and for `YamuxLimits.hurryTime`.
+    package mutating func hurry(now: Instant) {
+        hurriedAt = now
+        guard slack > limits.shortSlack else { return }
+        let before = pinger.shortest.map(shortSpan)
+        slack = limits.shortSlack
+        guard let before, let span = pinger.shortest.map(shortSpan) else { return }
+        shortening = nil
+        _ = shortenWindows(to: span / before)
+    }
+
     /// Before so many bytes are granted.
     mutating func tuneWindow(_ at: Int, granting credit: UInt32, now: Instant) {
         guard !streams[at].keepsShort else { return fitWindow(at, granting: credit, now: now) }
@@ -24,13 +35,14 @@ extension YamuxSession {
 
     /// How long what is under way may last: twice a near path, since grants come by halves, and a moment in which two busy processes come to it. A farther
     /// path, which takes now longer and now shorter, three times.
-    private func shortSpan(_ path: Duration) -> Duration { path * (path <= YamuxLimits.nearPath ? 2 : 3) + limits.shortSlack }
+    private func shortSpan(_ path: Duration) -> Duration { path * (path <= YamuxLimits.nearPath ? 2 : 3) + slack }
 
     /// What arrives in that time is what the window may hold. While the window sets the speed, that is more than it holds.
     private mutating func fitWindow(_ at: Int, granting credit: UInt32, now: Instant) {
         measureRoundTrip(every: pinger.isNear ? YamuxLimits.nearRoundTripInterval : limits.roundTripInterval, now: now)
         let most = UInt32(YamuxLimits.countedBytes), counted = min(credit, most) + streams[at].epochBytes
         streams[at].epochBytes = min(counted, most)
+        if slack < limits.calmSlack, now - hurriedAt >= YamuxLimits.hurryTime { slack = limits.calmSlack }
         guard state == .open, let span = pinger.shortest.map(shortSpan) else { return }
         let elapsed = now - streams[at].epoch
         guard elapsed >= span / 2 else { return }

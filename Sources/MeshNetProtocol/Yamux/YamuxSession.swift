@@ -33,12 +33,16 @@ package struct YamuxSession {
     var shortBytes = 0
     var shortBytesSince = Instant.zero
     var shortening: Shortening?
+    /// `YamuxLimits.calmSlack`, or `shortSlack` after something urgent.
+    var slack: Duration
+    var hurriedAt = Instant.zero
 
     /// - Parameter roundTrip: of the path, where it is known.
     package init(role: YamuxRole, limits: YamuxLimits = YamuxLimits(), roundTrip: Duration? = nil) {
         self.role = role
         pinger = Pinger(path: roundTrip)
         self.limits = limits
+        slack = limits.calmSlack
         nextID = role == .client ? 1 : 2
     }
 

@@ -93,7 +93,7 @@ package struct ConnectionPipeline {
         input = PipelineInput(pool: pool)
         output = PipelineOutput(pool: pool)
         var yamux = YamuxLimits(configuration.limits)
-        if isWithinHost { yamux.shortSlack = YamuxLimits.shortSlackWithinHost }
+        if isWithinHost { (yamux.shortSlack, yamux.calmSlack) = (YamuxLimits.shortSlackWithinHost, YamuxLimits.calmSlackWithinHost) }
         session = YamuxSession(role: role == .outbound ? .client : .server, limits: yamux, roundTrip: roundTrip)
         handshakeDeadline = now + configuration.limits.handshakeTimeout
         startHandshake(identity: configuration.identity, noiseKey: configuration.noiseKey, expectedPeer: expectedPeer, random: random)
@@ -271,7 +271,10 @@ package struct ConnectionPipeline {
         case .urgent, .express: free + SendTurns.share
         }
         let taken = copy(bytes, to: stream.rawValue, allowance: allowance)
-        if urgency == .express, taken > 0 { turns.isExpressQueued = true }
+        if urgency == .express, taken > 0 {
+            turns.isExpressQueued = true
+            hurry()
+        }
         if taken < bytes.count {
             switch session.sendWindow(stream.rawValue) {
             case nil: break
@@ -290,6 +293,9 @@ package struct ConnectionPipeline {
 
     /// What the peer sends on this stream may wait for others, and shall not make them wait: its window grows no further than the path needs.
     package mutating func keepShort(_ stream: PipelineStream) { session.keepShort(stream.rawValue) }
+
+    /// Something that shall not wait for such streams arrives, or leaves.
+    package mutating func hurry() { session.hurry(now: now) }
 
     /// Ends our half, behind everything written. `streamClosed` follows once the peer ended its half too.
     package mutating func closeWrite(_ stream: PipelineStream) {

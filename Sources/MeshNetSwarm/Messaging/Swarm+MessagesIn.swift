@@ -144,6 +144,7 @@ extension Swarm {
 
     mutating func receiveMessages(_ stream: PipelineStream, _ bytes: UnsafeRawBufferPointer, _ lane: Lane, on id: ConnectionID) {
         connections[id]?.lastUse = now
+        if lane == .control { connections[id]?.pipeline?.hurry() }
         guard let at = channel(on: id), messages.channels[at].into[lane].place == StreamPlace(connection: id, stream: stream) else {
             connections[id]?.pipeline?.consumed(stream, bytes.count, now: now)
             return
