@@ -72,6 +72,49 @@ import Testing
         #expect(initiator.poll() == nil && initiator.finish() == nil)
     }
 
+    @Test func aProofIsVerifiedOnceAndNothingButTheSameIsSpared() throws {
+        let proven = ProvenKeys(), muxers = ["/yamux/1.0.0"]
+        var verified = 0
+        func check(_ identity: [UInt8], _ signature: [UInt8], _ key: [UInt8], _ outcome: Bool = true, muxers: [String] = muxers) -> Bool {
+            proven.check(NoisePayload(identityKey: identity, identitySignature: signature, muxers: muxers), of: key) {
+                verified += 1
+                return outcome
+            }
+        }
+        // A failure is not remembered; a success is, whatever else is in the payload.
+        #expect(!check([1, 2], [3], [4], false) && verified == 1)
+        #expect(check([1, 2], [3], [4]) && verified == 2)
+        #expect(check([1, 2], [3], [4], false, muxers: []) && verified == 2)
+        for (identity, signature, key) in [([1], [2, 3], [4]), ([1, 2], [3, 4], []), ([1, 2], [4], [4]), ([1, 2], [3], [5])] as [([UInt8], [UInt8], [UInt8])] {
+            #expect(!check(identity, signature, key, false), "\(identity), \(signature), \(key)")
+        }
+        #expect(verified == 6)
+        // The oldest makes room.
+        for number in 0..<UInt16(ProvenKeys.maximum) { #expect(check([9], [UInt8(number >> 8), UInt8(number & 255)], [4])) }
+        #expect(proven.count == ProvenKeys.maximum)
+        #expect(!check([1, 2], [3], [4], false))
+    }
+
+    @Test func aPeerThatComesBackIsKnownByItsProof() throws {
+        let proven = ProvenKeys()
+        var random = RandomSource(testSeed: 5)
+        let keys = (NoiseKey(identity: alice, random: &random), NoiseKey(identity: bob, random: &random))
+        for _ in 0..<2 {
+            var initiator = NoiseHandshake(
+                role: .initiator, identity: alice, key: keys.0, muxers: [], expectedPeer: bob.peerID, proven: proven, random: &random)
+            var responder = NoiseHandshake(role: .responder, identity: bob, key: keys.1, muxers: [], expectedPeer: nil, proven: proven, random: &random)
+            _ = try run(&initiator, &responder)
+            #expect(initiator.finish()?.remotePeer == bob.peerID && responder.finish()?.remotePeer == alice.peerID)
+            #expect(proven.count == 2)
+        }
+        // Who has the proof of another, and not the secret of its key, fails as before.
+        let stolen = NoiseKey(identity: bob, random: &random)
+        var initiator = NoiseHandshake(role: .initiator, identity: alice, key: keys.0, muxers: [], expectedPeer: bob.peerID, proven: proven, random: &random)
+        var responder = NoiseHandshake(role: .responder, identity: alice, key: stolen, muxers: [], expectedPeer: nil, proven: proven, random: &random)
+        #expect(throws: NoiseError.invalidSignature(claimed: alice.peerID)) { try run(&initiator, &responder) }
+        #expect(proven.count == 2)
+    }
+
     @Test func theInitiatorsOrderOfMuxersDecides() throws {
         var initiator = side(.initiator, muxers: ["/c", "/b", "/a"]), responder = side(.responder, muxers: ["/a", "/b"])
         _ = try run(&initiator, &responder)

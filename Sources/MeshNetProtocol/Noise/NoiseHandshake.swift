@@ -30,6 +30,7 @@ package struct NoiseHandshake {
     private let identityKey: [UInt8]
     private let key: NoiseKey
     private let expectedPeer: PeerID?
+    private let proven: ProvenKeys?
     private var state: State = .running
     private var noise: NoiseXX
     private var verified: (payload: NoisePayload, key: PublicKey)?
@@ -41,7 +42,10 @@ package struct NoiseHandshake {
     ///   - key: made by the same identity.
     ///   - muxers: what to offer for early negotiation, in order of preference; at most 16 names of at most 256 bytes.
     ///   - expectedPeer: the peer that was dialled; any other fails with `wrongPeer` before this side shows its own identity.
-    package init(role: Role, identity: KeyPair, key: NoiseKey? = nil, muxers: [String], expectedPeer: PeerID?, random: inout RandomSource) {
+    ///   - proven: what earlier handshakes of this node have verified; nil: this one verifies for itself.
+    package init(
+        role: Role, identity: KeyPair, key: NoiseKey? = nil, muxers: [String], expectedPeer: PeerID?, proven: ProvenKeys? = nil, random: inout RandomSource
+    ) {
         precondition(muxers.count <= NoisePayload.maximumMuxerCount, "at most 16 muxers are offered")
         precondition(muxers.allSatisfy { $0.utf8.count <= NoisePayload.maximumMuxerByteCount }, "a muxer name has at most 256 bytes")
         self.muxers = muxers
@@ -49,6 +53,7 @@ package struct NoiseHandshake {
         let key = key ?? NoiseKey(identity: identity, random: &random)
         self.key = key
         self.expectedPeer = expectedPeer
+        self.proven = proven
         noise = NoiseXX(
             role: role, staticSecret: key.secret, staticKey: key.publicKey, ephemeralSecret: random.bytes(NoiseSuite.keyByteCount))
     }
@@ -119,10 +124,15 @@ package struct NoiseHandshake {
         } catch {
             throw .invalidIdentityKey(error)
         }
-        let signed = NoisePayload.signedBytes(of: noise.remoteStatic ?? [])
-        guard key.verify(signature: payload.identitySignature, of: signed) else { throw .invalidSignature(claimed: key.peerID) }
+        guard isProven(payload, key) else { throw .invalidSignature(claimed: key.peerID) }
         if let expectedPeer, expectedPeer != key.peerID { throw .wrongPeer(expected: expectedPeer, actual: key.peerID) }
         return (payload, key)
+    }
+
+    private func isProven(_ payload: NoisePayload, _ key: PublicKey) -> Bool {
+        let noiseKey = noise.remoteStatic ?? []
+        func verifies() -> Bool { key.verify(signature: payload.identitySignature, of: NoisePayload.signedBytes(of: noiseKey)) }
+        return proven?.check(payload, of: noiseKey, verifies) ?? verifies()
     }
 
     private func framed(_ message: [UInt8]) -> [UInt8] {

@@ -8,7 +8,7 @@ struct PipelineHandshake {
 
 extension ConnectionPipeline {
     /// The first flight. The dialler sends everything that needs no answer: nonce, proposal and first Noise message; the listener its nonce and greeting.
-    mutating func startHandshake(identity: KeyPair, noiseKey: NoiseKey?, expectedPeer: PeerID?, random: RandomSource) {
+    mutating func startHandshake(_ configuration: PipelineConfiguration, expectedPeer: PeerID?, random: RandomSource) {
         var random = random
         if let preSharedKey {
             let nonce = random.bytes(PrivateNetworkCipher.nonceByteCount)
@@ -21,8 +21,8 @@ extension ConnectionPipeline {
                 ? MultistreamNegotiation(dialerFor: [Self.securityProtocol], lazy: true)
                 : MultistreamNegotiation(listenerFor: [Self.securityProtocol]),
             noise: NoiseHandshake(
-                role: dials ? .initiator : .responder, identity: identity, key: noiseKey, muxers: [Self.muxerProtocol],
-                expectedPeer: expectedPeer, random: &random))
+                role: dials ? .initiator : .responder, identity: configuration.identity, key: configuration.noiseKey, muxers: [Self.muxerProtocol],
+                expectedPeer: expectedPeer, proven: configuration.provenKeys, random: &random))
         pollSecurity()
     }
 

@@ -96,7 +96,7 @@ package struct ConnectionPipeline {
         if isWithinHost { (yamux.shortSlack, yamux.calmSlack) = (YamuxLimits.shortSlackWithinHost, YamuxLimits.calmSlackWithinHost) }
         session = YamuxSession(role: role == .outbound ? .client : .server, limits: yamux, roundTrip: roundTrip)
         handshakeDeadline = now + configuration.limits.handshakeTimeout
-        startHandshake(identity: configuration.identity, noiseKey: configuration.noiseKey, expectedPeer: expectedPeer, random: random)
+        startHandshake(configuration, expectedPeer: expectedPeer, random: random)
     }
 
     /// True from `failedHandshake` or `closed` on.

@@ -8,6 +8,8 @@ package struct PipelineConfiguration: Sendable {
     package var limits: Limits
     /// Of the identity; nil: each connection makes its own.
     package var noiseKey: NoiseKey?
+    /// Of the node; nil: each connection verifies for itself.
+    package var provenKeys: ProvenKeys?
 
     package init(identity: KeyPair, preSharedKey: PreSharedKey? = nil, limits: Limits = Limits()) {
         self.identity = identity
@@ -15,9 +17,10 @@ package struct PipelineConfiguration: Sendable {
         self.limits = limits
     }
 
-    package init(_ configuration: Configuration, noiseKey: NoiseKey) {
+    package init(_ configuration: Configuration, noiseKey: NoiseKey, provenKeys: ProvenKeys) {
         self.init(identity: configuration.identity, preSharedKey: configuration.preSharedKey, limits: configuration.limits)
         self.noiseKey = noiseKey
+        self.provenKeys = provenKeys
     }
 }
 

@@ -77,8 +77,8 @@ extension Swarm {
         var own = random.fork()
         let isWithinHost = connections[id].map { local.isOnHost(of: $0.remoteSocket) } ?? false
         connections[id]?.pipeline = ConnectionPipeline(
-            role: role, configuration: PipelineConfiguration(configuration, noiseKey: noiseKey(random: &own)), expectedPeer: expectedPeer,
-            protocols: protocols, pool: pool, random: own, roundTrip: roundTrip, isWithinHost: isWithinHost, now: now)
+            role: role, configuration: PipelineConfiguration(configuration, noiseKey: noiseKey(random: &own), provenKeys: provenKeys),
+            expectedPeer: expectedPeer, protocols: protocols, pool: pool, random: own, roundTrip: roundTrip, isWithinHost: isWithinHost, now: now)
         touch(id)
     }
 

@@ -25,6 +25,7 @@ package struct Swarm {
     var connections = ConnectionTable()
     var currentNoiseKey: NoiseKey?
     var noiseKeyUses = 0
+    let provenKeys = ProvenKeys()
     var peers: [PeerID: Peer] = [:]
     var addressBook: AddressBook
     var listenAddresses: [Multiaddr] = []
