@@ -24,8 +24,8 @@ let package = Package(
         .systemLibrary(name: "CJansson", pkgConfig: "jansson", providers: [.apt(["libjansson-dev"])]),
         .systemLibrary(name: "CSQLite", pkgConfig: "sqlite3", providers: [.apt(["libsqlite3-dev"])]),
         .systemLibrary(name: "CMeshNet"),
+        .systemLibrary(name: "CSalsa20"),
 
-        .target(name: "CSalsa20"),
         .target(name: "MeshNetProtocol", dependencies: ["CSodium", "COpenSSL", "CSalsa20"], swiftSettings: settings),
         .target(name: "MeshNetSwarm", dependencies: ["MeshNetProtocol"], swiftSettings: settings),
         .target(

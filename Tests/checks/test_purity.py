@@ -24,7 +24,7 @@ DENIED = {
 # C functions that compute from their arguments alone, and the runtime of the language.
 ALLOWED = re.compile(
     r"\$s.*|_?swift\w+|__swift_\w+|_\$s.*|symbolic .*"
-    r"|mem(?:cpy|move|set|cmp|chr)|str(?:len|cmp|ncmp)|malloc|malloc_usable_size|calloc|realloc|free|posix_memalign|bzero|bcmp"
+    r"|mem(?:cpy|move|set|cmp|chr)|str(?:len|cmp|ncmp)|malloc|malloc_usable_size|calloc|realloc|free|posix_memalign|(?:explicit_)?bzero|bcmp"
     r"|sodium_(?:memzero|memcmp|malloc|free|bin2hex|hex2bin)"
     r"|crypto_(?:hash|shorthash|pwhash|auth|sign|scalarmult|stream|core|aead|onetimeauth|verify)\w*"
     r"|(?:EVP|OSSL|OPENSSL|CRYPTO|ERR|BN|EC|ECDSA|RSA|X509|ASN1|OBJ|d2i|i2d|o2i|i2o)_\w+"

@@ -1,7 +1,7 @@
 /// Noise keys that identities have proven to be theirs: the signature of a peer that comes back with the key of before is not verified again.
 ///
-/// What is kept is one hash of identity, signature and Noise key, so that nothing is spared but the same proof; who brings it shows in its handshake, as always,
-/// that it has the secret of that Noise key. Bound: `maximum`, the oldest makes room. Shared by the handshakes of one node, in one thread.
+/// What is kept is one hash of identity, signature and Noise key, so that nothing is spared but the same proof; who brings it shows in its handshake, as
+/// always, that it has the secret of that Noise key. Bound: `maximum`, the oldest makes room. Shared by the handshakes of one node, in one thread.
 package final class ProvenKeys: @unchecked Sendable {
     package static let maximum = 1_024
 
