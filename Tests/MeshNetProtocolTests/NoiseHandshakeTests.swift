@@ -107,7 +107,7 @@ import Testing
             #expect(initiator.finish()?.remotePeer == bob.peerID && responder.finish()?.remotePeer == alice.peerID)
             #expect(proven.count == 2)
         }
-        // Who has the proof of another, and not the secret of its key, fails as before.
+        // Who claims a known identity for a key that another signed fails as before.
         let stolen = NoiseKey(identity: bob, random: &random)
         var initiator = NoiseHandshake(role: .initiator, identity: alice, key: keys.0, muxers: [], expectedPeer: bob.peerID, proven: proven, random: &random)
         var responder = NoiseHandshake(role: .responder, identity: alice, key: stolen, muxers: [], expectedPeer: nil, proven: proven, random: &random)
