@@ -20,26 +20,47 @@ extension SystemTests {
             return system
         }
 
-        /// Whoever always finds more to do offers the processor in between.
+        /// Whoever always finds more to do offers the processor in between, as long as somebody may be in a hurry.
         @Test(.disabled(if: LifecycleTests.isThreadSanitized, "with ThreadSanitizer each wait takes as long as a sleep; the suite system runs it"))
-        func aBusyReactorYields() throws {
+        func aBusyReactorYieldsWhileControlMessagesPass() throws {
             let yields = Count(), far = try TestNode(system: counting(yields)), near = try TestNode()
             defer { near.engine.close(); far.engine.close() }
-            _ = try far.engine.call(.accept("/echo/1"), timeout: TestNode.patience)
             try near.connect(to: far)
+            #expect(try flood(far, from: near, whilst: { yields.value.load(ordering: .relaxed) == 0 }) == 64 << 20)
+            #expect(yields.value.load(ordering: .relaxed) == 0, "nobody is in a hurry")
+            let urgent = OutboundMessage(peer: far.engine.localPeer, options: SendOptions(lane: .control))
+            let report = near.engine.sendBlocking(urgent, .bytes([1]), until: .accepted, timeout: TestNode.patience)
+            #expect(report.failure == nil)
+            let delivery = try #require(try far.engine.inbox.next(timeout: TestNode.patience))
+            far.engine.inbox.settlements.settle(delivery)
+            _ = try flood(far, from: near, upTo: .max, whilst: { yields.value.load(ordering: .relaxed) == 0 })
+            #expect(yields.value.load(ordering: .relaxed) > 0)
+        }
+
+        /// Returns how many bytes were read: 64 MiB are written each time the condition holds, and not more than the limit.
+        private func flood(_ far: TestNode, from near: TestNode, upTo limit: Int = 64 << 20, whilst isWanted: @escaping @Sendable () -> Bool) throws -> Int {
+            _ = try far.engine.call(.accept("/echo/1"), timeout: TestNode.patience)
             let stream = try near.openStream(to: far), block = [UInt8](repeating: 7, count: 1 << 20)
             let writer = TestThread {
-                let limit = Instant.now() + TestNode.patience
-                // Each pass is 64 MiB.
-                while yields.value.load(ordering: .relaxed) == 0, Instant.now() < limit {
-                    for _ in 0..<64 { guard (try? near.write(stream, block)) != nil else { return } }
+                let end = Instant.now() + TestNode.patience
+                var written = 0
+                while written < limit, isWanted(), Instant.now() < end {
+                    for _ in 0..<64 {
+                        guard (try? near.write(stream, block)) != nil else { return }
+                        written += block.count
+                    }
                 }
                 near.engine.closeWrite(stream)
             }
             let accepted = try far.acceptStream()
-            while try !far.read(accepted, 1 << 20).isEmpty {}
+            var count = 0
+            while true {
+                let bytes = try far.read(accepted, 1 << 20)
+                if bytes.isEmpty { break }
+                count += bytes.count
+            }
             writer.join()
-            #expect(yields.value.load(ordering: .relaxed) > 0)
+            return count
         }
 
         /// Who sleeps between two turns has nothing to offer.

@@ -15,6 +15,8 @@ extension SystemTests {
             express.passed(now: start)
             #expect(express.isUnderWay(now: start + (Express.span - .nanoseconds(1))))
             #expect(!express.isUnderWay(now: start + Express.span))
+            #expect(express.isCourteous(now: start + (Express.courtesy - .nanoseconds(1))))
+            #expect(!express.isCourteous(now: start + Express.courtesy))
         }
 
         @Test func aLookIsWorthItBesideBulkOnly() {

@@ -4,8 +4,9 @@ import Glibc
 /// How the reactor thread shares a processor with another thread that has as much to do: one of the application, or the reactor of a node beside it.
 ///
 /// The kernel changes from one busy thread to another by its tick, every 4 ms where it ticks 250 times a second, and a request behind bulk waits for such
-/// changes on its way. So a reactor that finds its next work without having slept offers the processor first. As who yields gives up the rest of a slice
-/// (EEVDF, from Linux 6.6 on), it asks for short ones, which the kernel takes from 6.12 on (sched(7), sched_setattr(2)).
+/// changes on its way. So while messages of the control lane come and go, a reactor that finds its next work without having slept offers the processor
+/// first (`Express.courtesy`). As who yields gives up the rest of a slice (EEVDF, from Linux 6.6 on), it asks for short ones, which the kernel takes from
+/// 6.12 on (sched(7), sched_setattr(2)).
 enum Courtesy {
     /// The shortest slice that the kernel takes.
     static let slice: Duration = .microseconds(100)

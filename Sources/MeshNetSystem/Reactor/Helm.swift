@@ -67,14 +67,14 @@ package final class Helm: Sendable {
         Courtesy.takeShortSlices()
         while true {
             ForkPause.letPass()
-            let wake = loop.with { loop in
+            let (wake, isCourteous) = loop.with { loop in
                 let wake = steer(loop!) { $0.turn(ready) }
                 sleepsUntil.store(wake?.nanoseconds ?? .max, ordering: .relaxed)
-                return wake
+                return (wake, loop!.express.isCourteous(now: loop!.now))
             }
             if isWatching, mailbox.isClosing { break }
             if isWatching { watching.store(0, ordering: .releasing) }
-            if !hasSlept { system.yield() }
+            if isCourteous, !hasSlept { system.yield() }
             lookBriefly(before: wake)
             let start = Instant.now()
             isWatching = sleep(until: wake)
