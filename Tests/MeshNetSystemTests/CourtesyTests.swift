@@ -28,13 +28,18 @@ extension SystemTests {
             try near.connect(to: far)
             #expect(try flood(far, from: near, whilst: { yields.value.load(ordering: .relaxed) == 0 }) == 64 << 20)
             #expect(yields.value.load(ordering: .relaxed) == 0, "nobody is in a hurry")
+            try sendUrgent(far, from: near)
+            _ = try flood(far, from: near, upTo: .max, whilst: { yields.value.load(ordering: .relaxed) == 0 })
+            #expect(yields.value.load(ordering: .relaxed) > 0)
+        }
+
+        private func sendUrgent(_ far: TestNode, from near: TestNode) throws {
             let urgent = OutboundMessage(peer: far.engine.localPeer, options: SendOptions(lane: .control))
             let report = near.engine.sendBlocking(urgent, .bytes([1]), until: .accepted, timeout: TestNode.patience)
             #expect(report.failure == nil)
-            let delivery = try #require(try far.engine.inbox.next(timeout: TestNode.patience))
-            far.engine.inbox.settlements.settle(delivery)
-            _ = try flood(far, from: near, upTo: .max, whilst: { yields.value.load(ordering: .relaxed) == 0 })
-            #expect(yields.value.load(ordering: .relaxed) > 0)
+            // Whoever waits in a call serves the node meanwhile, in place of its reactor.
+            #expect(comesTrue { far.engine.inbox.count > 0 })
+            far.engine.inbox.settlements.settle(try #require(try far.engine.inbox.next(timeout: .zero)))
         }
 
         /// Returns how many bytes were read: 64 MiB are written each time the condition holds, and not more than the limit.
@@ -65,8 +70,10 @@ extension SystemTests {
 
         /// Who sleeps between two turns has nothing to offer.
         @Test func aReactorThatSleepsInBetweenDoesNot() throws {
-            let yields = Count(), node = try TestNode(system: counting(yields)), rounds = 50
-            defer { node.engine.close() }
+            let yields = Count(), node = try TestNode(system: counting(yields)), near = try TestNode(), rounds = 50
+            defer { near.engine.close(); node.engine.close() }
+            try near.connect(to: node)
+            try sendUrgent(node, from: near)
             let reactor = try LifecycleTests.ReactorTask(of: node.engine), before = yields.value.load(ordering: .relaxed)
             for _ in 0..<rounds {
                 #expect(reactor.fallsAsleep)
@@ -86,16 +93,39 @@ extension SystemTests {
             return parts.count == 2 && (parts[0], parts[1]) >= (6, 12)
         }()
 
-        @Test(.enabled(if: takesSlices, "slices are taken from Linux 6.12 on")) func theReactorHasShortSlicesAndNobodyElse() throws {
-            @Sendable func slice() -> UInt64? {
-                var attributes = meshnet_sched_attributes()
-                return meshnet_sched_getattr(&attributes) == 0 ? attributes.runtime : nil
+        /// Of the calling thread, in nanoseconds.
+        private static func slice() -> UInt64? {
+            var attributes = meshnet_sched_attributes()
+            return meshnet_sched_getattr(&attributes) == 0 ? attributes.runtime : nil
+        }
+
+        @Test(.enabled(if: takesSlices, "slices are taken from Linux 6.12 on")) func slicesAreShortWhileWantedForThatThreadOnly() throws {
+            let own = Self.slice(), seen = Waiter<[UInt64?]>()
+            let thread = TestThread {
+                var courtesy = Courtesy()
+                let slices = [Self.slice()] + [true, false].map { wanted in
+                    courtesy.isWanted = wanted
+                    return Self.slice()
+                }
+                seen.fulfil(.success(slices))
             }
-            let own = slice(), node = try TestNode(), found = Waiter<UInt64?>()
-            defer { node.engine.close() }
-            node.engine.submit(.peers) { _ in found.fulfil(.success(slice())) }
-            #expect(found.wait(until: Instant.now() + TestNode.patience) == .success(100_000))
-            #expect(slice() == own && own != 100_000)
+            #expect(try seen.wait(until: Instant.now() + TestNode.patience)?.get() == [own, 100_000, own])
+            thread.join()
+            #expect(Self.slice() == own && own != 100_000)
+        }
+
+        @Test(.enabled(if: takesSlices, "slices are taken from Linux 6.12 on")) func theReactorHasShortSlicesAfterAControlMessage() throws {
+            let far = try TestNode(), near = try TestNode()
+            defer { near.engine.close(); far.engine.close() }
+            func sliceOfReactor() throws -> UInt64? {
+                let found = Waiter<UInt64?>()
+                far.engine.submit(.peers) { _ in found.fulfil(.success(Self.slice())) }
+                return try found.wait(until: Instant.now() + TestNode.patience)?.get() ?? nil
+            }
+            try near.connect(to: far)
+            #expect(try sliceOfReactor() == Self.slice())
+            try sendUrgent(far, from: near)
+            #expect(try comesTrue { try sliceOfReactor() == 100_000 })
         }
     }
 }

@@ -36,15 +36,6 @@ extension SystemTests {
             if let failure = report.failure { throw failure }
         }
 
-        private func comesTrue(_ condition: () -> Bool) -> Bool {
-            let limit = Instant.now() + TestNode.patience
-            while !condition() {
-                if Instant.now() >= limit { return false }
-                sched_yield()
-            }
-            return true
-        }
-
         /// What the sockets of a node are asked while both have something to read, and whether a message waited for the application by then.
         private struct Reads {
             var isHeld = false

@@ -1,4 +1,5 @@
 import Foundation
+import Glibc
 @testable import MeshNetProtocol
 @testable import MeshNetSwarm
 @testable import MeshNetSystem
@@ -95,4 +96,14 @@ struct TestPair {
         a.engine.close()
         b.engine.close()
     }
+}
+
+/// Within `TestNode.patience`.
+func comesTrue(_ condition: () throws -> Bool) rethrows -> Bool {
+    let limit = Instant.now() + TestNode.patience
+    while try !condition() {
+        if Instant.now() >= limit { return false }
+        sched_yield()
+    }
+    return true
 }

@@ -63,18 +63,18 @@ package final class Helm: Sendable {
 
     func run() {
         // The first turn has no reports: the swarm has things to say before anything happens.
-        var ready: [Ready] = [], isWatching = takeWatch(), hasSlept = true
-        Courtesy.takeShortSlices()
+        var ready: [Ready] = [], isWatching = takeWatch(), hasSlept = true, courtesy = Courtesy()
         while true {
             ForkPause.letPass()
-            let (wake, isCourteous) = loop.with { loop in
+            let wake = loop.with { loop in
                 let wake = steer(loop!) { $0.turn(ready) }
                 sleepsUntil.store(wake?.nanoseconds ?? .max, ordering: .relaxed)
-                return (wake, loop!.express.isCourteous(now: loop!.now))
+                courtesy.isWanted = loop!.express.isCourteous(now: loop!.now)
+                return wake
             }
             if isWatching, mailbox.isClosing { break }
             if isWatching { watching.store(0, ordering: .releasing) }
-            if isCourteous, !hasSlept { system.yield() }
+            if courtesy.isWanted, !hasSlept { system.yield() }
             lookBriefly(before: wake)
             let start = Instant.now()
             isWatching = sleep(until: wake)
