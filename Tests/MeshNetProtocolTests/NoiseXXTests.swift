@@ -6,7 +6,7 @@ import Testing
     /// RFC 5869, appendix A.3: HKDF-SHA256 without salt and info, of which Noise uses the first two blocks.
     @Test func deriveTwoKeysIsHKDF() {
         let keys = NoiseSuite.deriveTwoKeys(
-            chainingKey: [UInt8](repeating: 0, count: 32), input: [UInt8](repeating: 0x0b, count: 22))
+            chainingKey: [UInt8](repeating: 0, count: 32), input: [UInt8](repeating: 0x0b, count: 22), by: HMACContext())
         #expect((keys.first + keys.second).hex.hasPrefix(
             "8da4e775a563c18f715f802a063c5a31b8a11f5c5ee1879ec3454e5f3c738d2d9d201395faa4b61a96c8"))
     }

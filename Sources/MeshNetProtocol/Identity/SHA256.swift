@@ -47,3 +47,31 @@ final class SHA256Context: @unchecked Sendable {
     /// Looked up once: by name it costs more than a short message.
     nonisolated(unsafe) private static let algorithm = EVP_MD_fetch(nil, "SHA256", nil)
 }
+
+/// Memory of libcrypto for one HMAC-SHA256 (RFC 2104) after another, a third of what libsodium's takes. Not for use from two threads at once.
+final class HMACContext: @unchecked Sendable {
+    private let context: OpaquePointer
+
+    init() {
+        guard let context = EVP_MAC_CTX_new(Self.algorithm) else { preconditionFailure("no memory") }
+        self.context = context
+        var name = Array("SHA256".utf8CString)
+        let isSet = name.withUnsafeMutableBufferPointer { name in
+            var settings = [OSSL_PARAM_construct_utf8_string("digest", name.baseAddress, 0), OSSL_PARAM_construct_end()]
+            return EVP_MAC_CTX_set_params(context, &settings) == 1
+        }
+        precondition(isSet, "libcrypto has HMAC with SHA-256")
+    }
+
+    deinit { EVP_MAC_CTX_free(context) }
+
+    func authenticate(_ message: [UInt8], key: [UInt8]) -> [UInt8] {
+        [UInt8](unsafeUninitializedCapacity: SHA256.byteCount) { output, count in
+            let done = EVP_MAC_init(context, key, key.count, nil) == 1 && EVP_MAC_update(context, message, message.count) == 1
+                && EVP_MAC_final(context, output.baseAddress, &count, output.count) == 1
+            precondition(done && count == SHA256.byteCount, "libcrypto has HMAC with SHA-256")
+        }
+    }
+
+    nonisolated(unsafe) private static let algorithm = EVP_MAC_fetch(nil, "HMAC", nil)
+}

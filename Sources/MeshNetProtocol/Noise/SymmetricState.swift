@@ -6,12 +6,12 @@ enum NoiseSuite {
     static let keyByteCount = 32
 
     /// HKDF of RFC 5869 with empty info and two blocks of output. Precondition: the chaining key has 32 bytes.
-    static func deriveTwoKeys(chainingKey: [UInt8], input: [UInt8]) -> (first: [UInt8], second: [UInt8]) {
+    static func deriveTwoKeys(chainingKey: [UInt8], input: [UInt8], by hmac: HMACContext) -> (first: [UInt8], second: [UInt8]) {
         precondition(chainingKey.count == keyByteCount, "a chaining key has 32 bytes")
-        var extracted = authenticate(input, key: chainingKey)
-        let first = authenticate([1], key: extracted)
+        var extracted = hmac.authenticate(input, key: chainingKey)
+        let first = hmac.authenticate([1], key: extracted)
         var expansion = first + [2]
-        let second = authenticate(expansion, key: extracted)
+        let second = hmac.authenticate(expansion, key: extracted)
         extracted.wipe()
         expansion.wipe()
         return (first, second)
@@ -28,14 +28,6 @@ enum NoiseSuite {
         var output = [UInt8](repeating: 0, count: keyByteCount)
         return crypto_scalarmult(&output, secret, publicKey) == 0 ? output : nil
     }
-
-    /// HMAC-SHA256 (RFC 2104). Precondition: the key has 32 bytes.
-    private static func authenticate(_ message: [UInt8], key: [UInt8]) -> [UInt8] {
-        precondition(key.count == Int(crypto_auth_hmacsha256_KEYBYTES), "a key has 32 bytes")
-        var output = [UInt8](repeating: 0, count: Int(crypto_auth_hmacsha256_BYTES))
-        _ = crypto_auth_hmacsha256(&output, message, UInt64(message.count), key)
-        return output
-    }
 }
 
 /// The running hash and keys of a handshake (Noise specification, section 5.2, SymmetricState with its CipherState).
@@ -45,6 +37,7 @@ struct SymmetricState {
     private var key: [UInt8]?
     private var nonce: UInt64 = 0
     private let hash = SHA256Context()
+    private let hmac = HMACContext()
 
     /// The protocol name fills the hash exactly, so it is the hash.
     init(prologue: [UInt8]) {
@@ -59,7 +52,7 @@ struct SymmetricState {
     mutating func mixHash(_ data: [UInt8]) { handshakeHash = hash.digest(handshakeHash, data) }
 
     mutating func mixKey(_ input: [UInt8]) {
-        let keys = NoiseSuite.deriveTwoKeys(chainingKey: chainingKey, input: input)
+        let keys = NoiseSuite.deriveTwoKeys(chainingKey: chainingKey, input: input, by: hmac)
         chainingKey.wipe()
         key?.wipe()
         chainingKey = keys.first
@@ -98,7 +91,7 @@ struct SymmetricState {
 
     /// The keys of the two directions, initiator's first; the state is of no use afterwards.
     mutating func split() -> (initiator: [UInt8], responder: [UInt8]) {
-        let keys = NoiseSuite.deriveTwoKeys(chainingKey: chainingKey, input: [])
+        let keys = NoiseSuite.deriveTwoKeys(chainingKey: chainingKey, input: [], by: hmac)
         wipe()
         return (keys.first, keys.second)
     }
