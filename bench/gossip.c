@@ -1,7 +1,8 @@
 /*
  * Topics through the C library: one publisher and its subscribers, nodes of one process, each with its own thread.
- *   gossip SIZE COUNT SUBSCRIBERS SIGNED   prints the nanoseconds from the first publish of COUNT messages until every subscriber has all
- * SIGNED 0 is StrictNoSign. BATCH messages are published by one call. The publisher is never more than WINDOW messages ahead of the slowest, because
+ *   gossip SIZE COUNT SUBSCRIBERS SIGNED CONNECTED   prints the nanoseconds from the first publish of COUNT messages until every subscriber has all
+ * SIGNED 0 is StrictNoSign. Subscribers are connected to the publisher; with CONNECTED 1 also to each other, and then they are in each other's mesh before
+ * the first message, so that each forwards what it gets. Nobody finds anybody by discovery, or which of the two it is would be a matter of chance. BATCH messages are published by one call. The publisher is never more than WINDOW messages ahead of the slowest, because
  * topics drop what a peer does not take.
  */
 #define _GNU_SOURCE
@@ -29,11 +30,15 @@ static meshnet_node_t *open_node(bool is_signed) {
     meshnet_keypair_t *keys;
     meshnet_config_t config;
     meshnet_gossipsub_options_t gossipsub;
+    meshnet_discovery_options_t discovery;
     meshnet_node_t *node;
     check(meshnet_keypair_generate(&keys), "key");
     check(meshnet_config_default(&config, sizeof config), "config");
     check(meshnet_gossipsub_options_default(&gossipsub, sizeof gossipsub), "gossipsub");
     gossipsub.signing_policy = is_signed ? MESHNET_STRICT_SIGN : MESHNET_STRICT_NO_SIGN;
+    check(meshnet_discovery_options_default(&discovery, sizeof discovery), "discovery");
+    discovery.modes = MESHNET_DISCOVER_NONE;
+    config.discovery = &discovery;
     config.identity = keys;
     config.listen_addresses = loopback;
     config.listen_address_count = 1;
@@ -82,7 +87,20 @@ static void wait_for_room(subscriber_t *subscribers, size_t count, long sent) {
     while (sent + BATCH - slowest(subscribers, count) > WINDOW) nanosleep(&pause, NULL);
 }
 
-static void measure(size_t size, long count, size_t subscriber_count, bool is_signed) {
+/* To each other, until they have had the heartbeats in which a mesh forms. */
+static void connect_all(subscriber_t *subscribers, size_t count) {
+    static const struct timespec heartbeats = {.tv_sec = 3};
+    for (size_t i = 1; i < count; i++) {
+        meshnet_string_list_t *addresses;
+        check(meshnet_listen_addresses(subscribers[i].node, &addresses), "addresses");
+        for (size_t j = 0; j < i; j++) check(meshnet_connect(subscribers[j].node, addresses->items[0], TIMEOUT_MS, NULL, 0), "connect");
+        meshnet_string_list_free(addresses);
+    }
+    for (size_t i = 0; i < count; i++) check(meshnet_wait_for_peers(subscribers[i].node, TOPIC, count - 1, TIMEOUT_MS, NULL), "each other");
+    nanosleep(&heartbeats, NULL);
+}
+
+static void measure(size_t size, long count, size_t subscriber_count, bool is_signed, bool is_connected) {
     static subscriber_t subscribers[SUBSCRIBERS_MAX];
     meshnet_node_t *publisher = open_node(is_signed);
     meshnet_string_list_t *addresses;
@@ -95,6 +113,7 @@ static void measure(size_t size, long count, size_t subscriber_count, bool is_si
         check(meshnet_connect(subscribers[i].node, addresses->items[0], TIMEOUT_MS, NULL, 0), "connect");
     }
     check(meshnet_wait_for_peers(publisher, TOPIC, subscriber_count, TIMEOUT_MS, NULL), "subscribers");
+    if (is_connected) connect_all(subscribers, subscriber_count);
     for (size_t i = 0; i < subscriber_count; i++)
         if (pthread_create(&subscribers[i].thread, NULL, subscribe, &subscribers[i]) != 0) exit(1);
     int64_t start = now_ns();
@@ -117,9 +136,9 @@ static void measure(size_t size, long count, size_t subscriber_count, bool is_si
 
 int main(int argc, char **argv) {
     prctl(PR_SET_PDEATHSIG, SIGKILL);
-    if (argc != 5) return 2;
+    if (argc != 6) return 2;
     size_t subscribers = strtoull(argv[3], NULL, 10);
     if (subscribers < 1 || subscribers > SUBSCRIBERS_MAX) return 2;
-    measure(strtoull(argv[1], NULL, 10), atol(argv[2]), subscribers, strcmp(argv[4], "0") != 0);
+    measure(strtoull(argv[1], NULL, 10), atol(argv[2]), subscribers, strcmp(argv[4], "0") != 0, strcmp(argv[5], "0") != 0);
     return 0;
 }

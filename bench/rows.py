@@ -84,6 +84,7 @@ def gossip() -> list[Row]:
     return [
         faster("gossip-signed", "topic, signed, 256 bytes to 3 subscribers", "1/s", Target(0.9, LIMIT)),
         faster("gossip-unsigned", "the same with StrictNoSign", "1/s", Target(300_000)),
+        faster("gossip-connected", "the same, each of them also connected to the others", "1/s"),
     ]
 
 

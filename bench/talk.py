@@ -90,15 +90,16 @@ def gossip(by: Mapping[str, Row], settings: Settings) -> None:
     """The limit is what the processors of this machine sign and verify, a core for each of the four nodes where there are so many."""
     subscribers, cores = 3, os.cpu_count() or 1
 
-    def rate(count: int, signed: int) -> float:
-        return count / int(output(str(BUILT / "gossip"), "256", str(count), str(subscribers), str(signed))) * 1e9
+    def rate(count: int, signed: int, connected: int) -> float:
+        return count / int(output(str(BUILT / "gossip"), "256", str(count), str(subscribers), str(signed), str(connected))) * 1e9
 
     for _ in range(settings.rounds):
         costs = programs.limits(cores, 1 / settings.divisor)
         sign, verify = costs["sign_us"], costs["verify_us"]
         slowest = max(sign, verify, (sign + subscribers * verify) / cores)
-        by["gossip-signed"].add(ours=rate(settings.share(20_000), 1), limit=1e6 / slowest)
-        by["gossip-unsigned"].add(ours=rate(settings.share(100_000), 0))
+        by["gossip-signed"].add(ours=rate(settings.share(20_000), 1, 0), limit=1e6 / slowest)
+        by["gossip-unsigned"].add(ours=rate(settings.share(400_000), 0, 0))
+        by["gossip-connected"].add(ours=rate(settings.share(200_000), 0, 1))
 
 
 def control(by: Mapping[str, Row], settings: Settings) -> None:
