@@ -90,12 +90,15 @@ import Testing
     @Test func salsa20Long() throws {
         let cases = try Vectors.cases("pnet.json", "salsa20_long")
         #expect(cases.count == 4)
-        for vector in cases {
-            var cipher = PrivateNetworkCipher(salsa20Key: vector.bytes("key"), nonce: vector.bytes("nonce"))
-            let stream = cipher.applied([UInt8](repeating: 0, count: try #require(vector["bytes"] as? Int)), inPiecesOf: { $0 % 777 + 1 })
-            var folded = [UInt8](repeating: 0, count: 64)
-            for (index, byte) in stream.enumerated() { folded[index % 64] ^= byte }
-            #expect(folded == vector.bytes("xor_of_64_byte_blocks"))
+        // Pieces below one stride of the wide cipher, some strides with a rest, and all at once.
+        for pieces in [{ $0 % 777 + 1 }, { _ in 5_000 }, { _ in 131_072 }] as [(Int) -> Int] {
+            for vector in cases {
+                var cipher = PrivateNetworkCipher(salsa20Key: vector.bytes("key"), nonce: vector.bytes("nonce"))
+                let stream = cipher.applied([UInt8](repeating: 0, count: try #require(vector["bytes"] as? Int)), inPiecesOf: pieces)
+                var folded = [UInt8](repeating: 0, count: 64)
+                for (index, byte) in stream.enumerated() { folded[index % 64] ^= byte }
+                #expect(folded == vector.bytes("xor_of_64_byte_blocks"))
+            }
         }
     }
 
