@@ -38,6 +38,29 @@ import Testing
         }
     }
 
+    /// The digits are what is left over when the number is divided by the base, again and again.
+    @Test(arguments: [(Multibase.base58btc, "123456789ABCDEFGHJKLMNPQRSTUVWXYZabcdefghijkmnopqrstuvwxyz"), (.base36, "0123456789abcdefghijklmnopqrstuvwxyz")])
+    func positionalTextIsWhatLongDivisionLeaves(base: Multibase, alphabet: String) {
+        var random = RandomSource(testSeed: 36)
+        let digits = Array(alphabet)
+        for length in 1...100 {
+            for bytes in [[UInt8](repeating: 255, count: length), [1] + [UInt8](repeating: 0, count: length - 1), [1] + random.bytes(length - 1)] {
+                var number = bytes, text = ""
+                while number.contains(where: { $0 != 0 }) {
+                    var rest = 0
+                    for index in number.indices {
+                        rest = rest << 8 | Int(number[index])
+                        number[index] = UInt8(rest / digits.count)
+                        rest %= digits.count
+                    }
+                    text = String(digits[rest]) + text
+                }
+                #expect(base.encode(bytes).dropFirst() == text, "seed 36, \(bytes)")
+                if text.count <= Positional.maximumDigits { #expect(Multibase.decode(base.encode(bytes).utf8) == bytes) }
+            }
+        }
+    }
+
     @Test func positionalTextBeyondTheLimitIsRefused() {
         let digits = String(repeating: "z", count: Positional.maximumDigits)
         #expect(Multibase.decode(("z" + digits).utf8) != nil)

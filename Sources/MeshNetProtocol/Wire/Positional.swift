@@ -13,38 +13,52 @@ package enum Positional {
         let zeros = bytes.prefix { $0 == 0 }.count
         let group = Group(base: alphabet.base)
         var limbs: [UInt32] = []  // base^group.digits, least significant first
-        for byte in bytes[zeros...] { multiply(&limbs, by: 256, add: UInt32(byte), modulus: UInt64(group.factor)) }
-
-        var reversed: [UInt8] = []
-        for var limb in limbs {
-            for _ in 0..<group.digits {
-                reversed.append(UInt8(limb % UInt32(alphabet.base)))
-                limb /= UInt32(alphabet.base)
-            }
+        var word: UInt32 = 0
+        for (following, byte) in zip(stride(from: bytes.count - 1 - zeros, through: 0, by: -1), bytes[zeros...]) {
+            word = word << 8 | UInt32(byte)
+            guard following % 4 == 0 else { continue }
+            multiply(&limbs, by: 1 << 32, add: word, modulus: UInt64(group.factor))
+            word = 0
         }
-        while reversed.last == 0 { reversed.removeLast() }
-        return [UInt8](repeating: alphabet.digit(0), count: zeros) + reversed.reversed().map { alphabet.digit(Int($0)) }
+        return write(zeros, limbs, base: UInt32(alphabet.base), digits: group.digits).map { alphabet.digit(Int($0)) }
     }
 
     /// nil for a foreign character and for more than `maximumDigits`.
     package static func decode(_ text: some Collection<UInt8>, _ alphabet: DigitAlphabet) -> [UInt8]? {
-        guard text.count <= maximumDigits else { return nil }
+        let count = text.count
+        guard count <= maximumDigits else { return nil }
+        let group = Group(base: alphabet.base)
         var limbs: [UInt32] = []  // base 2^32, least significant first
-        var zeros = 0, leading = true
-        for digit in text {
+        var zeros = 0, leading = true, summand: UInt32 = 0
+        for (following, digit) in zip(stride(from: count - 1, through: 0, by: -1), text) {
             guard let value = alphabet.value(digit) else { return nil }
             if leading, value == 0 { zeros += 1 } else { leading = false }
-            multiply(&limbs, by: UInt64(alphabet.base), add: UInt32(value), modulus: 1 << 32)
+            summand = summand * UInt32(alphabet.base) + UInt32(value)
+            guard following % group.digits == 0 else { continue }
+            multiply(&limbs, by: UInt64(group.factor), add: summand, modulus: 1 << 32)
+            summand = 0
         }
-        var reversed: [UInt8] = []
-        for limb in limbs {
-            for shift in [0, 8, 16, 24] as [UInt32] { reversed.append(UInt8(truncatingIfNeeded: limb >> shift)) }
-        }
-        while reversed.last == 0 { reversed.removeLast() }
-        return [UInt8](repeating: 0, count: zeros) + reversed.reversed()
+        return write(zeros, limbs, base: 256, digits: 4)
     }
 
-    /// limbs = limbs * factor + summand, limbs below `modulus` <= 2^32, factor <= 256: no step passes 2^41.
+    /// The digits of a number behind so many zeros, most significant first.
+    private static func write(_ zeros: Int, _ limbs: [UInt32], base: UInt32, digits: Int) -> [UInt8] {
+        var output: [UInt8] = []
+        output.reserveCapacity(zeros + digits * limbs.count)
+        for var limb in limbs {
+            for _ in 0..<digits {
+                output.append(UInt8(limb % base))
+                limb /= base
+            }
+        }
+        while output.last == 0 { output.removeLast() }
+        for _ in 0..<zeros { output.append(0) }
+        output.reverse()
+        return output
+    }
+
+    /// limbs = limbs * factor + summand, with summand below factor, and limbs below `modulus`. No step passes modulus * factor, which is below 2^64: one of
+    /// the two is 2^32, the other less.
     private static func multiply(_ limbs: inout [UInt32], by factor: UInt64, add summand: UInt32, modulus: UInt64) {
         var carry = UInt64(summand)
         for index in limbs.indices {
@@ -52,7 +66,10 @@ package enum Positional {
             limbs[index] = UInt32(carry % modulus)
             carry /= modulus
         }
-        if carry > 0 { limbs.append(UInt32(carry)) }
+        while carry > 0 {
+            limbs.append(UInt32(carry % modulus))
+            carry /= modulus
+        }
     }
 
     /// As many digits as fit into 32 bits.
