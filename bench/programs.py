@@ -9,7 +9,7 @@ import socket
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -79,6 +79,14 @@ def pipeline(mode: str, *arguments: str) -> dict[str, float]:
 
 def limits(cores: int, seconds: float) -> dict[str, float]:
     return answer(str(BUILT / "limits"), "--cores", str(cores), "--seconds", str(seconds))
+
+
+def beside_limits(cores: int, seconds: float, measure: Callable[[], float]) -> tuple[float, dict[str, float]]:
+    """What is measured, and the mean of the limits before and after it: here and there a processor changes its speed from one second to the next."""
+    before = limits(cores, seconds / 2)
+    measured = measure()
+    after = limits(cores, seconds / 2)
+    return measured, {name: (before[name] + after[name]) / 2 for name in before}
 
 
 def counts(*arguments: str) -> dict[str, float]:

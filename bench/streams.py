@@ -101,9 +101,7 @@ def handshakes(by: Mapping[str, Row], settings: Settings) -> None:
 
     with serving() as (_, address):
         for _ in range(settings.rounds):
-            together = cores * 1e6 / (2 * side(programs.limits(cores, 1 / settings.divisor)))
-            took = node("dials", address, str(count // 2), str(DIALS))[0]
-            by["handshakes"].add(ours=DIALS * (count // 2) / (took / 1e9), limit=together)
-            alone = 1e6 / (2 * side(programs.limits(1, 1 / settings.divisor)))
-            samples = node("handshakes", address, str(count))
-            by["handshakes-serial"].add(ours=len(samples) / (sum(samples) / 1e9), limit=alone)
+            took, costs = programs.beside_limits(cores, 1 / settings.divisor, lambda: node("dials", address, str(count // 2), str(DIALS))[0])
+            by["handshakes"].add(ours=DIALS * (count // 2) / (took / 1e9), limit=cores * 1e6 / (2 * side(costs)))
+            took, costs = programs.beside_limits(1, 1 / settings.divisor, lambda: sum(node("handshakes", address, str(count))))
+            by["handshakes-serial"].add(ours=count / (took / 1e9), limit=1e6 / (2 * side(costs)))

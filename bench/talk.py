@@ -94,10 +94,10 @@ def gossip(by: Mapping[str, Row], settings: Settings) -> None:
         return count / int(output(str(BUILT / "gossip"), "256", str(count), str(subscribers), str(signed), str(connected))) * 1e9
 
     for _ in range(settings.rounds):
-        costs = programs.limits(cores, 1 / settings.divisor)
+        signed, costs = programs.beside_limits(cores, 1 / settings.divisor, lambda: rate(settings.share(20_000), 1, 0))
         sign, verify = costs["sign_us"], costs["verify_us"]
         slowest = max(sign, verify, (sign + subscribers * verify) / cores)
-        by["gossip-signed"].add(ours=rate(settings.share(20_000), 1, 0), limit=1e6 / slowest)
+        by["gossip-signed"].add(ours=signed, limit=1e6 / slowest)
         by["gossip-unsigned"].add(ours=rate(settings.share(400_000), 0, 0))
         by["gossip-connected"].add(ours=rate(settings.share(200_000), 0, 1))
 
