@@ -1,9 +1,10 @@
 /*
  * Topics through the C library: one publisher and its subscribers, nodes of one process, each with its own thread.
  *   gossip SIZE COUNT SUBSCRIBERS SIGNED CONNECTED   prints the nanoseconds from the first publish of COUNT messages until every subscriber has all
- * SIGNED 0 is StrictNoSign. Subscribers are connected to the publisher; with CONNECTED 1 also to each other, and then they are in each other's mesh before
- * the first message, so that each forwards what it gets. Nobody finds anybody by discovery, or which of the two it is would be a matter of chance. BATCH messages are published by one call. The publisher is never more than WINDOW messages ahead of the slowest, because
- * topics drop what a peer does not take.
+ * SIGNED 0 is StrictNoSign. Subscribers are connected to the publisher; with CONNECTED 1 also to each other, and then they are in each other's mesh
+ * before the first message, so that each forwards what it gets. Nobody finds anybody by discovery, or which of the two it is would be a matter of chance.
+ * BATCH messages are published by one call. The publisher is never more than WINDOW messages ahead of the slowest, because topics drop what a peer does
+ * not take.
  */
 #define _GNU_SOURCE
 #include "common.h"
