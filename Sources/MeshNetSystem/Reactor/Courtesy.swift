@@ -15,14 +15,18 @@ struct Courtesy {
 
     /// Whether somebody may be in a hurry. Set by the reactor thread only.
     var isWanted = false {
-        didSet { if isWanted != oldValue { Self.takeSlices(isWanted ? Self.slice : .zero) } }
+        didSet { if isWanted != oldValue { changeSlices() } }
     }
 
-    /// For the calling thread, if it has the policy that threads have unless told otherwise; zero: those that all have. Without it all works, only slower.
-    private static func takeSlices(_ slice: Duration) {
+    /// Nanoseconds: what the thread had before.
+    private var usualSlice: UInt64 = 0
+
+    /// If the thread has the policy that threads have unless told otherwise. Without it all works, only slower.
+    private mutating func changeSlices() {
         var attributes = meshnet_sched_attributes()
         guard meshnet_sched_getattr(&attributes) == 0, attributes.policy == UInt32(SCHED_OTHER) else { return }
-        attributes.runtime = UInt64(slice / .nanoseconds(1))
+        if isWanted { usualSlice = attributes.runtime }
+        attributes.runtime = isWanted ? UInt64(Self.slice / .nanoseconds(1)) : usualSlice
         _ = meshnet_sched_setattr(&attributes)
     }
 }
