@@ -6,13 +6,13 @@ package final class BufferPool {
     package enum Size: Sendable {
         /// 68 KiB: one full Noise frame (65,537 bytes) and some small ones.
         case frame
-        /// 340 KiB: the unfinished part of a frame and 256 KiB of new bytes behind it.
+        /// 1,044 KiB: sixteen full frames, and the beginning of another one. Decision 009.
         case bulk
 
         package var byteCount: Int {
             switch self {
             case .frame: 69_632
-            case .bulk: 348_160
+            case .bulk: 1_069_056
             }
         }
     }
@@ -21,7 +21,7 @@ package final class BufferPool {
     package static let pageByteCount = 4_096
 
     /// Buffers kept for reuse, of each size. Above it returned memory goes back to the system:
-    /// 32 frames (2 MiB) and 8 bulk buffers (2.7 MiB) serve eight busy connections of one thread.
+    /// 32 frames (2 MiB) and 8 bulk buffers (8.2 MiB) serve eight busy connections of one thread.
     package let maximumCachedFrames: Int
     package let maximumCachedBulk: Int
 
