@@ -31,6 +31,7 @@ package struct NoiseHandshake {
     private let key: NoiseKey
     private let expectedPeer: PeerID?
     private let proven: ProvenKeys?
+    private let ephemerals: EphemeralKeys?
     private var state: State = .running
     private var noise: NoiseXX
     private var verified: (payload: NoisePayload, key: PublicKey)?
@@ -43,8 +44,10 @@ package struct NoiseHandshake {
     ///   - muxers: what to offer for early negotiation, in order of preference; at most 16 names of at most 256 bytes.
     ///   - expectedPeer: the peer that was dialled; any other fails with `wrongPeer` before this side shows its own identity.
     ///   - proven: what earlier handshakes of this node have verified; nil: this one verifies for itself.
+    ///   - ephemerals: keys made ahead, of which it takes one instead of its own, if there is one.
     package init(
-        role: Role, identity: KeyPair, key: NoiseKey? = nil, muxers: [String], expectedPeer: PeerID?, proven: ProvenKeys? = nil, random: inout RandomSource
+        role: Role, identity: KeyPair, key: NoiseKey? = nil, muxers: [String], expectedPeer: PeerID?, proven: ProvenKeys? = nil,
+        ephemerals: EphemeralKeys? = nil, random: inout RandomSource
     ) {
         precondition(muxers.count <= NoisePayload.maximumMuxerCount, "at most 16 muxers are offered")
         precondition(muxers.allSatisfy { $0.utf8.count <= NoisePayload.maximumMuxerByteCount }, "a muxer name has at most 256 bytes")
@@ -54,6 +57,7 @@ package struct NoiseHandshake {
         self.key = key
         self.expectedPeer = expectedPeer
         self.proven = proven
+        self.ephemerals = ephemerals
         noise = NoiseXX(
             role: role, staticSecret: key.secret, staticKey: key.publicKey, ephemeralSecret: random.bytes(NoiseSuite.keyByteCount))
     }
@@ -90,6 +94,7 @@ package struct NoiseHandshake {
         if noise.message > 1 { verified = try verify(payload) }
         if noise.writesNext {
             let own = NoisePayload(identityKey: identityKey, identitySignature: key.signature, muxers: muxers)
+            if noise.message < 2 { takeEphemeral() }
             outgoing = framed(try noise.write(payload: own.encoded))
         }
         if noise.isComplete, let verified { state = .done(try makeSession(verified.payload, verified.key)) }
@@ -111,8 +116,14 @@ package struct NoiseHandshake {
 
     /// The first message has an empty payload, which is mixed into the hash all the same.
     private mutating func writeFirst() {
+        takeEphemeral()
         // Nothing in the first message can fail: there is no key agreement in it.
         outgoing = (try? noise.write(payload: [])).map(framed)
+    }
+
+    /// Not before it is sent: who only connects uses up none.
+    private mutating func takeEphemeral() {
+        if let key = ephemerals?.take() { noise.use(key) }
     }
 
     /// Binds the peer's Noise key, which the handshake has proven, to the identity in its payload.

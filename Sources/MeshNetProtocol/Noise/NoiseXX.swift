@@ -14,6 +14,8 @@ struct NoiseXX {
     private var symmetric: SymmetricState
     private var staticSecret: [UInt8]
     private var ephemeralSecret: [UInt8]
+    /// Where it is known already.
+    private var ephemeralKey: [UInt8]?
     private var remoteEphemeral: [UInt8] = []
 
     static let messageCount = 3
@@ -33,12 +35,19 @@ struct NoiseXX {
     var isComplete: Bool { message == Self.messageCount }
     var writesNext: Bool { !isComplete && (message % 2 == 0) == (role == .initiator) }
 
+    /// Another ephemeral key than that of the secret given at first. Precondition: this side has sent none yet.
+    mutating func use(_ key: EphemeralKey) {
+        precondition(message < 2, "a handshake has one ephemeral key")
+        ephemeralSecret.wipe()
+        (ephemeralSecret, ephemeralKey) = (key.secret, key.publicKey)
+    }
+
     /// The next message with this payload. Precondition: it is this side's turn.
     mutating func write(payload: [UInt8]) throws(NoiseError) -> [UInt8] {
         precondition(writesNext, "the peer writes next")
         var output: [UInt8] = []
         if message < 2 {
-            let ephemeral = NoiseSuite.publicKey(of: ephemeralSecret)
+            let ephemeral = ephemeralKey ?? NoiseSuite.publicKey(of: ephemeralSecret)
             symmetric.mixHash(ephemeral)
             output += ephemeral
         }

@@ -10,6 +10,8 @@ package struct PipelineConfiguration: Sendable {
     package var noiseKey: NoiseKey?
     /// Of the node; nil: each connection verifies for itself.
     package var provenKeys: ProvenKeys?
+    /// Of the node; nil: each connection makes its own.
+    package var ephemeralKeys: EphemeralKeys?
 
     package init(identity: KeyPair, preSharedKey: PreSharedKey? = nil, limits: Limits = Limits()) {
         self.identity = identity
@@ -17,10 +19,11 @@ package struct PipelineConfiguration: Sendable {
         self.limits = limits
     }
 
-    package init(_ configuration: Configuration, noiseKey: NoiseKey, provenKeys: ProvenKeys) {
+    package init(_ configuration: Configuration, noiseKey: NoiseKey, provenKeys: ProvenKeys, ephemeralKeys: EphemeralKeys) {
         self.init(identity: configuration.identity, preSharedKey: configuration.preSharedKey, limits: configuration.limits)
         self.noiseKey = noiseKey
         self.provenKeys = provenKeys
+        self.ephemeralKeys = ephemeralKeys
     }
 }
 

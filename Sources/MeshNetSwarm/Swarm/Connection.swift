@@ -19,6 +19,8 @@ final class Connection {
     let remote: Multiaddr
     let dial: DialID?
     var phase: Phase
+    /// Known once the socket is connected.
+    var isWithinHost = false
     var peer: PeerID?
     var establishedAt: Instant?
     /// When bytes came last.

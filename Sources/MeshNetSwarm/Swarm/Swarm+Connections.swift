@@ -51,6 +51,7 @@ extension Swarm {
         self.now = now
         connections[id]?.lastHeard = now
         connections[id]?.pipeline?.receive(count: count, now: now)
+        if connections[id]?.phase == .handshaking { awaitFlight(id, 1) }
         touch(id)
     }
 
@@ -76,9 +77,13 @@ extension Swarm {
     private mutating func startPipeline(_ id: ConnectionID, role: Direction, expectedPeer: PeerID?, roundTrip: Duration?, local: SocketAddress) {
         var own = random.fork()
         let isWithinHost = connections[id].map { local.isOnHost(of: $0.remoteSocket) } ?? false
+        connections[id]?.isWithinHost = isWithinHost
+        awaitFlight(id, 1)
+        let pipelineConfiguration = PipelineConfiguration(
+            configuration, noiseKey: noiseKey(random: &own), provenKeys: provenKeys, ephemeralKeys: ephemeralKeys)
         connections[id]?.pipeline = ConnectionPipeline(
-            role: role, configuration: PipelineConfiguration(configuration, noiseKey: noiseKey(random: &own), provenKeys: provenKeys),
-            expectedPeer: expectedPeer, protocols: protocols, pool: pool, random: own, roundTrip: roundTrip, isWithinHost: isWithinHost, now: now)
+            role: role, configuration: pipelineConfiguration, expectedPeer: expectedPeer, protocols: protocols, pool: pool, random: own,
+            roundTrip: roundTrip, isWithinHost: isWithinHost, now: now)
         touch(id)
     }
 
@@ -94,6 +99,22 @@ extension Swarm {
         (currentNoiseKey, noiseKeyUses) = (key, 1)
         return key
     }
+
+    private mutating func awaitFlight(_ id: ConnectionID, _ count: Int) {
+        if connections[id]?.isWithinHost == true { flightsAwaited += count }
+    }
+
+    /// Whether handshakes with peers on this host went on since it was asked last, and are not over: their next bytes come soon.
+    package mutating func tookFlight() -> Bool {
+        defer { flightsAwaited = 0 }
+        return flightsAwaited > 0
+    }
+
+    /// Whether `useIdleTime` has something to do. `mutating`, to be read in place.
+    package var hasUseForIdleTime: Bool { mutating get { ephemeralKeys.isShort } }
+
+    /// Does a little, some dozen microseconds, of what would cost time later. Changes nothing that anybody sees, and is no input: nothing to drain.
+    package mutating func useIdleTime() { ephemeralKeys.prepare(random: &random) }
 
     /// What a pipeline reports. Bytes for the application go out at once, since they are only lent.
     mutating func handle(_ action: PipelineAction, on id: ConnectionID) -> SwarmAction? {
@@ -121,6 +142,7 @@ extension Swarm {
         guard let connection = connections[id] else { return }
         if connection.direction == .inbound { inboundGate.handshakeEnded() } else { outboundAttempts -= 1 }
         connections[id]?.phase = .established
+        awaitFlight(id, -1)
         connections[id]?.peer = peer
         connections[id]?.establishedAt = now
         guard peer != localPeer else {

@@ -26,6 +26,9 @@ package struct Swarm {
     var currentNoiseKey: NoiseKey?
     var noiseKeyUses = 0
     let provenKeys = ProvenKeys()
+    let ephemeralKeys = EphemeralKeys()
+    /// Of handshakes within this host, less those that ended, since `tookFlight`.
+    var flightsAwaited = 0
     var peers: [PeerID: Peer] = [:]
     var addressBook: AddressBook
     var listenAddresses: [Multiaddr] = []

@@ -144,6 +144,17 @@ final class Loop {
         awaitSettlements()
     }
 
+    /// Nothing is ready, so the time can be used for what would cost some later.
+    var hasUseForIdleTime: Bool { swarm.hasUseForIdleTime && !isLeaving }
+
+    func useIdleTime() { swarm.useIdleTime() }
+
+    /// For so long the next bytes of the last turn's work are worth a look, since waking a processor takes longer.
+    func longestLook() -> Duration? {
+        if swarm.tookFlight() { return Looking.longestInHandshake }
+        return express.isBesideBulk(now: now) ? Express.longestLook : nil
+    }
+
     /// Zero while work is left over from the last turn, nil when nothing is due.
     var wakeTime: Instant? {
         if !carriedOver.isEmpty || nextRequest < requests.count || isInboxUnseen || hasSettlements { return .zero }

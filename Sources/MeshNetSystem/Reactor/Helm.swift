@@ -24,6 +24,8 @@ package final class Helm: Sendable {
     private let lastCaller = Atomic<UInt>(0)
     /// How long the reactor thread sleeps unless it is rung for, in nanoseconds of `Instant`.
     private let sleepsUntil = Atomic<Int64>(.min)
+    /// Who would sleep now has something to do first (`Loop.useIdleTime`).
+    private let hasUseForIdleTime = Atomic<Bool>(false)
     /// Until then the next bytes are looked for, in nanoseconds of `Instant`.
     private let looksUntil = Atomic<Int64>(.min)
 
@@ -42,6 +44,12 @@ package final class Helm: Sendable {
 
     /// For tests.
     var isInATurn: Bool { steering.load(ordering: .relaxed) != 0 }
+
+    /// For tests.
+    var wantsIdleTime: Bool { hasUseForIdleTime.load(ordering: .relaxed) }
+
+    /// For tests, between two turns; nil once the node is closed.
+    func inspect<R>(_ look: (Loop) -> R) -> R? { loop.with { $0.map(look) } }
 
     /// For tests: the thread that keeps the watch, 0 for none.
     var keeper: UInt { watching.load(ordering: .acquiring) }
@@ -63,11 +71,11 @@ package final class Helm: Sendable {
 
     func run() {
         // The first turn has no reports: the swarm has things to say before anything happens.
-        var ready: [Ready] = [], isWatching = takeWatch(), hasSlept = true, courtesy = Courtesy()
+        var ready: [Ready] = [], isWatching = takeWatch(), hasSlept = true, isIdle = false, courtesy = Courtesy()
         while true {
             ForkPause.letPass()
             let wake = loop.with { loop in
-                let wake = steer(loop!) { $0.turn(ready) }
+                let wake = steer(loop!) { isIdle ? $0.useIdleTime() : $0.turn(ready) }
                 sleepsUntil.store(wake?.nanoseconds ?? .max, ordering: .relaxed)
                 courtesy.isWanted = loop!.express.isCourteous(now: loop!.now)
                 return wake
@@ -75,11 +83,13 @@ package final class Helm: Sendable {
             if isWatching, mailbox.isClosing { break }
             if isWatching { watching.store(0, ordering: .releasing) }
             if courtesy.isWanted, !hasSlept { system.yield() }
-            lookBriefly(before: wake)
+            let hasUseForTime = hasUseForIdleTime.load(ordering: .relaxed)
+            if !hasUseForTime { lookBriefly(before: wake) }
             let start = Instant.now()
-            isWatching = sleep(until: wake)
+            isWatching = sleep(until: hasUseForTime ? .zero : wake)
             hasSlept = Instant.now() - start > Courtesy.shortestSleep
             if isWatching { readiness.wait(until: .zero, into: &ready) } else { ready.removeAll(keepingCapacity: true) }
+            isIdle = hasUseForTime && isWatching && ready.isEmpty && !(wake.map { $0 <= Instant.now() } ?? false)
         }
         // The watch stays here: whoever waits from now on sleeps.
         loop.with { loop in
@@ -146,7 +156,7 @@ package final class Helm: Sendable {
         defer { giveBackWatch() }
         let start = Instant.now()
         while !mailbox.isClosing {
-            look(from: start)
+            look(from: start, until: start + Looking.longest)
             guard !reports.isEmpty, reports.allSatisfy({ Token($0.token).isServedByCallers }) else { break }
             _ = turn(reports, waits: true)
             if isThere() { return true }
@@ -175,18 +185,30 @@ package final class Helm: Sendable {
     }
 
     private func waitForReports(until deadline: Instant?) {
+        useIdleTime()
+        guard reports.isEmpty else { return }
         let start = Instant.now()
-        if looking.isWorthwhile || start < looksUntilNow { look(from: start) } else { reports.removeAll(keepingCapacity: true) }
+        let end = max(looking.isWorthwhile ? start + Looking.longest : start, looksUntilNow)
+        if start < end { look(from: start, until: end) }
         if reports.isEmpty { readiness.wait(until: deadline, into: &reports) }
         looking.waited(Instant.now() - start)
     }
 
+    /// Until something is ready.
+    private func useIdleTime() {
+        reports.removeAll(keepingCapacity: true)
+        while reports.isEmpty, hasUseForIdleTime.load(ordering: .relaxed), !mailbox.isClosing {
+            readiness.wait(until: .zero, into: &reports)
+            if reports.isEmpty, !turn(waits: true, { $0.useIdleTime() }) { return }
+        }
+    }
+
     /// Without sleeping, and leaving the processor to whoever else wants it.
-    private func look(from start: Instant) {
+    private func look(from start: Instant, until end: Instant) {
         var now = start, away = Duration.zero
         while true {
             readiness.wait(until: .zero, into: &reports)
-            if !reports.isEmpty || now - start >= Looking.longest { return }
+            if !reports.isEmpty || now >= end { return }
             // Whoever it was did not bring what is waited for.
             if away > Looking.disturbance { return looking.disturbed() }
             sched_yield()
@@ -211,14 +233,16 @@ package final class Helm: Sendable {
     // MARK: Turns
 
     /// A caller's turn. False when there was none: `waits` is false and another one is under way, or the node is closed.
-    private func turn(_ ready: [Ready], waits: Bool) -> Bool {
+    private func turn(_ ready: [Ready], waits: Bool) -> Bool { turn(waits: waits) { $0.turn(ready, servesTimers: false) } }
+
+    private func turn(waits: Bool, _ work: (Loop) -> Void) -> Bool {
         // A thread that is cancelled in a system call of the loop would take the lock along.
         var cancellation: Int32 = 0
         pthread_setcancelstate(Int32(PTHREAD_CANCEL_DISABLE), &cancellation)
         defer { pthread_setcancelstate(cancellation, nil) }
         let body: (inout Loop?) -> Bool = { [self] loop in
             guard let loop else { return false }
-            let wake = steer(loop) { $0.turn(ready, servesTimers: false) }
+            let wake = steer(loop, work)
             if let wake, wake.nanoseconds < sleepsUntil.load(ordering: .relaxed) { gate.ring() }
             return true
         }
@@ -232,7 +256,8 @@ package final class Helm: Sendable {
         steering.store(Self.thread, ordering: .relaxed)
         defer { steering.store(0, ordering: .relaxed) }
         work(loop)
-        if loop.express.isBesideBulk(now: loop.now) { looksUntil.store((Instant.now() + Express.longestLook).nanoseconds, ordering: .relaxed) }
+        hasUseForIdleTime.store(loop.hasUseForIdleTime, ordering: .relaxed)
+        if let look = loop.longestLook() { looksUntil.store((Instant.now() + look).nanoseconds, ordering: .relaxed) }
         return loop.wakeTime
     }
 

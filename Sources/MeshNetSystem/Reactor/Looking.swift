@@ -8,6 +8,8 @@ import MeshNetProtocol
 struct Looking {
     /// The longest look: some round trips between two processes of one machine.
     static let longest: Duration = .microseconds(200)
+    /// The longest look for the next message of a handshake within this host: what a peer computes, on a processor that is shared.
+    static let longestInHandshake: Duration = .microseconds(400)
     /// A wait that ended within this was a quick one, with a processor to be woken on each side.
     static let quick: Duration = .microseconds(400)
     /// Who is away for so long in a yield shares the processor with somebody that has work.
