@@ -33,8 +33,8 @@ extension meshnet_event_t {
 private func makeEvent(_ event: Event, _ names: PeerNames) -> UnsafeMutablePointer<meshnet_event_t>? {
     switch event {
     case .listening(let address): return makeListening(address.description)
-    case .connected(let connection): return makeConnected(PeerRow(connection))
-    case .disconnected(let connection, let cause): return makeDisconnected(PeerRow(connection), DisconnectForm(cause))
+    case .connected(let connection): return makeConnected(PeerRow(connection, names))
+    case .disconnected(let connection, let cause): return makeDisconnected(PeerRow(connection, names), DisconnectForm(cause))
     case .message(let message): return makeMessage(message, names)
     case .subscription(let peer, let topic, let subscribed): return makeSubscription(peer.description, topic, subscribed)
     case .identified(let identity): return makeIdentified(identity)
@@ -202,9 +202,10 @@ private struct CompletionTexts {
 }
 
 extension PeerRow {
-    init(_ connection: PeerConnection) {
+    init(_ connection: PeerConnection, _ names: PeerNames? = nil) {
         let direction = connection.direction == .inbound ? MESHNET_DIRECTION_INBOUND : MESHNET_DIRECTION_OUTBOUND
-        self.init(id: connection.peer.description, address: connection.address.description, direction: Int32(direction.rawValue))
+        let id = names?.text(of: connection.peer) ?? connection.peer.description
+        self.init(id: id, address: connection.address.description, direction: Int32(direction.rawValue))
     }
 }
 

@@ -2,11 +2,12 @@ import Glibc
 import MeshNetProtocol
 import Synchronization
 
-/// The peers that an application named last, so that a peer id is neither read nor written anew for each request: base58 takes a sixth of one.
+/// The peers that an application named last, and those that it was told of, so that a peer id is neither read nor written anew for each request or
+/// connection: base58 takes a sixth of a request.
 ///
 /// Of one node, whose lock no forked child touches.
 final class PeerNames: Sendable {
-    /// Peers that are kept; the one named first goes.
+    /// Peers of each kind that are kept; the first one goes.
     static let maximum = 8
 
     private struct Name {
@@ -20,8 +21,8 @@ final class PeerNames: Sendable {
     private struct State {
         var names: [Name] = []
         var next = 0
-        /// The one written last: messages of a topic come in runs.
-        var written: (peer: PeerID, text: String)?
+        var written: [(peer: PeerID, text: String)] = []
+        var nextWritten = 0
     }
 
     private let state = Mutex(State())
@@ -39,9 +40,14 @@ final class PeerNames: Sendable {
 
     func text(of peer: PeerID) -> String {
         state.withLock { state in
-            if let written = state.written, written.peer == peer { return written.text }
+            if let written = state.written.first(where: { $0.peer == peer }) { return written.text }
             let text = state.names.first { $0.peer == peer }?.text ?? peer.description
-            state.written = (peer, text)
+            if state.written.count < Self.maximum {
+                state.written.append((peer, text))
+            } else {
+                state.written[state.nextWritten] = (peer, text)
+                state.nextWritten = (state.nextWritten + 1) % Self.maximum
+            }
             return text
         }
     }

@@ -14,12 +14,12 @@ import MeshNetSwarm
             throw .bufferTooSmall(needed: Int(MESHNET_PEER_ID_TEXT_SIZE), capacity: max(capacity, 0))
         }
         guard case .peer(let connection) = try node.call(.connect(target), timeout: limit) else { return }
-        if let peerID { try write(connection.peer.description, to: peerID, capacity, "peer_id") }
+        if let peerID { try write(node.names.text(of: connection.peer), to: peerID, capacity, "peer_id") }
     }
 }
 
 @c @implementation public func meshnet_disconnect(_ node: OpaquePointer?, _ peer: UnsafePointer<CChar>?) -> Int32 {
-    answer(node) { node throws(Failure) in _ = try node.call(.disconnect(try peerID(peer))) }
+    answer(node) { node throws(Failure) in _ = try node.call(.disconnect(try node.names.peer(peer))) }
 }
 
 @c @implementation

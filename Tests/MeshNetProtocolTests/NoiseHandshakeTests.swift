@@ -73,30 +73,30 @@ import Testing
     }
 
     @Test func aProofIsVerifiedOnceAndNothingButTheSameIsSpared() throws {
-        let proven = ProvenKeys(), muxers = ["/yamux/1.0.0"]
+        let proven = ProvenSignatures()
         var verified = 0
-        func check(_ identity: [UInt8], _ signature: [UInt8], _ key: [UInt8], _ outcome: Bool = true, muxers: [String] = muxers) -> Bool {
-            proven.check(NoisePayload(identityKey: identity, identitySignature: signature, muxers: muxers), of: key) {
+        func check(_ key: [UInt8], _ signature: [UInt8], _ message: [UInt8], _ outcome: Bool = true) -> Bool {
+            proven.check(signature, of: message, by: key) {
                 verified += 1
                 return outcome
             }
         }
-        // A failure is not remembered; a success is, whatever else is in the payload.
+        // A failure is not remembered; a success is.
         #expect(!check([1, 2], [3], [4], false) && verified == 1)
         #expect(check([1, 2], [3], [4]) && verified == 2)
-        #expect(check([1, 2], [3], [4], false, muxers: []) && verified == 2)
+        #expect(check([1, 2], [3], [4], false) && verified == 2)
         for (identity, signature, key) in [([1], [2, 3], [4]), ([1, 2], [3, 4], []), ([1, 2], [4], [4]), ([1, 2], [3], [5])] as [([UInt8], [UInt8], [UInt8])] {
             #expect(!check(identity, signature, key, false), "\(identity), \(signature), \(key)")
         }
         #expect(verified == 6)
         // The oldest makes room.
-        for number in 0..<UInt16(ProvenKeys.maximum) { #expect(check([9], [UInt8(number >> 8), UInt8(number & 255)], [4])) }
-        #expect(proven.count == ProvenKeys.maximum)
+        for number in 0..<UInt16(ProvenSignatures.maximum) { #expect(check([9], [UInt8(number >> 8), UInt8(number & 255)], [4])) }
+        #expect(proven.count == ProvenSignatures.maximum)
         #expect(!check([1, 2], [3], [4], false))
     }
 
     @Test func aPeerThatComesBackIsKnownByItsProof() throws {
-        let proven = ProvenKeys()
+        let proven = ProvenSignatures()
         var random = RandomSource(testSeed: 5)
         let keys = (NoiseKey(identity: alice, random: &random), NoiseKey(identity: bob, random: &random))
         for _ in 0..<2 {

@@ -37,6 +37,25 @@ private let address = Multiaddr(ip: [192, 168, 1, 7], tcpPort: 4001)!
         }
     }
 
+    /// A peer that comes back brings the record of before, byte for byte; anything else is verified.
+    @Test func aRecordIsVerifiedOnce() throws {
+        let proven = ProvenSignatures()
+        let sealed = PeerRecord.sealed(by: pair(1), sequence: 7, addresses: [address])
+        for _ in 0..<2 {
+            #expect(try PeerRecord(envelope: sealed, from: pair(1).peerID, proven: proven).sequence == 7)
+            #expect(proven.count == 1)
+        }
+        for index in sealed.indices {
+            var bad = sealed
+            bad[index] ^= 1
+            #expect(throws: PeerRecordError.self, "byte \(index)") { try PeerRecord(envelope: bad, from: pair(1).peerID, proven: proven) }
+        }
+        #expect(proven.count == 1)
+        let newer = PeerRecord.sealed(by: pair(1), sequence: 8, addresses: [address])
+        #expect(try PeerRecord(envelope: newer, proven: proven).sequence == 8)
+        #expect(proven.count == 2)
+    }
+
     @Test func addressesAreLimited() throws {
         func payload(_ count: Int) -> [UInt8] {
             var writer = ProtobufWriter()

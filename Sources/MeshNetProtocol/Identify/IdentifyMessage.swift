@@ -47,9 +47,9 @@ package struct IdentifyMessage: Sendable, Equatable {
     }
 
     /// The signed record, when there is one, verified and checked to be of and about this peer.
-    package func peerRecord(from peer: PeerID) throws(PeerRecordError) -> PeerRecord? {
+    package func peerRecord(from peer: PeerID, proven: ProvenSignatures? = nil) throws(PeerRecordError) -> PeerRecord? {
         guard let signedPeerRecord else { return nil }
-        return try PeerRecord(envelope: signedPeerRecord, from: peer)
+        return try PeerRecord(envelope: signedPeerRecord, from: peer, proven: proven)
     }
 }
 

@@ -31,10 +31,10 @@ package struct PeerRecord: Sendable, Equatable {
     }
 
     /// Reads a sealed record: good signature, and about the peer that signed it.
-    package init(envelope bytes: [UInt8]) throws(PeerRecordError) {
+    package init(envelope bytes: [UInt8], proven: ProvenSignatures? = nil) throws(PeerRecordError) {
         let envelope: SignedEnvelope
         do {
-            envelope = try SignedEnvelope(decoding: bytes, domain: Self.domain, payloadType: Self.payloadType)
+            envelope = try SignedEnvelope(decoding: bytes, domain: Self.domain, payloadType: Self.payloadType, proven: proven)
         } catch {
             throw .envelope(error)
         }
@@ -44,8 +44,8 @@ package struct PeerRecord: Sendable, Equatable {
     }
 
     /// Reads a sealed record that a peer sent about itself.
-    package init(envelope bytes: [UInt8], from sender: PeerID) throws(PeerRecordError) {
-        try self.init(envelope: bytes)
+    package init(envelope bytes: [UInt8], from sender: PeerID, proven: ProvenSignatures? = nil) throws(PeerRecordError) {
+        try self.init(envelope: bytes, proven: proven)
         guard peer == sender else { throw .wrongPeer(expected: sender, actual: peer) }
     }
 

@@ -19,7 +19,11 @@ package struct SignedEnvelope: Sendable, Equatable {
     package static let maximumByteCount = 8_192
 
     /// Reads an envelope and verifies it under a domain; of another payload type it is refused before the signature is looked at.
-    package init(decoding bytes: UnsafeRawBufferPointer, domain: String, payloadType expected: [UInt8]) throws(EnvelopeError) {
+    ///
+    /// - Parameter proven: what this node verified before; nil: it is verified in any case.
+    package init(
+        decoding bytes: UnsafeRawBufferPointer, domain: String, payloadType expected: [UInt8], proven: ProvenSignatures? = nil
+    ) throws(EnvelopeError) {
         guard bytes.count <= Self.maximumByteCount else { throw .tooLong(count: bytes.count, limit: Self.maximumByteCount) }
         let fields: Fields
         do { fields = try Fields(reading: bytes) } catch { throw .wire(error) }
@@ -31,12 +35,13 @@ package struct SignedEnvelope: Sendable, Equatable {
         payload = [UInt8](fields.payload)
         signature = [UInt8](fields.signature)
         let signed = Self.signedBytes(domain: domain, payloadType: payloadType, payload: payload)
-        guard publicKey.verify(signature: signature, of: signed) else { throw .invalidSignature }
+        let isGood = proven?.verify(signature, of: signed, by: publicKey) ?? publicKey.verify(signature: signature, of: signed)
+        guard isGood else { throw .invalidSignature }
     }
 
-    package init(decoding bytes: [UInt8], domain: String, payloadType: [UInt8]) throws(EnvelopeError) {
+    package init(decoding bytes: [UInt8], domain: String, payloadType: [UInt8], proven: ProvenSignatures? = nil) throws(EnvelopeError) {
         self = try bytes.withView { view throws(EnvelopeError) in
-            try SignedEnvelope(decoding: view, domain: domain, payloadType: payloadType)
+            try SignedEnvelope(decoding: view, domain: domain, payloadType: payloadType, proven: proven)
         }
     }
 

@@ -43,7 +43,22 @@ package enum IPText {
     }
 
     /// Precondition: 4 bytes.
-    package static func text(ipv4 bytes: some Collection<UInt8>) -> String { bytes.map { String($0) }.joined(separator: ".") }
+    package static func text(ipv4 bytes: some Collection<UInt8>) -> String {
+        String(unsafeUninitializedCapacity: 4 * bytes.count) { output in
+            var end = 0
+            func append(_ byte: UInt8) {
+                output[end] = byte
+                end += 1
+            }
+            for byte in bytes {
+                if end > 0 { append(UInt8(ascii: ".")) }
+                if byte >= 100 { append(DigitAlphabet.decimal.digit(Int(byte) / 100)) }
+                if byte >= 10 { append(DigitAlphabet.decimal.digit(Int(byte) / 10 % 10)) }
+                append(DigitAlphabet.decimal.digit(Int(byte) % 10))
+            }
+            return end
+        }
+    }
 
     /// Precondition: 16 bytes.
     package static func text(ipv6 bytes: [UInt8]) -> String {

@@ -30,7 +30,7 @@ package struct NoiseHandshake {
     private let identityKey: [UInt8]
     private let key: NoiseKey
     private let expectedPeer: PeerID?
-    private let proven: ProvenKeys?
+    private let proven: ProvenSignatures?
     private let ephemerals: EphemeralKeys?
     private var state: State = .running
     private var noise: NoiseXX
@@ -46,7 +46,7 @@ package struct NoiseHandshake {
     ///   - proven: what earlier handshakes of this node have verified; nil: this one verifies for itself.
     ///   - ephemerals: keys made ahead, of which it takes one instead of its own, if there is one.
     package init(
-        role: Role, identity: KeyPair, key: NoiseKey? = nil, muxers: [String], expectedPeer: PeerID?, proven: ProvenKeys? = nil,
+        role: Role, identity: KeyPair, key: NoiseKey? = nil, muxers: [String], expectedPeer: PeerID?, proven: ProvenSignatures? = nil,
         ephemerals: EphemeralKeys? = nil, random: inout RandomSource
     ) {
         precondition(muxers.count <= NoisePayload.maximumMuxerCount, "at most 16 muxers are offered")
@@ -142,8 +142,8 @@ package struct NoiseHandshake {
 
     private func isProven(_ payload: NoisePayload, _ key: PublicKey) -> Bool {
         let noiseKey = noise.remoteStatic ?? []
-        func verifies() -> Bool { key.verify(signature: payload.identitySignature, of: NoisePayload.signedBytes(of: noiseKey)) }
-        return proven?.check(payload, of: noiseKey, verifies) ?? verifies()
+        let message = NoisePayload.signedBytes(of: noiseKey), signature = payload.identitySignature
+        return proven?.verify(signature, of: message, by: key) ?? key.verify(signature: signature, of: message)
     }
 
     private func framed(_ message: [UInt8]) -> [UInt8] {

@@ -22,7 +22,7 @@ extension ConnectionPipeline {
                 : MultistreamNegotiation(listenerFor: [Self.securityProtocol]),
             noise: NoiseHandshake(
                 role: dials ? .initiator : .responder, identity: configuration.identity, key: configuration.noiseKey, muxers: [Self.muxerProtocol],
-                expectedPeer: expectedPeer, proven: configuration.provenKeys, ephemerals: configuration.ephemeralKeys, random: &random))
+                expectedPeer: expectedPeer, proven: configuration.proven, ephemerals: configuration.ephemeralKeys, random: &random))
         pollSecurity()
     }
 

@@ -9,7 +9,7 @@ package struct PipelineConfiguration: Sendable {
     /// Of the identity; nil: each connection makes its own.
     package var noiseKey: NoiseKey?
     /// Of the node; nil: each connection verifies for itself.
-    package var provenKeys: ProvenKeys?
+    package var proven: ProvenSignatures?
     /// Of the node; nil: each connection makes its own.
     package var ephemeralKeys: EphemeralKeys?
 
@@ -19,10 +19,10 @@ package struct PipelineConfiguration: Sendable {
         self.limits = limits
     }
 
-    package init(_ configuration: Configuration, noiseKey: NoiseKey, provenKeys: ProvenKeys, ephemeralKeys: EphemeralKeys) {
+    package init(_ configuration: Configuration, noiseKey: NoiseKey, proven: ProvenSignatures, ephemeralKeys: EphemeralKeys) {
         self.init(identity: configuration.identity, preSharedKey: configuration.preSharedKey, limits: configuration.limits)
         self.noiseKey = noiseKey
-        self.provenKeys = provenKeys
+        self.proven = proven
         self.ephemeralKeys = ephemeralKeys
     }
 }

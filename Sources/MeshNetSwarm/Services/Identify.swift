@@ -57,7 +57,7 @@ extension Swarm {
     /// Addresses are believed if the peer signed them itself, or if it says them on its own authenticated connection.
     private mutating func learn(_ message: IdentifyMessage, of peer: PeerID, isPush: Bool, through id: ConnectionID) {
         let before = isPush ? peers[peer]?.identity : nil
-        let record = try? message.peerRecord(from: peer)
+        let record = try? message.peerRecord(from: peer, proven: provenSignatures)
         let certified = record?.addresses ?? []
         if let record, let envelope = message.signedPeerRecord { peers[peer]?.sealedRecord = (record, envelope) }
         // Some (py-libp2p) repeat their own id at the end of each address.

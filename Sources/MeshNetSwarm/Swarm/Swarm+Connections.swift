@@ -80,7 +80,7 @@ extension Swarm {
         connections[id]?.isWithinHost = isWithinHost
         awaitFlight(id, 1)
         let pipelineConfiguration = PipelineConfiguration(
-            configuration, noiseKey: noiseKey(random: &own), provenKeys: provenKeys, ephemeralKeys: ephemeralKeys)
+            configuration, noiseKey: noiseKey(random: &own), proven: provenSignatures, ephemeralKeys: ephemeralKeys)
         connections[id]?.pipeline = ConnectionPipeline(
             role: role, configuration: pipelineConfiguration, expectedPeer: expectedPeer, protocols: protocols, pool: pool, random: own,
             roundTrip: roundTrip, isWithinHost: isWithinHost, now: now)

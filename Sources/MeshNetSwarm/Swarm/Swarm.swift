@@ -25,7 +25,7 @@ package struct Swarm {
     var connections = ConnectionTable()
     var currentNoiseKey: NoiseKey?
     var noiseKeyUses = 0
-    let provenKeys = ProvenKeys()
+    let provenSignatures = ProvenSignatures()
     let ephemeralKeys = EphemeralKeys()
     /// Of handshakes within this host, less those that ended, since `tookFlight`.
     var flightsAwaited = 0
