@@ -94,7 +94,7 @@ def gossip(by: Mapping[str, Row], settings: Settings) -> None:
         return count / int(output(str(BUILT / "gossip"), "256", str(count), str(subscribers), str(signed), str(connected))) * 1e9
 
     for _ in range(settings.rounds):
-        signed, costs = programs.beside_limits(cores, 1 / settings.divisor, lambda: rate(settings.share(20_000), 1, 0))
+        signed, costs = programs.beside_limits(cores, 1 / settings.divisor, lambda: rate(settings.share(60_000), 1, 0))
         sign, verify = costs["sign_us"], costs["verify_us"]
         slowest = max(sign, verify, (sign + subscribers * verify) / cores)
         by["gossip-signed"].add(ours=signed, limit=1e6 / slowest)

@@ -1,4 +1,5 @@
-import Glibc
+import CSystem
+import Foundation
 @testable import MeshNetProtocol
 @testable import MeshNetSwarm
 @testable import MeshNetSystem
@@ -15,6 +16,51 @@ extension SystemTests {
                 #expect(comesTrue { node.engine.helm.inspect { $0.swarm.ephemeralKeys.count } == 1 })
                 #expect(comesTrue { !node.engine.helm.wantsIdleTime })
             }
+        }
+
+        /// Whoever keeps the watch uses the time, so while a caller does, the reactor thread has nothing to do before it sleeps.
+        @Test func besideACallerThatSleepsTheReactorSleepsToo() throws {
+            let node = try TestNode { $0.limits.handshakeTimeout = .seconds(1) }, silent = try silentListener()
+            defer { close(silent.socket) }
+            let caller = Guarded<UInt>(0)
+            let waiting = TestThread {
+                caller.with { $0 = HelmTests.thread }
+                // For something that never comes; again where the reactor thread had the watch. The close ends it.
+                while true { do { _ = try node.engine.inbox.next(timeout: .seconds(4)) } catch { break } }
+            }
+            defer {
+                node.engine.close()
+                waiting.join()
+            }
+            #expect(comesTrue { caller.with { $0 } != 0 })
+            #expect(HelmTests.keepsWatch(caller.with { $0 }, on: node))
+            // A handshake without an answer, which a timer of the reactor thread ends; the caller has made the key that it missed.
+            let ended = Waiter<Outcome>()
+            node.engine.submit(.connect(try Multiaddr("/ip4/127.0.0.1/tcp/\(silent.port)"))) { ended.fulfil($0) }
+            #expect(comesTrue { node.engine.helm.inspect { $0.swarm.ephemeralKeys.count } == 1 })
+            // The next one is missed in a turn of somebody else, while the caller sleeps.
+            #expect(node.engine.helm.inspect { loop in (0...1).map { _ in loop.swarm.ephemeralKeys.take() == nil } } == [false, true])
+            _ = try node.engine.call(.peers, timeout: TestNode.patience)
+            #expect(node.engine.helm.wantsIdleTime)
+            #expect(ended.wait(until: Instant.now() + TestNode.patience) != nil)
+            let before = node.engine.helm.inspect { $0.turnNumber } ?? 0
+            for _ in 0..<20_000 { sched_yield() }
+            #expect((node.engine.helm.inspect { $0.turnNumber } ?? .max) - before < 100)
+        }
+
+        /// A socket that accepts, by its kernel, and says nothing.
+        private func silentListener() throws -> (socket: Int32, port: UInt16) {
+            let descriptor = socket(AF_INET, Int32(SOCK_STREAM.rawValue), 0)
+            var address = sockaddr_in(), length = socklen_t(MemoryLayout<sockaddr_in>.size)
+            address.sin_family = sa_family_t(AF_INET)
+            address.sin_addr.s_addr = UInt32(0x7f00_0001).bigEndian
+            let isListening = withUnsafeMutablePointer(to: &address) { pointer in
+                pointer.withMemoryRebound(to: sockaddr.self, capacity: 1) { address in
+                    bind(descriptor, address, length) == 0 && listen(descriptor, 8) == 0 && getsockname(descriptor, address, &length) == 0
+                }
+            }
+            try #require(isListening)
+            return (descriptor, UInt16(bigEndian: address.sin_port))
         }
 
         /// A node that is done sleeps: it does not come back for nothing.

@@ -83,7 +83,8 @@ package final class Helm: Sendable {
             if isWatching, mailbox.isClosing { break }
             if isWatching { watching.store(0, ordering: .releasing) }
             if courtesy.isWanted, !hasSlept { system.yield() }
-            let hasUseForTime = hasUseForIdleTime.load(ordering: .relaxed)
+            // A caller that keeps the watch sees to it itself, before it sleeps.
+            let hasUseForTime = hasUseForIdleTime.load(ordering: .relaxed) && watching.load(ordering: .relaxed) == 0
             if !hasUseForTime { lookBriefly(before: wake) }
             let start = Instant.now()
             isWatching = sleep(until: hasUseForTime ? .zero : wake)
