@@ -144,7 +144,7 @@ final class Loop {
         awaitSettlements()
     }
 
-    /// Nothing is ready, so the time can be used for what would cost some later.
+    /// Whether something can be done ahead while nothing is ready.
     var hasUseForIdleTime: Bool { swarm.hasUseForIdleTime && !isLeaving }
 
     func useIdleTime() { swarm.useIdleTime() }
