@@ -159,19 +159,8 @@ extension SystemTests {
 
         /// A peer that accepts and says nothing: only a timer ends the handshake.
         @Test func timersRunWhileACallerKeepsTheWatch() throws {
-            let silent = socket(AF_INET, Int32(SOCK_STREAM.rawValue), 0)
-            defer { close(silent) }
-            var address = sockaddr_in()
-            address.sin_family = sa_family_t(AF_INET)
-            address.sin_addr.s_addr = UInt32(0x7f00_0001).bigEndian
-            var length = socklen_t(MemoryLayout<sockaddr_in>.size)
-            let port: UInt16 = withUnsafeMutablePointer(to: &address) { pointer in
-                pointer.withMemoryRebound(to: sockaddr.self, capacity: 1) { address in
-                    guard bind(silent, address, length) == 0, listen(silent, 8) == 0 else { return }
-                    getsockname(silent, address, &length)
-                }
-                return UInt16(bigEndian: pointer.pointee.sin_port)
-            }
+            let silent = try silentListener()
+            defer { close(silent.socket) }
             let node = try TestNode { $0.limits.handshakeTimeout = .milliseconds(200) }
             defer { node.engine.close() }
             let caller = Guarded<UInt>(0)
@@ -182,7 +171,7 @@ extension SystemTests {
             while caller.with({ $0 }) == 0 { sched_yield() }
             #expect(Self.keepsWatch(caller.with { $0 }, on: node))
             let ended = Waiter<Outcome>()
-            node.engine.submit(.connect(try Multiaddr("/ip4/127.0.0.1/tcp/\(port)"))) { ended.fulfil($0) }
+            node.engine.submit(.connect(try Multiaddr("/ip4/127.0.0.1/tcp/\(silent.port)"))) { ended.fulfil($0) }
             let result = ended.wait(until: Instant.now() + TestNode.patience)
             guard case .failure? = result else { return #expect(Bool(false), "\(String(describing: result))") }
             node.engine.close()

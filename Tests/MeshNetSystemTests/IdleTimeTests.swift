@@ -50,21 +50,6 @@ extension SystemTests {
             #expect((node.engine.helm.inspect { $0.turnNumber } ?? .max) - before < 100)
         }
 
-        /// A socket that accepts, by its kernel, and says nothing.
-        private func silentListener() throws -> (socket: Int32, port: UInt16) {
-            let descriptor = socket(AF_INET, Int32(SOCK_STREAM.rawValue), 0)
-            var address = sockaddr_in(), length = socklen_t(MemoryLayout<sockaddr_in>.size)
-            address.sin_family = sa_family_t(AF_INET)
-            address.sin_addr.s_addr = UInt32(0x7f00_0001).bigEndian
-            let isListening = withUnsafeMutablePointer(to: &address) { pointer in
-                pointer.withMemoryRebound(to: sockaddr.self, capacity: 1) { address in
-                    bind(descriptor, address, length) == 0 && listen(descriptor, 8) == 0 && getsockname(descriptor, address, &length) == 0
-                }
-            }
-            try #require(isListening)
-            return (descriptor, UInt16(bigEndian: address.sin_port))
-        }
-
         /// A node that is done sleeps: it does not come back for nothing.
         @Test func afterwardsTheReactorSleeps() throws {
             let pair = try TestPair()

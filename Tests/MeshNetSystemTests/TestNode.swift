@@ -1,3 +1,4 @@
+import CSystem
 import Foundation
 import Glibc
 @testable import MeshNetProtocol
@@ -106,4 +107,19 @@ func comesTrue(_ condition: () throws -> Bool) rethrows -> Bool {
         sched_yield()
     }
     return true
+}
+
+/// A socket on the loopback that accepts, by its kernel, and says nothing. To be closed.
+func silentListener() throws -> (socket: Int32, port: UInt16) {
+    let descriptor = socket(AF_INET, Int32(SOCK_STREAM.rawValue), 0)
+    var address = sockaddr_in(), length = socklen_t(MemoryLayout<sockaddr_in>.size)
+    address.sin_family = sa_family_t(AF_INET)
+    address.sin_addr.s_addr = UInt32(0x7f00_0001).bigEndian
+    let isListening = withUnsafeMutablePointer(to: &address) { pointer in
+        pointer.withMemoryRebound(to: sockaddr.self, capacity: 1) { address in
+            bind(descriptor, address, length) == 0 && listen(descriptor, 8) == 0 && getsockname(descriptor, address, &length) == 0
+        }
+    }
+    try #require(isListening)
+    return (descriptor, UInt16(bigEndian: address.sin_port))
 }
