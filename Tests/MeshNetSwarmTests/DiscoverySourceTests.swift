@@ -20,7 +20,8 @@ import Testing
         return network
     }
 
-    @Test(arguments: 0..<10) func severalSourcesThatNameOnePeerMakeOneConnection(seed: UInt64) throws {
+    /// So many seeds because in one of forty the sides see two connections established in different order, and each would close the other's.
+    @Test(arguments: 0..<300) func severalSourcesThatNameOnePeerMakeOneConnection(seed: UInt64) throws {
         let network = network(2, seed: seed) {
             $0.discovery.modes?.insert(.mdns)
             $0.discovery.mdnsBackend = .avahi

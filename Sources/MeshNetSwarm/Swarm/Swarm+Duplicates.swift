@@ -4,11 +4,16 @@ import MeshNetProtocol
 // of two that were dialled by different sides the one that the smaller peer id dialled, of two that one side dialled the
 // newer one, since nobody dials a peer that it believes to be connected.
 //
+// Of two that one side dialled at once, the newer one may be another on each side. So the larger peer id closes later: what it would keep is closed
+// by then, and the other one is all that it has.
+//
 // The older one may be dead without our knowing (the peer restarted). It is kept only once it answered a ping; until then,
 // and for a grace time afterwards, both live, so that there is no gap.
 extension Swarm {
     /// What the loser may still carry before it is closed.
     static var duplicateGrace: Duration { .seconds(2) }
+    /// How much longer the larger peer id waits: more than bytes are under way.
+    static var duplicateStagger: Duration { .seconds(1) }
     /// Application streams hold a duplicate open for at most this long.
     static var duplicateStreamGrace: Duration { .seconds(30) }
 
@@ -18,14 +23,15 @@ extension Swarm {
             guard oldest != known else { return close(newcomer, cause: .limitReached("connectionsPerPeer")) }
             close(oldest, cause: .limitReached("connectionsPerPeer"))
         }
+        let closesAt = now + Self.duplicateGrace + (localPeer < peer ? .zero : Self.duplicateStagger)
         if Self.keepsOld(old: old.direction, new: new.direction, local: localPeer, remote: peer) {
             connections[newcomer]?.drainingSince = now
             sendPing(known, for: .liveness)
-            timers.set(.duplicate(newcomer), at: now + Self.duplicateGrace)
+            timers.set(.duplicate(newcomer), at: closesAt)
         } else {
             connections[known]?.drainingSince = now
             makePrimary(newcomer, of: peer)
-            timers.set(.duplicate(known), at: now + Self.duplicateGrace)
+            timers.set(.duplicate(known), at: closesAt)
         }
     }
 
