@@ -111,7 +111,7 @@ private func connectionBytes(_ bytes: UnsafeRawBufferPointer, preSharedKey: PreS
     var pipeline = ConnectionPipeline(
         role: first & 1 == 0 ? .inbound : .outbound,
         configuration: PipelineConfiguration(identity: KeyPair(random: &random), preSharedKey: preSharedKey),
-        expectedPeer: nil, protocols: ["/ipfs/ping/1.0.0"], pool: BufferPool(), random: random, now: .zero)
+        expectedPeer: nil, protocols: ["/ipfs/ping/1.0.0"], pool: BufferPool(), random: &random, now: .zero)
     var rest = UnsafeRawBufferPointer(rebasing: bytes.dropFirst())
     let cut = Int(first >> 1) + 1
     while !rest.isEmpty, !pipeline.isOver {

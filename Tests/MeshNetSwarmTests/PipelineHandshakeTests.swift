@@ -48,6 +48,19 @@ import Testing
         #expect(pair.client.received[try #require(stream)] == [42])
     }
 
+    /// One packet less, and one awakening of the dialler. Of whatever network the dialler is, its first byte brings it our first ones.
+    @Test(arguments: [nil, key]) func aListenerSaysNothingBeforeTheDialler(key: PreSharedKey?) {
+        var pair = PipelinePair(clientKey: key, serverKey: key)
+        pair.client.finishTurn(now: pair.now)
+        pair.server.finishTurn(now: pair.now)
+        let first = pair.client.transmit(limit: .max, now: pair.now)
+        #expect(!first.isEmpty && pair.server.transmit(limit: .max, now: pair.now).isEmpty)
+        #expect(pair.server.receive(first[..<1], now: pair.now) == 1)
+        pair.server.finishTurn(now: pair.now)
+        let nonce = key == nil ? 0 : 24, greeting = 20
+        #expect(pair.server.transmit(limit: .max, now: pair.now).count == nonce + greeting)
+    }
+
     /// Without waiting for anything: the first bytes of either side tell, however they are cut.
     @Test(arguments: 0..<40) func anotherPrivateNetworkKeyIsRecognisedAtOnce(seed: UInt64) {
         var pair = PipelinePair(seed: seed, clientKey: Self.key, serverKey: Self.otherKey)

@@ -13,7 +13,7 @@ import Testing
     private mutating func end(_ role: Direction) -> PipelineEnd {
         PipelineEnd(ConnectionPipeline(
             role: role, configuration: PipelineConfiguration(identity: KeyPair(random: &random)), expectedPeer: nil, protocols: ["/echo"],
-            pool: BufferPool(), random: random.fork(), now: .zero))
+            pool: BufferPool(), random: &random, now: .zero))
     }
 
     private func exchange(_ end: inout PipelineEnd, _ peer: inout RawPeer) {

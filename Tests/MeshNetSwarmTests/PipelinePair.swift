@@ -90,6 +90,7 @@ struct PipelineEnd {
 
     /// Up to `limit` bytes out of the pipeline.
     mutating func transmit(limit: Int, now: Instant) -> [UInt8] {
+        guard pipeline.hasOutput else { return [] }
         let bytes = pipeline.transmitBuffers { list in
             var bytes: [UInt8] = []
             for buffer in list { bytes.append(contentsOf: buffer.prefix(max(0, limit - bytes.count))) }
@@ -133,10 +134,10 @@ struct PipelinePair {
         serverIdentity = KeyPair(random: &random)
         client = PipelineEnd(ConnectionPipeline(
             role: .outbound, configuration: PipelineConfiguration(identity: clientIdentity, preSharedKey: clientKey, limits: limits),
-            expectedPeer: expected ?? serverIdentity.peerID, protocols: protocols, pool: pool, random: random.fork(), now: now))
+            expectedPeer: expected ?? serverIdentity.peerID, protocols: protocols, pool: pool, random: &random, now: now))
         server = PipelineEnd(ConnectionPipeline(
             role: .inbound, configuration: PipelineConfiguration(identity: serverIdentity, preSharedKey: serverKey, limits: serverLimits ?? limits),
-            expectedPeer: nil, protocols: protocols, pool: pool, random: random.fork(), now: now))
+            expectedPeer: nil, protocols: protocols, pool: pool, random: &random, now: now))
     }
 
     /// One turn of both ends. `cut` is the largest piece that a read or a write moves; pieces are drawn up to it.

@@ -100,7 +100,7 @@ struct PipelinePair {
         func end(_ role: Direction, _ identity: KeyPair, expects peer: PeerID?, now: Instant) -> PipelineEnd {
             PipelineEnd(ConnectionPipeline(
                 role: role, configuration: PipelineConfiguration(identity: identity, preSharedKey: isPrivate ? Self.key : nil), expectedPeer: peer,
-                protocols: [Self.protocolID], pool: pool, random: random.fork(), now: now))
+                protocols: [Self.protocolID], pool: pool, random: &random, now: now))
         }
         client = end(.outbound, ours, expects: theirs.peerID, now: now)
         server = end(.inbound, theirs, expects: nil, now: now)

@@ -29,22 +29,26 @@ extension Multiaddr.Component {
 
     /// Reads one component and checks its value as strictly as the text form does, so that both forms say the same.
     init(reading reader: inout ByteReader) throws(MultiaddrError) {
-        let code: UInt64
-        do { code = try reader.readVarint() } catch { throw .wire(error) }
-        guard let kind = AddressProtocol(rawValue: code) else { throw .unknownCode(code) }
-        let value: UnsafeRawBufferPointer
-        do {
-            switch kind.valueSize {
-            case .fixed(let count): value = try reader.readView(count)
-            case .prefixed: value = try reader.readView(try reader.readLength(limit: reader.remaining))
-            }
-        } catch {
-            throw .wire(error)
-        }
+        let (kind, value) = try Self.next(in: &reader)
         do {
             try self.init(kind, value)
         } catch {
             throw .invalidBytes(protocolName: kind.name, problem: error)
+        }
+    }
+
+    /// The protocol of the next component and the bytes of its value, which are not looked at.
+    static func next(in reader: inout ByteReader) throws(MultiaddrError) -> (kind: AddressProtocol, value: UnsafeRawBufferPointer) {
+        let code: UInt64
+        do { code = try reader.readVarint() } catch { throw .wire(error) }
+        guard let kind = AddressProtocol(rawValue: code) else { throw .unknownCode(code) }
+        do {
+            switch kind.valueSize {
+            case .fixed(let count): return (kind, try reader.readView(count))
+            case .prefixed: return (kind, try reader.readView(try reader.readLength(limit: reader.remaining)))
+            }
+        } catch {
+            throw .wire(error)
         }
     }
 

@@ -62,8 +62,18 @@ public struct Multiaddr: Hashable, Sendable {
 
     /// The last `/p2p/…`: the peer that the address leads to.
     public var peerID: PeerID? {
-        for case .p2p(let peer) in components.reversed() { return peer }
-        return nil
+        bytes.withView { view in lastPeer(in: view).flatMap { try? PeerID(multihash: $0.value) } }
+    }
+
+    /// The last `/p2p/…` and its value. Without making the components, since every dial and every event asks.
+    private func lastPeer(in view: UnsafeRawBufferPointer) -> (place: Range<Int>, value: UnsafeRawBufferPointer)? {
+        var reader = ByteReader(view), last: (place: Range<Int>, value: UnsafeRawBufferPointer)?
+        while !reader.isAtEnd {
+            let start = reader.offset
+            guard let (kind, value) = try? Component.next(in: &reader) else { return last }
+            if kind == .p2p { last = (start..<reader.offset, value) }
+        }
+        return last
     }
 
     /// This address with the other one behind it. Behind `/unix/…` nothing can be appended that a text could tell apart.
@@ -87,9 +97,10 @@ public struct Multiaddr: Hashable, Sendable {
 
     /// Without a `/p2p/…` at its very end; nil when nothing is left.
     public var withoutPeerID: Multiaddr? {
-        let components = components
-        guard case .p2p = components.last else { return self }
-        return Multiaddr(Array(components.dropLast()))
+        bytes.withView { view in
+            guard let place = lastPeer(in: view)?.place, place.upperBound == view.count else { return self }
+            return place.lowerBound == 0 ? nil : Multiaddr(uncheckedBytes: Array(view[..<place.lowerBound]))
+        }
     }
 
     private static func check(_ view: UnsafeRawBufferPointer) throws(MultiaddrError) {

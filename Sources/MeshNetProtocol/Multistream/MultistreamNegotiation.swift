@@ -155,7 +155,11 @@ package struct MultistreamNegotiation: Sendable {
         }
     }
 
-    private func matches(_ text: String) -> Bool { lines.line.elementsEqual(text.utf8) }
+    private func matches(_ text: String) -> Bool {
+        guard lines.line.count == text.utf8.count else { return false }
+        var text = text
+        return text.withUTF8 { text in lines.line.withUnsafeBytes { $0.elementsEqual(UnsafeRawBufferPointer(text)) } }
+    }
 
     private var evidence: [UInt8] { Array(lines.line.prefix(Self.evidenceByteCount)) }
 }

@@ -7,9 +7,9 @@ struct PipelineHandshake {
 }
 
 extension ConnectionPipeline {
-    /// The first flight. The dialler sends everything that needs no answer: nonce, proposal and first Noise message; the listener its nonce and greeting.
-    mutating func startHandshake(_ configuration: PipelineConfiguration, expectedPeer: PeerID?, random: RandomSource) {
-        var random = random
+    /// The first flight. The dialler sends everything that needs no answer: nonce, proposal and first Noise message; the listener has its nonce and greeting
+    /// ready (`hasOutput`).
+    mutating func startHandshake(_ configuration: PipelineConfiguration, expectedPeer: PeerID?, random: inout RandomSource) {
         if let preSharedKey {
             let nonce = random.bytes(PrivateNetworkCipher.nonceByteCount)
             output.append(nonce)

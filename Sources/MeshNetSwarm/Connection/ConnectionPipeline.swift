@@ -78,12 +78,12 @@ package struct ConnectionPipeline {
     ///   - role: `.outbound` for the side that dialled.
     ///   - expectedPeer: the identity that the other side must prove; nil takes any.
     ///   - protocols: what inbound streams may ask for.
-    ///   - random: a source of this connection's own; keys are drawn from it.
+    ///   - random: the ephemeral key is drawn from it, and in a private network the nonce.
     ///   - roundTrip: of the path, as the transport measured it when it connected; nil if it did not.
     ///   - isWithinHost: the other side runs on the same machine.
     package init(
         role: Direction, configuration: PipelineConfiguration, expectedPeer: PeerID?, protocols: [String],
-        pool: BufferPool, random: RandomSource, roundTrip: Duration? = nil, isWithinHost: Bool = false, now: Instant
+        pool: BufferPool, random: inout RandomSource, roundTrip: Duration? = nil, isWithinHost: Bool = false, now: Instant
     ) {
         self.role = role
         self.protocols = protocols
@@ -96,7 +96,7 @@ package struct ConnectionPipeline {
         if isWithinHost { (yamux.shortSlack, yamux.calmSlack) = (YamuxLimits.shortSlackWithinHost, YamuxLimits.calmSlackWithinHost) }
         session = YamuxSession(role: role == .outbound ? .client : .server, limits: yamux, roundTrip: roundTrip)
         handshakeDeadline = now + configuration.limits.handshakeTimeout
-        startHandshake(configuration, expectedPeer: expectedPeer, random: random)
+        startHandshake(configuration, expectedPeer: expectedPeer, random: &random)
     }
 
     /// True from `failedHandshake` or `closed` on.
@@ -202,8 +202,9 @@ package struct ConnectionPipeline {
 
     // MARK: Output
 
-    /// Sealed bytes wait for the socket.
-    package var hasOutput: Bool { output.sealedBytes > 0 }
+    /// Sealed bytes wait for the socket. A listener's wait for the dialler's first ones, as rust-libp2p's do: so its nonce and greeting share a packet with
+    /// its answer, and the dialler is not woken for them alone.
+    package var hasOutput: Bool { output.sealedBytes > 0 && (role == .outbound || bytesReceived > 0) }
 
     /// Something waits to be sealed by `flush`.
     package var needsFlush: Bool {

@@ -75,14 +75,13 @@ extension Swarm {
     }
 
     private mutating func startPipeline(_ id: ConnectionID, role: Direction, expectedPeer: PeerID?, roundTrip: Duration?, local: SocketAddress) {
-        var own = random.fork()
         let isWithinHost = connections[id].map { local.isOnHost(of: $0.remoteSocket) } ?? false
         connections[id]?.isWithinHost = isWithinHost
         awaitFlight(id, 1)
         let pipelineConfiguration = PipelineConfiguration(
-            configuration, noiseKey: noiseKey(random: &own), proven: provenSignatures, ephemeralKeys: ephemeralKeys)
+            configuration, noiseKey: noiseKey(), proven: provenSignatures, ephemeralKeys: ephemeralKeys)
         connections[id]?.pipeline = ConnectionPipeline(
-            role: role, configuration: pipelineConfiguration, expectedPeer: expectedPeer, protocols: protocols, pool: pool, random: own,
+            role: role, configuration: pipelineConfiguration, expectedPeer: expectedPeer, protocols: protocols, pool: pool, random: &random,
             roundTrip: roundTrip, isWithinHost: isWithinHost, now: now)
         touch(id)
     }
@@ -90,7 +89,7 @@ extension Swarm {
     /// Handshakes with one Noise key: a new one for each would cost a fifth of it. The specification recommends to change it now and then.
     private static var handshakesPerNoiseKey: Int { 1_000 }
 
-    private mutating func noiseKey(random: inout RandomSource) -> NoiseKey {
+    private mutating func noiseKey() -> NoiseKey {
         if let key = currentNoiseKey, noiseKeyUses < Self.handshakesPerNoiseKey {
             noiseKeyUses += 1
             return key
