@@ -52,6 +52,8 @@ private final class CipherChannel {
     /// Bytes that the cipher is given at a time: libcrypto enciphers all of them and then computes their tag, and this many are still in the first cache then
     /// (decision 009).
     private static let piece = 8_192
+    /// Looked up once: by name it costs more than a handshake message.
+    nonisolated(unsafe) private static let algorithm = EVP_CIPHER_fetch(nil, "ChaCha20-Poly1305", nil)
     private static let hasUpperHalves = meshnet_has_upper_halves()
 
     private let context: OpaquePointer
@@ -60,8 +62,8 @@ private final class CipherChannel {
 
     init(key: [UInt8], nonce: UInt64, seals: Bool) throws(NoiseError) {
         precondition(key.count == 32, "a Noise key has 32 bytes")
-        guard let context = EVP_CIPHER_CTX_new() else { throw .cryptographyUnavailable }
-        let ready = EVP_CipherInit_ex(context, EVP_chacha20_poly1305(), nil, key, nil, seals ? 1 : 0)
+        guard Self.algorithm != nil, let context = EVP_CIPHER_CTX_new() else { throw .cryptographyUnavailable }
+        let ready = EVP_CipherInit_ex(context, Self.algorithm, nil, key, nil, seals ? 1 : 0)
         guard ready == 1 else {
             EVP_CIPHER_CTX_free(context)
             throw .cryptographyUnavailable

@@ -95,7 +95,7 @@ package struct NoiseHandshake {
         if noise.writesNext {
             let own = NoisePayload(identityKey: identityKey, identitySignature: key.signature, muxers: muxers)
             if noise.message < 2 { takeEphemeral() }
-            outgoing = framed(try noise.write(payload: own.encoded))
+            outgoing = try framed(own.encoded)
         }
         if noise.isComplete, let verified { state = .done(try makeSession(verified.payload, verified.key)) }
     }
@@ -118,7 +118,7 @@ package struct NoiseHandshake {
     private mutating func writeFirst() {
         takeEphemeral()
         // Nothing in the first message can fail: there is no key agreement in it.
-        outgoing = (try? noise.write(payload: [])).map(framed)
+        outgoing = try? framed([])
     }
 
     /// Not before it is sent: who only connects uses up none.
@@ -146,11 +146,16 @@ package struct NoiseHandshake {
         return proven?.verify(signature, of: message, by: key) ?? key.verify(signature: signature, of: message)
     }
 
-    private func framed(_ message: [UInt8]) -> [UInt8] {
+    /// The next message behind its length.
+    private mutating func framed(_ payload: [UInt8]) throws(NoiseError) -> [UInt8] {
         var frame: [UInt8] = []
-        frame.reserveCapacity(NoiseFrame.lengthPrefix + message.count)
-        frame.appendBigEndian(UInt16(message.count))
-        return frame + message
+        // Two keys, the payload, and their tags.
+        frame.reserveCapacity(NoiseFrame.lengthPrefix + 2 * (NoiseSuite.keyByteCount + NoiseFrame.tag) + payload.count)
+        frame.appendBigEndian(UInt16(0))
+        try noise.write(payload: payload, into: &frame)
+        let count = UInt16(frame.count - NoiseFrame.lengthPrefix).bigEndian
+        frame.withUnsafeMutableBytes { $0.storeBytes(of: count, as: UInt16.self) }
+        return frame
     }
 }
 

@@ -42,13 +42,12 @@ struct NoiseXX {
         (ephemeralSecret, ephemeralKey) = (key.secret, key.publicKey)
     }
 
-    /// The next message with this payload. Precondition: it is this side's turn.
-    mutating func write(payload: [UInt8]) throws(NoiseError) -> [UInt8] {
+    /// Appends the next message, with this payload. Precondition: it is this side's turn.
+    mutating func write(payload: [UInt8], into output: inout [UInt8]) throws(NoiseError) {
         precondition(writesNext, "the peer writes next")
-        var output: [UInt8] = []
         if message < 2 {
             let ephemeral = ephemeralKey ?? NoiseSuite.publicKey(of: ephemeralSecret)
-            symmetric.mixHash(ephemeral)
+            ephemeral.withUnsafeBytes { symmetric.mixHash($0) }
             output += ephemeral
         }
         if message == 1 { try agree(ephemeralSecret, remoteEphemeral) }
@@ -58,7 +57,6 @@ struct NoiseXX {
         }
         symmetric.encryptAndHash(payload, into: &output)
         message += 1
-        return output
     }
 
     /// Reads the peer's message and returns its payload.
@@ -69,8 +67,9 @@ struct NoiseXX {
         }
         var reader = ByteReader(bytes)
         if message < 2 {
-            remoteEphemeral = try take(NoiseSuite.keyByteCount, from: &reader)
-            symmetric.mixHash(remoteEphemeral)
+            let key = try take(NoiseSuite.keyByteCount, from: &reader)
+            remoteEphemeral = Array(key)
+            symmetric.mixHash(key)
         }
         if message == 1 { try agree(ephemeralSecret, remoteEphemeral) }
         if message > 0 {
@@ -104,9 +103,7 @@ struct NoiseXX {
     }
 
     private mutating func agree(_ secret: [UInt8], _ publicKey: [UInt8]) throws(NoiseError) {
-        guard var shared = NoiseSuite.agree(secret: secret, publicKey: publicKey) else { throw .weakKey(message: message) }
-        symmetric.mixKey(shared)
-        shared.wipe()
+        guard NoiseSuite.agree(secret: secret, publicKey: publicKey, { symmetric.mixKey($0) }) else { throw .weakKey(message: message) }
     }
 
     private func authenticated(_ plaintext: [UInt8]?) throws(NoiseError) -> [UInt8] {
@@ -114,9 +111,9 @@ struct NoiseXX {
         return plaintext
     }
 
-    private func take(_ count: Int, from reader: inout ByteReader) throws(NoiseError) -> [UInt8] {
+    private func take(_ count: Int, from reader: inout ByteReader) throws(NoiseError) -> UnsafeRawBufferPointer {
         let available = reader.remaining
-        do { return try reader.readBytes(count) } catch {
+        do { return try reader.readView(count) } catch {
             throw .messageTooShort(message: message, needed: reader.offset + count, available: reader.offset + available)
         }
     }
