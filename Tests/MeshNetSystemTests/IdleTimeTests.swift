@@ -8,12 +8,12 @@ import Testing
 extension SystemTests {
     /// What is done when nothing is ready, by whoever would sleep.
     @Suite(.timeLimit(.minutes(3))) struct IdleTimeTests {
-        /// Each side missed one key at first, and has made the next by itself.
+        /// Each side missed one key at first, and has made the next ones by itself.
         @Test func keysAreMadeAheadOnBothSides() throws {
             let pair = try TestPair()
             defer { pair.close() }
             for node in [pair.a, pair.b] {
-                #expect(comesTrue { node.engine.helm.inspect { $0.swarm.ephemeralKeys.count } == 1 })
+                #expect(comesTrue { node.engine.helm.inspect { $0.swarm.ephemeralKeys.count } == EphemeralKeys.batch })
                 #expect(comesTrue { !node.engine.helm.wantsIdleTime })
             }
         }
@@ -34,11 +34,11 @@ extension SystemTests {
             }
             #expect(comesTrue { caller.with { $0 } != 0 })
             #expect(HelmTests.keepsWatch(caller.with { $0 }, on: node))
-            // A handshake without an answer, which a timer of the reactor thread ends; the caller has made the key that it missed.
+            // A handshake without an answer, which a timer of the reactor thread ends; the caller has made the keys of which it missed one.
             let ended = Waiter<Outcome>()
             node.engine.submit(.connect(try Multiaddr("/ip4/127.0.0.1/tcp/\(silent.port)"))) { ended.fulfil($0) }
-            #expect(comesTrue { node.engine.helm.inspect { $0.swarm.ephemeralKeys.count } == 1 })
-            // The next one is missed in a turn of somebody else, while the caller sleeps. One that is just about to makes it first: then once more.
+            #expect(comesTrue { node.engine.helm.inspect { $0.swarm.ephemeralKeys.count } == EphemeralKeys.batch })
+            // The next one is missed in a turn of somebody else, while the caller sleeps. One that is just about to makes them first: then once more.
             #expect(try comesTrue {
                 _ = node.engine.helm.inspect { loop in while loop.swarm.ephemeralKeys.take() != nil {} }
                 _ = try node.engine.call(.peers, timeout: TestNode.patience)

@@ -148,16 +148,3 @@ struct GossipsubKeptMessage: Sendable {
     var frame: SharedBytes { bytes[0..<frameByteCount] }
     var id: SharedBytes { bytes[frameByteCount..<bytes.count] }
 }
-
-extension UnsafeRawBufferPointer {
-    /// By words; `elementsEqual` goes byte by byte.
-    fileprivate func isEqual(to other: UnsafeRawBufferPointer) -> Bool {
-        guard count == other.count else { return false }
-        var offset = 0
-        while offset + 8 <= count {
-            if loadUnaligned(fromByteOffset: offset, as: UInt64.self) != other.loadUnaligned(fromByteOffset: offset, as: UInt64.self) { return false }
-            offset += 8
-        }
-        return self[offset...].elementsEqual(other[offset...])
-    }
-}

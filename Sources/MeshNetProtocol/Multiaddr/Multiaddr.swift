@@ -12,8 +12,8 @@ public struct Multiaddr: Hashable, Sendable {
 
     private init(uncheckedBytes: [UInt8]) { bytes = uncheckedBytes }
 
-    /// All bytes at once: an array would be hashed byte by byte.
-    public func hash(into hasher: inout Hasher) { bytes.withUnsafeBytes { hasher.combine(bytes: $0) } }
+    public func hash(into hasher: inout Hasher) { bytes.withUnsafeBytes { $0.hashWords(into: &hasher) } }
+    public static func == (a: Multiaddr, b: Multiaddr) -> Bool { a.bytes.hasEqualBytes(b.bytes) }
 
     /// Reads the text form; accepts slashes at the end, as go does.
     public init(_ text: String) throws(MultiaddrError) {

@@ -156,9 +156,8 @@ package struct MultistreamNegotiation: Sendable {
     }
 
     private func matches(_ text: String) -> Bool {
-        guard lines.line.count == text.utf8.count else { return false }
         var text = text
-        return text.withUTF8 { text in lines.line.withUnsafeBytes { $0.elementsEqual(UnsafeRawBufferPointer(text)) } }
+        return text.withUTF8 { text in lines.line.withUnsafeBytes { $0.isEqual(to: UnsafeRawBufferPointer(text)) } }
     }
 
     private var evidence: [UInt8] { Array(lines.line.prefix(Self.evidenceByteCount)) }
