@@ -22,12 +22,24 @@ extension SystemTests {
         @Test func aLookIsWorthItBesideBulkOnly() {
             var express = Express()
             let start = Instant(nanoseconds: 5)
-            express.moved(Express.bulk)
+            express.moved(Express.bulk, isWithinHost: false)
             #expect(!express.isBesideBulk(now: start))
             express.passed(now: start)
             #expect(express.isBesideBulk(now: start))
             express.turnBegins()
-            express.moved(Express.bulk - 1)
+            express.moved(Express.bulk - 1, isWithinHost: false)
+            #expect(!express.isBesideBulk(now: start))
+        }
+
+        @Test func aLookIsWorthItInBulkWithinTheHostOnly() {
+            var express = Express()
+            let start = Instant(nanoseconds: 5)
+            express.moved(100 * Express.bulkWithinHost, isWithinHost: false)
+            express.moved(Express.bulkWithinHost - 1, isWithinHost: true)
+            #expect(!express.isBesideBulk(now: start))
+            express.moved(1, isWithinHost: true)
+            #expect(express.isBesideBulk(now: start))
+            express.turnBegins()
             #expect(!express.isBesideBulk(now: start))
         }
 
@@ -98,11 +110,11 @@ extension SystemTests {
             #expect(asked.contains(Express.bytesPerRead), "\(asked)")
         }
 
-        /// Who read bulk beside control messages looks before it sleeps, and offers the processor meanwhile; who read bulk alone sleeps at once.
+        /// Who read bulk beside control messages looks before it sleeps, and offers the processor meanwhile; who read a little bulk alone sleeps at once.
         @Test func whoServesControlMessagesBesideBulkLooks() throws {
             let yields = Atomic(0), rounds = 20
             var system = SystemCalls.kernel
-            system.yield = { yields.wrappingAdd(1, ordering: .relaxed) }
+            system.yield = { if $0 { yields.wrappingAdd(1, ordering: .relaxed) } }
             let near = try TestNode(), far = try TestNode(system: system)
             defer { near.engine.close(); far.engine.close() }
             try near.connect(to: far)
@@ -125,6 +137,23 @@ extension SystemTests {
             }
             let alone = try yieldsWhile(sending: [.bulk]), beside = try yieldsWhile(sending: [.control, .bulk])
             #expect(beside > alone + rounds, "alone \(alone), beside \(beside)")
+        }
+
+        /// Its sender is at work on the next of it, on another processor.
+        @Test func whoReadsMuchWithinTheHostLooksForMore() throws {
+            let yields = Atomic(0)
+            var system = SystemCalls.kernel
+            system.yield = { isLooking in
+                if isLooking { yields.wrappingAdd(1, ordering: .relaxed) }
+                SystemCalls.kernel.yield(isLooking)
+            }
+            let near = try TestNode(), far = try TestNode(system: system)
+            defer { near.engine.close(); far.engine.close() }
+            try near.connect(to: far)
+            #expect(try LifecycleTests.ReactorTask(of: far.engine).fallsAsleep)
+            let before = yields.load(ordering: .relaxed)
+            _ = try near.engine.call(.perf(far.engine.localPeer, upload: 256 << 20, download: 0), timeout: TestNode.patience)
+            #expect(yields.load(ordering: .relaxed) > before)
         }
     }
 }

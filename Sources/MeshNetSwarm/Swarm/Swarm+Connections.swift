@@ -64,6 +64,9 @@ extension Swarm {
     /// `mutating`, to be read in place: otherwise a caller in another module copied the swarm.
     package mutating func hasOutput(_ id: ConnectionID) -> Bool { connections[id]?.pipeline?.hasOutput ?? false }
 
+    /// Whether the other side runs on the same machine. `mutating`, to be read in place.
+    package mutating func isWithinHost(_ id: ConnectionID) -> Bool { connections[id]?.isWithinHost ?? false }
+
     /// Lends the bytes to send, for one `writev`; `body` returns how many the socket took.
     package mutating func withTransmitBuffers(
         _ id: ConnectionID, _ body: (UnsafeBufferPointer<UnsafeRawBufferPointer>) -> Int, now: Instant

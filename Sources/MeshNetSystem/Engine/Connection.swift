@@ -6,6 +6,8 @@ final class Connection {
     let descriptor: Int32
     var isConnecting: Bool
     var isOpen = true
+    /// Known once it is connected.
+    var isWithinHost = false
     /// The swarm wants to read, and the socket has not ended.
     var wantsBytes = true
     var hasEnded = false

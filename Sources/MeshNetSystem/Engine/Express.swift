@@ -13,7 +13,10 @@ struct Express {
     static let bytesPerRead = 65_536
     /// Bytes in a turn that are more than control messages.
     static let bulk = 16_384
-    /// The longest look behind such a turn.
+    /// Bytes in a turn from or to processes of this host, after which more is looked for in any case: they are at work on it, and waking a processor takes
+    /// longer.
+    static let bulkWithinHost = 131_072
+    /// The longest look behind such turns.
     static let longestLook: Duration = .microseconds(100)
 
     private var passedAt: Instant?
@@ -21,14 +24,19 @@ struct Express {
     var isHandedOver = false
 
     private var bytesInTurn = 0
+    private var bytesWithinHost = 0
 
     mutating func passed(now: Instant) { passedAt = now }
 
-    mutating func turnBegins() { bytesInTurn = 0 }
-    mutating func moved(_ count: Int) { bytesInTurn += count }
+    mutating func turnBegins() { (bytesInTurn, bytesWithinHost) = (0, 0) }
 
-    /// Whether bulk flows beside control messages, and a look for more is worth it.
-    func isBesideBulk(now: Instant) -> Bool { bytesInTurn >= Self.bulk && isUnderWay(now: now) }
+    mutating func moved(_ count: Int, isWithinHost: Bool) {
+        bytesInTurn += count
+        if isWithinHost { bytesWithinHost += count }
+    }
+
+    /// Whether a look for more is worth it: bulk flows beside control messages, or within this host.
+    func isBesideBulk(now: Instant) -> Bool { bytesInTurn >= Self.bulk && isUnderWay(now: now) || bytesWithinHost >= Self.bulkWithinHost }
 
     func isUnderWay(now: Instant) -> Bool { passed(within: Self.span, of: now) }
 

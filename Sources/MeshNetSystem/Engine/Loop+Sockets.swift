@@ -28,6 +28,7 @@ extension Loop {
             return noteRefusal(of: from)
         }
         let connection = Connection(id, descriptor, isConnecting: false)
+        connection.isWithinHost = swarm.isWithinHost(id)
         keepAlive(connection, to: from)
         open(connection)
         drain()
@@ -120,6 +121,7 @@ extension Loop {
         connection.isConnecting = false
         watch(connection)
         swarm.connected(id, local: local, roundTrip: Socket.roundTrip(connection.descriptor), now: now)
+        connection.isWithinHost = swarm.isWithinHost(id)
     }
 
     private func finishConnecting(_ connection: Connection) {
@@ -177,7 +179,7 @@ extension Loop {
             if isShort { space = UnsafeMutableRawBufferPointer(rebasing: space.prefix(Express.bytesPerRead)) }
             var result = system.receive(connection.descriptor, space)
             while result == -Int(EINTR) { result = system.receive(connection.descriptor, space) }
-            express.moved(max(result, 0))
+            express.moved(max(result, 0), isWithinHost: connection.isWithinHost)
             swarm.received(connection.id, count: max(result, 0), now: now)
             drain()
             if let code = failure(result) {
@@ -227,7 +229,7 @@ extension Loop {
             guard offered > 0 else { return watch(connection) }
             if let code = failure(result), code != EAGAIN { return end(connection, .failed(errno: code)) }
             connection.count(sent: max(result, 0), inTurn: turnNumber)
-            express.moved(max(result, 0))
+            express.moved(max(result, 0), isWithinHost: connection.isWithinHost)
             if connection.bulkWriting.sent(max(result, 0), of: offered, now: now) { connection.bulkWriting.apply(to: connection.descriptor) }
             watchProgress(of: connection)
             connection.isFull = result < offered

@@ -13,8 +13,8 @@ package struct SystemCalls: Sendable {
     /// A TCP socket of the family, nonblocking and close-on-exec.
     package var socket: @Sendable (_ family: Int32) -> Int
     package var connect: @Sendable (_ socket: Int32, _ to: UnsafePointer<sockaddr>, _ length: socklen_t) -> Int
-    /// sched_yield of the reactor thread.
-    package var yield: @Sendable () -> Void
+    /// sched_yield of the reactor thread: in a look, or between two turns.
+    package var yield: @Sendable (_ isLooking: Bool) -> Void
 
     package static let kernel = SystemCalls(
         wait: { epoll, events, timeout in
@@ -40,7 +40,7 @@ package struct SystemCalls: Sendable {
             return result(Int(Glibc.socket(family, Int32(type), Int32(IPPROTO_TCP))))
         },
         connect: { socket, address, length in result(Int(Glibc.connect(socket, address, length))) },
-        yield: { sched_yield() }
+        yield: { _ in sched_yield() }
     )
 
     private static func result(_ value: Int) -> Int { value < 0 ? -Int(errno) : value }

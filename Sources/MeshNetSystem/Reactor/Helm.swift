@@ -82,7 +82,7 @@ package final class Helm: Sendable {
             }
             if isWatching, mailbox.isClosing { break }
             if isWatching { watching.store(0, ordering: .releasing) }
-            if courtesy.isWanted, !hasSlept { system.yield() }
+            if courtesy.isWanted, !hasSlept { system.yield(false) }
             // A caller that keeps the watch sees to it itself, before it sleeps.
             let hasUseForTime = hasUseForIdleTime.load(ordering: .relaxed) && watching.load(ordering: .relaxed) == 0
             if !hasUseForTime { lookBriefly(before: wake) }
@@ -102,7 +102,7 @@ package final class Helm: Sendable {
     /// At the gate, leaving the processor to whoever else wants it.
     private func lookBriefly(before wake: Instant?) {
         let end = min(looksUntilNow, wake ?? looksUntilNow)
-        while Instant.now() < end, !gate.isReady { system.yield() }
+        while Instant.now() < end, !gate.isReady { system.yield(true) }
     }
 
     private var looksUntilNow: Instant { Instant(nanoseconds: looksUntil.load(ordering: .relaxed)) }
