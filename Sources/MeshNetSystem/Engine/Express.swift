@@ -2,7 +2,7 @@ import MeshNetProtocol
 
 /// Whether messages of the control lane come and go. Then turns are short, so that one waits for little of what else its node is doing; while much
 /// else flows, who served it looks a little while for more before it sleeps, since waking a processor takes longer; and for longer a busy reactor offers
-/// the processor between two turns (decision 016).
+/// the processor between two turns (decision 016). Within a host that look follows much of anything (decision 009).
 struct Express {
     /// From the last of them on.
     static let span: Duration = .milliseconds(100)
