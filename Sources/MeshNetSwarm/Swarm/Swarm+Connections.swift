@@ -115,7 +115,7 @@ extension Swarm {
     /// Whether `useIdleTime` has something to do. `mutating`, to be read in place.
     package var hasUseForIdleTime: Bool { mutating get { ephemeralKeys.isShort } }
 
-    /// Does a little, some dozen microseconds, of what would cost time later. Changes nothing that anybody sees, and is no input: nothing to drain.
+    /// Does a little, some tenth of a millisecond, of what would cost time later. Changes nothing that anybody sees, and is no input: nothing to drain.
     package mutating func useIdleTime() { ephemeralKeys.prepare(random: &random) }
 
     /// What a pipeline reports. Bytes for the application go out at once, since they are only lent.
