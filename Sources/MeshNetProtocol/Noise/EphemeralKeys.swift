@@ -10,7 +10,7 @@ struct EphemeralKey {
 /// are kept ready, and `maximum` once another one did. Shared by the handshakes of one node, in one thread; wiped with it.
 package final class EphemeralKeys: @unchecked Sendable {
     package static let maximum = 8
-    /// How many are made at once, which takes two thirds of the time.
+    /// How many are made at once, which takes seven tenths of the time.
     static let batch = 4
 
     private var keys: [EphemeralKey] = []

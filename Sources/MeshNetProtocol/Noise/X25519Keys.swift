@@ -1,7 +1,7 @@
 import COpenSSL
 import CSodium
 
-/// Public keys of X25519 for several secrets at once, two thirds of what they take one by one.
+/// Public keys of X25519 for several secrets at once, seven tenths of what they take one by one.
 ///
 /// The ladder of X25519 takes as long for the base point as for any other, while libsodium has tables of the same point in Edwards form. The one form
 /// follows from the other, u = (1 + y) / (1 - y) (RFC 7748, section 4.1), and all of them share one inversion. From the points on everything is public.
